@@ -1,0 +1,134 @@
+"""Tenant Hooks: every trigger, in the order in which an event meets them.
+
+POST /v1.0/events -> queue `deliveries` -> dispatch -> receiver
+                                             |-> failed: same queue, visible after 30 s, 2 min, 10 min
+                                             |-> schedule spent: queue `deliveries-poison` -> exhausted -> alert log
+"""
+
+import azure.functions as func
+
+from shared.api import deliveries, endpoints, events, health, options, types, unknown
+from shared.api.auth import Role
+from shared.api.call import Call, Reply
+from shared.api.routes import Routes
+from shared.app import app as the_app
+from shared.delivery import dispatch as dispatching
+from shared.delivery import exhausted as exhaustion
+
+STORAGE = "AzureWebJobsStorage"
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # a bearer token is the key: see Role below
+http = Routes(app)
+the_app()  # wrong settings end the start with a clear message, not the first request
+
+
+# Registering receivers
+
+
+@http.route("POST", "v1.0/webhooks/endpoints", Role.ADMIN)
+def endpoint_register(call: Call) -> Reply:
+    return endpoints.register(call)
+
+
+@http.route("GET", "v1.0/webhooks/endpoints", Role.ADMIN)
+def endpoint_list(call: Call) -> Reply:
+    return endpoints.list_all(call)
+
+
+@http.route("DELETE", "v1.0/webhooks/endpoints", Role.ADMIN)
+def endpoint_delete_by_url(call: Call) -> Reply:
+    return endpoints.delete_by_url(call)
+
+
+@http.route("GET", "v1.0/webhooks/endpoints/{id}", Role.ADMIN)
+def endpoint_get(call: Call) -> Reply:
+    return endpoints.get(call)
+
+
+@http.route("PATCH", "v1.0/webhooks/endpoints/{id}", Role.ADMIN)
+def endpoint_change(call: Call) -> Reply:
+    return endpoints.change(call)
+
+
+@http.route("DELETE", "v1.0/webhooks/endpoints/{id}", Role.ADMIN)
+def endpoint_delete(call: Call) -> Reply:
+    return endpoints.delete(call)
+
+
+@http.route("POST", "v1.0/webhooks/endpoints/{id}/test", Role.ADMIN)
+def endpoint_test(call: Call) -> Reply:
+    return endpoints.test(call)
+
+
+@http.route("GET", "v1.0/webhooks/endpoints/{id}/secret", Role.ADMIN)
+def endpoint_secret(call: Call) -> Reply:
+    return endpoints.secret(call)
+
+
+@http.route("GET", "v1.0/options", Role.ADMIN)
+def options_get(call: Call) -> Reply:
+    return options.get(call)
+
+
+@http.route("GET", "v1.0/webhooks/types", Role.READ)
+def type_list(call: Call) -> Reply:
+    return types.list_all(call)
+
+
+# Publishing
+
+
+@http.route("POST", "v1.0/events", Role.PUBLISH)
+def event_publish(call: Call) -> Reply:
+    return events.publish_events(call)
+
+
+@http.route("GET", "v1.0/events/{key}", Role.READ)
+def event_get(call: Call) -> Reply:
+    return events.get(call)
+
+
+# Delivering
+
+
+@app.queue_trigger("msg", "deliveries", connection=STORAGE)
+def dispatch(msg: func.QueueMessage) -> None:
+    dispatching.dispatch(the_app(), msg.get_body(), msg.dequeue_count or 1)
+
+
+@app.queue_trigger("msg", "deliveries-poison", connection=STORAGE)
+def exhausted(msg: func.QueueMessage) -> None:
+    exhaustion.exhausted(the_app(), msg.get_body(), msg.insertion_time)
+
+
+@app.timer_trigger("timer", "0 */5 * * * *")
+def sweep(timer: func.TimerRequest) -> None:
+    exhaustion.sweep(the_app())
+
+
+# Looking back
+
+
+@http.route("GET", "v1.0/webhooks/deliveries", Role.READ)
+def delivery_list(call: Call) -> Reply:
+    return deliveries.list_some(call)
+
+
+@http.route("GET", "v1.0/webhooks/deliveries/{id}", Role.READ)
+def delivery_get(call: Call) -> Reply:
+    return deliveries.get(call)
+
+
+@http.route("POST", "v1.0/webhooks/deliveries/{id}/retry", Role.ADMIN)
+def delivery_retry(call: Call) -> Reply:
+    return deliveries.retry_one(call)
+
+
+@http.route("GET", "health", None)
+def health_get(call: Call) -> Reply:
+    return health.get(call)
+
+
+@http.otherwise
+def zz_unknown(call: Call) -> Reply:  # the host tries functions in the order of their names: this one comes last
+    return unknown.refuse(call, http)

@@ -1,0 +1,1 @@
+"""HTTP: parse, authorise, call, answer. Knows no Azure SDK."""

@@ -1,0 +1,174 @@
+"""Who calls: Entra bearer tokens, checked in the app. What the platform in front says of the caller is not read."""
+
+import enum
+import functools
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+import requests
+
+from shared.api.problem import Problem
+from shared.settings import Settings
+
+LEEWAY_SECONDS = 60
+
+LOCAL_ISSUER = "urn:tenant-hooks:local-issuer"
+LOCAL_AUDIENCE = "api://tenant-hooks-local"
+LOCAL_TENANT = "00000000-0000-4000-8000-000000000001"
+
+_LOGIN = {
+    "global": "login.microsoftonline.com",
+    "gcchigh": "login.microsoftonline.us",
+    "dod": "login.microsoftonline.us",
+    "china": "login.chinacloudapi.cn",
+}
+_STS = {"china": "sts.chinacloudapi.cn"}
+_REFRESH_EVERY = 3600.0
+_REFRESH_COOLDOWN = 10.0
+_KEY_SERVER_TIMEOUT = 5.0
+
+
+class Role(enum.StrEnum):
+    """App roles; ADMIN implies the others."""
+
+    ADMIN = "Point.Admin"
+    PUBLISH = "Point.Publish"
+    READ = "Point.Read"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whom the token is about: the directory object and the application."""
+
+    object_id: str
+    application: str
+
+    def __str__(self) -> str:
+        return f"{self.object_id or '-'} through {self.application or '-'}"
+
+
+NOBODY = Caller("", "")
+"""The caller of a route that asks for no token."""
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """An issuer that is trusted, for these audiences and this tenant, with the address of its keys."""
+
+    name: str
+    audiences: tuple[str, ...]
+    tenant: str
+    keys_url: str
+
+
+def trusted_issuers(settings: Settings) -> dict[str, Issuer]:
+    """By name; empty where nothing is configured, and then nobody gets in."""
+    found = []
+    tenant, client = settings.entra_tenant_id, settings.entra_client_id
+    if tenant and client:
+        login = _LOGIN[settings.entra_cloud]
+        sts = _STS.get(settings.entra_cloud, "sts.windows.net")
+        keys = f"https://{login}/{tenant}/discovery/v2.0/keys"
+        found.append(Issuer(f"https://{sts}/{tenant}/", (f"api://{client}", client), tenant, keys))
+        found.append(Issuer(f"https://{login}/{tenant}/v2.0", (client,), tenant, keys))
+    if settings.trusted_local_issuer:
+        keys = f"{settings.trusted_local_issuer}/keys"
+        found.append(Issuer(LOCAL_ISSUER, (LOCAL_AUDIENCE,), LOCAL_TENANT, keys))
+    return {issuer.name: issuer for issuer in found}
+
+
+def authorise(authorization: str | None, role: Role, settings: Settings) -> Caller:
+    """The caller, who carries the role. Raises Problem 401, 403, or 503 where the key server is down."""
+    claims = _claims(_bearer(authorization), settings)
+    roles = claims.get("roles")
+    if not isinstance(roles, list) or not {role, Role.ADMIN} & {item for item in roles if isinstance(item, str)}:
+        raise Problem(403, "forbidden", f"This needs the app role {role}: have an admin assign it to the caller")
+    return Caller(str(claims.get("oid", "")), str(claims.get("azp") or claims.get("appid") or ""))
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise _unauthenticated("Send an Entra access token as `Authorization: Bearer …`")
+    return token.strip()
+
+
+def _claims(token: str, settings: Settings) -> dict[str, Any]:
+    issuers = trusted_issuers(settings)
+    if not issuers:
+        raise _unauthenticated("This deployment trusts no issuer yet: set ENTRA_TENANT_ID and ENTRA_CLIENT_ID")
+    try:
+        issuer = issuers.get(_unverified_issuer(token))
+        if issuer is None:
+            raise _unauthenticated("The token is of an issuer that this deployment does not trust")
+        key = _keys(issuer.keys_url).key(str(jwt.get_unverified_header(token).get("kid", "")))
+        if key is None:
+            raise _unauthenticated("The token is signed with a key that its issuer does not publish")
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=["RS256"],
+            audience=list(issuer.audiences),
+            issuer=issuer.name,
+            leeway=LEEWAY_SECONDS,
+            options={"require": ["exp", "iss", "aud", "tid"]},
+        )
+    except jwt.InvalidTokenError as error:
+        raise _unauthenticated(f"The token was not accepted: {error}") from None
+    if claims["tid"] != issuer.tenant:
+        raise _unauthenticated("The token is of another tenant")
+    return claims
+
+
+def _unverified_issuer(token: str) -> str:
+    """Only chooses which of the trusted issuers' keys must have signed the token."""
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return str(claims.get("iss", ""))
+
+
+def _unauthenticated(detail: str) -> Problem:
+    return Problem(401, "unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+
+class Keys:
+    """An issuer's public keys, fetched again for an unknown one (at most once in a while) and now and then."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._lock = threading.Lock()
+        self._fetched_at = float("-inf")
+
+    def key(self, kid: str) -> jwt.PyJWK | None:
+        """None where the issuer does not publish it; Problem 503 where that cannot be found out."""
+        age = time.monotonic() - self._fetched_at
+        if kid in self._keys and age < _REFRESH_EVERY:
+            return self._keys[kid]
+        with self._lock:
+            if time.monotonic() - self._fetched_at >= _REFRESH_COOLDOWN:
+                try:
+                    self._fetch()
+                except (requests.RequestException, ValueError, jwt.PyJWTError):
+                    if kid not in self._keys:
+                        raise Problem(
+                            503,
+                            "unavailable",
+                            "The token issuer's keys cannot be fetched: try again later",
+                            headers={"Retry-After": "10"},
+                        ) from None
+            return self._keys.get(kid)
+
+    def _fetch(self) -> None:
+        answer = requests.get(self._url, timeout=_KEY_SERVER_TIMEOUT, allow_redirects=False)
+        answer.raise_for_status()
+        keys = jwt.PyJWKSet.from_dict(answer.json()).keys
+        self._keys = {key.key_id: key for key in keys if key.key_id and key.algorithm_name == "RS256"}
+        self._fetched_at = time.monotonic()
+
+
+@functools.cache
+def _keys(url: str) -> Keys:
+    return Keys(url)

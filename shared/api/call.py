@@ -1,0 +1,131 @@
+"""A request as handlers see it, and their reply."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import azure.functions as func
+from pydantic import BaseModel, ValidationError
+
+from shared import json_text
+from shared.api.auth import Caller
+from shared.api.problem import Problem, bad_request
+from shared.app import App
+from shared.catalogue import describe
+
+SMALL_BODY_BYTES = 64 * 1024
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """`value` becomes the JSON body; `text` is JSON already; with neither there is no body."""
+
+    status: int
+    value: Any = None
+    text: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One authorised request."""
+
+    app: App
+    request: func.HttpRequest
+    caller: Caller
+
+    def path(self, name: str) -> str:
+        return str(self.request.route_params[name])
+
+    def query(self, name: str) -> str | None:
+        value = self.request.params.get(name)
+        return None if value is None else str(value)
+
+    def header(self, name: str) -> str | None:
+        value = self.request.headers.get(name)
+        return None if value is None else str(value)
+
+    @property
+    def has_body(self) -> bool:
+        return bool(self.request.get_body())
+
+    def number(self, name: str, default: int, least: int, most: int) -> int:
+        """A whole number from the query."""
+        text = self.query(name)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= most):
+            raise bad_request(f"?{name}= must be a whole number from {least} to {most}")
+        return int(text)
+
+    def time(self, name: str) -> datetime | None:
+        """A time from the query; without a zone it is UTC."""
+        text = self.query(name)
+        if text is None:
+            return None
+        try:
+            at = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped + arrives as a space
+        except ValueError:
+            raise bad_request(f"?{name}= must be a time such as 2026-11-22T10:00:00Z") from None
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+    def json(self, most_bytes: int = SMALL_BODY_BYTES) -> tuple[Any, str]:
+        """The body's value and its compact text."""
+        self._require_json()
+        body = self.request.get_body()
+        if len(body) > most_bytes:
+            raise Problem(413, "too-large", f"The body is {len(body)} bytes; at most {most_bytes} are taken here")
+        try:
+            text = body.decode("utf-8-sig")
+            return json_text.parse(text), json_text.compact(text)
+        except UnicodeDecodeError:
+            raise bad_request("The body is not UTF-8") from None
+        except json_text.JsonError as error:
+            raise bad_request(f"The body cannot be read: {error}") from None
+
+    def model(self, kind: type[M]) -> M:
+        """The body as a model."""
+        value, _ = self.json()
+        return validated(kind, value)
+
+    def _require_json(self) -> None:
+        if not self.has_body:
+            if "chunked" in (self.header("transfer-encoding") or "").lower():
+                raise Problem(411, "length-required", "Azure Functions drops chunked bodies: send Content-Length")
+            raise bad_request("The body is empty: send JSON, with Content-Length")
+        media_type = (self.header("content-type") or "").partition(";")[0].strip().lower()
+        if media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json")):
+            return
+        raise Problem(415, "unsupported-media-type", "Send the body with Content-Type: application/json")
+
+
+def validated(kind: type[M], value: Any, where: str = "") -> M:
+    """`value` as a model, or a Problem that names every wrong field; `where` precedes each, such as `[3].`"""
+    if not isinstance(value, dict):
+        raise bad_request(f"{where.rstrip('.') or 'The body'} must be a JSON object")
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise invalid(
+            [where + describe(line) for line in error.errors(include_url=False, include_input=False)]
+        ) from None
+
+
+def invalid(errors: list[str]) -> Problem:
+    """A Problem for wrong fields, each said as a clause."""
+    return bad_request("; ".join(errors[:20]), errors=errors)
+
+
+def respond(reply: Reply) -> func.HttpResponse:
+    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", **reply.headers}
+    body = reply.text
+    if body is None and reply.value is not None:
+        body = json.dumps(reply.value, ensure_ascii=False, separators=(",", ":"))
+    mimetype = headers.pop("Content-Type", "application/json")
+    if body is None:
+        return func.HttpResponse(status_code=reply.status, headers=headers)
+    return func.HttpResponse(
+        body.encode(), status_code=reply.status, headers=headers, mimetype=mimetype, charset="utf-8"
+    )

@@ -1,0 +1,100 @@
+"""`/v1.0/webhooks/deliveries`: the delivery log of an endpoint, the alert log across endpoints, and another try."""
+
+from typing import get_args
+
+from shared.api.call import Call, Reply
+from shared.api.problem import bad_request, conflict, not_found
+from shared.api.views import delivery_view, malformed_view, without_absent
+from shared.delivery.retry import Refusal, retry
+from shared.logs import write_line
+from shared.model import Delivery, DeliveryId, Status
+from shared.storage.deliveries import Filters, Malformed
+
+_DEFAULT_TOP, _MOST_TOP = 50, 500
+
+
+def list_some(call: Call) -> Reply:
+    """Newest first. Without an endpoint only `status=failed` is answered: the alert log."""
+    endpoint = call.query("endpoint")
+    filters = Filters(_status(call), call.query("type"), call.time("from"), call.time("to"))
+    if endpoint is None and filters.status != "failed":
+        raise bad_request("Name an endpoint's id (?endpoint=), or ask for the alert log (?status=failed)")
+    top = call.number("top", _DEFAULT_TOP, 1, _MOST_TOP)
+    now, continuation = call.app.now(), call.query("continuation")
+    try:
+        if endpoint is None:
+            page = call.app.deliveries.alerts(filters, now, top, continuation)
+            items = [
+                malformed_view(each) if isinstance(each, Malformed) else delivery_view(*each) for each in page.items
+            ]
+            return Reply(200, without_absent({"value": items, "continuation": page.continuation}))
+        log = call.app.deliveries.log(endpoint.upper(), filters, now, top, continuation)
+    except ValueError:
+        raise bad_request("?continuation= must be one that an earlier page gave") from None
+    return Reply(
+        200, without_absent({"value": [delivery_view(*each) for each in log.items], "continuation": log.continuation})
+    )
+
+
+def get(call: Call) -> Reply:
+    """One delivery with all its attempts; before the first of them it is pending."""
+    delivery_id = DeliveryId.parse(call.path("id"))
+    if delivery_id is None:
+        line = call.app.deliveries.malformed(call.path("id"))
+        if line is None:
+            raise _unknown()
+        return Reply(200, malformed_view(line))
+    return Reply(200, delivery_view(delivery_id, _find(call, delivery_id)))
+
+
+def retry_one(call: Call) -> Reply:
+    """Puts a delivery that has come to an end back on its way, with a schedule of its own."""
+    delivery_id = DeliveryId.parse(call.path("id"))
+    if delivery_id is None:
+        raise _unknown()
+    delivery = _find(call, delivery_id)
+    refusal = retry(call.app, delivery_id, delivery)
+    if isinstance(refusal, Refusal):
+        raise conflict(refusal.reason)
+    write_line(
+        "audit",
+        actor=str(call.caller),
+        action="delivery.retried",
+        deliveryId=delivery_id,
+        endpointId=delivery_id.endpoint,
+    )
+    return Reply(202, {"id": str(delivery_id), "status": "pending"})
+
+
+def _find(call: Call, delivery_id: DeliveryId) -> Delivery:
+    known = call.app.deliveries.get(delivery_id)
+    if known is not None:
+        return known[0]
+    row = call.app.events.get(delivery_id.accepted_ms, delivery_id.event)
+    for addressee in row.addressees if row else ():
+        if row and addressee.id == delivery_id.endpoint and row.accepted_ms == delivery_id.accepted_ms:
+            return Delivery(
+                type=row.event.type,
+                key=row.event.key,
+                format=addressee.format,
+                generation=addressee.generation,
+                event_ms=row.accepted_ms,
+                traceparent=row.traceparent,
+                status="pending",
+            )
+    raise _unknown()
+
+
+def _status(call: Call) -> Status | None:
+    text = call.query("status")
+    for known in get_args(Status):
+        if text == known:
+            status: Status = known
+            return status
+    if text is not None:
+        raise bad_request(f"?status= must be one of {', '.join(get_args(Status))}")
+    return None
+
+
+def _unknown() -> Exception:
+    return not_found("No delivery with this id is stored")

@@ -1,0 +1,197 @@
+"""`/v1.0/webhooks/endpoints`: registering receivers (Syskit Point's contract, seed 000, and the filters of SPScan's
+alert rules)."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from pydantic import AfterValidator, Field
+
+from shared.api.call import Call, Reply, validated
+from shared.api.problem import bad_request, conflict, not_found
+from shared.api.views import attempt_view, without_absent
+from shared.catalogue import type_problem
+from shared.delivery.formats import FORMATS
+from shared.delivery.sampling import send_test
+from shared.delivery.signing import make_secret
+from shared.logs import write_line
+from shared.model import Endpoint, Model, Severity, endpoint_id, utc_text
+from shared.storage.endpoints import MOST_ENDPOINTS, TooManyEndpoints
+
+PATH = "/v1.0/webhooks/endpoints"
+_NAME_LOOKUP = timedelta(seconds=3)
+
+
+def _known_types(types: tuple[str, ...]) -> tuple[str, ...]:
+    problems = [problem for name in types if (problem := type_problem(name))]
+    if problems:
+        raise ValueError("; ".join(problems))
+    return tuple(dict.fromkeys(types))
+
+
+def _known_format(name: str) -> str:
+    if name not in FORMATS:
+        raise ValueError(f"must be one of {', '.join(FORMATS)}")
+    return name
+
+
+Pattern = Annotated[str, Field(min_length=1, max_length=400)]
+Types = Annotated[tuple[str, ...], Field(min_length=1, max_length=100), AfterValidator(_known_types)]
+
+
+class EndpointChanges(Model):
+    """What can be said of an endpoint besides its URL; None is not said."""
+
+    types: Types | None = None
+    name: Annotated[str, Field(max_length=200)] | None = None
+    format: Annotated[str, AfterValidator(_known_format)] | None = None
+    min_severity: Severity | None = None
+    tenants: Annotated[tuple[Pattern, ...], Field(max_length=100)] | None = None
+    sites: Annotated[tuple[Pattern, ...], Field(max_length=100)] | None = None
+    enabled: Annotated[bool, Field(strict=True)] | None = None
+
+    def given(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in EndpointChanges.model_fields if getattr(self, name) is not None}
+
+
+class Registration(EndpointChanges):
+    endpoint: str
+
+
+class UrlOnly(Model):
+    endpoint: str
+
+
+class TestRequest(Model):
+    type: str | None = None
+
+
+def register(call: Call) -> Reply:
+    """Registers a URL, or changes its registration: a repeated call is harmless."""
+    body = call.model(Registration)
+    refused = call.app.outbound.check(body.endpoint, _NAME_LOOKUP)
+    if refused is not None:
+        raise bad_request(f"endpoint: {refused.reason}")
+    if body.types is None and call.app.endpoints.get(endpoint_id(body.endpoint)) is None:
+        raise bad_request("types: is required")
+    try:
+        endpoint, new = call.app.endpoints.register(body.endpoint, make_secret(), body.given(), call.app.now())
+    except TooManyEndpoints:
+        raise conflict(f"There are {MOST_ENDPOINTS} endpoints already: delete one first") from None
+    _audit(call, "endpoint.registered" if new else "endpoint.changed", endpoint.id)
+    headers = {"Location": f"{PATH}/{endpoint.id}"}
+    if "return=representation" in (call.header("prefer") or "").replace(" ", "").lower():
+        return Reply(200, view(endpoint), headers={**headers, "Preference-Applied": "return=representation"})
+    return Reply(200, text="null", headers=headers)
+
+
+def list_all(call: Call) -> Reply:
+    return Reply(200, [view(endpoint) for endpoint in call.app.endpoints.all()])
+
+
+def get(call: Call) -> Reply:
+    return Reply(200, view(_named(call)))
+
+
+def change(call: Call) -> Reply:
+    """A JSON merge patch (RFC 7396): null brings a field back to its default."""
+    value, _ = call.json()
+    if isinstance(value, dict) and "endpoint" in value:
+        raise bad_request("endpoint: a URL is the endpoint's identity; register the new URL and delete this one")
+    changes = validated(EndpointChanges, value).given()
+    fields = {EndpointChanges.model_fields[name].alias or name: name for name in EndpointChanges.model_fields}
+    for alias, given in value.items():
+        if given is None and (name := fields.get(alias)):
+            if name == "types":
+                raise bad_request("types: cannot be removed; '*' asks for every type")
+            changes[name] = Endpoint.model_fields[name].get_default()
+    endpoint = call.app.endpoints.change(_id(call), changes, call.app.now())
+    if endpoint is None:
+        raise _unknown(call)
+    _audit(call, "endpoint.changed", endpoint.id)
+    return Reply(200, view(endpoint))
+
+
+def delete(call: Call) -> Reply:
+    if not call.app.endpoints.delete(_id(call)):
+        raise _unknown(call)
+    _audit(call, "endpoint.deleted", _id(call))
+    return Reply(204)
+
+
+def delete_by_url(call: Call) -> Reply:
+    """Syskit's way: the URL in the body or the query. A 404 also carries the members that Syskit's errors have."""
+    url = call.model(UrlOnly).endpoint if call.has_body else call.query("endpoint")
+    if url is None:
+        raise bad_request('Name the endpoint: {"endpoint": "https://…"} as the body, or ?endpoint=')
+    identity = endpoint_id(url)
+    if not call.app.endpoints.delete(identity):
+        detail = f"This URL is not registered (its id would be {identity}): GET {PATH} lists those that are"
+        raise not_found(detail, message=detail, exceptionMessage=detail, exceptionType="EndpointNotFound")
+    _audit(call, "endpoint.deleted", identity)
+    return Reply(204)
+
+
+def secret(call: Call) -> Reply:
+    endpoint = _named(call)
+    _audit(call, "endpoint.secret_read", endpoint.id)
+    return Reply(200, {"secret": endpoint.secret})
+
+
+def test(call: Call) -> Reply:
+    """Sends a test event now and answers with the attempt, whatever came of it."""
+    endpoint = _named(call)
+    wanted = call.model(TestRequest).type if call.has_body else None
+    attempt = send_test(call.app, endpoint, wanted)
+    if isinstance(attempt, str):
+        raise bad_request(f"type: {attempt}")
+    _audit(call, "endpoint.tested", endpoint.id)
+    return Reply(200, attempt_view(attempt))
+
+
+def view(endpoint: Endpoint) -> dict[str, Any]:
+    """An endpoint as admins see it: with its URL, without its secret."""
+    health = endpoint.health
+    return without_absent(
+        {
+            "endpoint": endpoint.url,
+            "types": list(endpoint.types),
+            "id": endpoint.id,
+            "name": endpoint.name,
+            "format": endpoint.format,
+            "minSeverity": endpoint.min_severity,
+            "tenants": list(endpoint.tenants) or None,
+            "sites": list(endpoint.sites) or None,
+            "enabled": endpoint.enabled,
+            "createdAt": utc_text(endpoint.created_at),
+            "updatedAt": utc_text(endpoint.updated_at),
+            "health": without_absent(
+                {
+                    "state": health.state if endpoint.enabled else "disabled",
+                    "firstFailureAt": health.first_failure_at and utc_text(health.first_failure_at),
+                    "lastSuccessAt": health.last_success_at and utc_text(health.last_success_at),
+                    "lastError": health.last_error,
+                    "disabledReason": health.disabled_reason if endpoint.enabled else "disabled by an admin",
+                }
+            ),
+        }
+    )
+
+
+def _id(call: Call) -> str:
+    return call.path("id").upper()
+
+
+def _named(call: Call) -> Endpoint:
+    endpoint = call.app.endpoints.get(_id(call))
+    if endpoint is None:
+        raise _unknown(call)
+    return endpoint
+
+
+def _unknown(call: Call) -> Exception:
+    return not_found(f"There is no endpoint {quote(_id(call))}: GET {PATH} lists them with their ids")
+
+
+def _audit(call: Call, action: str, identity: str) -> None:
+    write_line("audit", actor=str(call.caller), action=action, endpointId=identity)

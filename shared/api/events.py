@@ -1,0 +1,133 @@
+"""`/v1.0/events`: publishing events in Syskit Point's envelope, widened by severity and tenant."""
+
+import uuid
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from shared.api.call import Call, Reply, invalid, validated
+from shared.api.problem import Problem, bad_request, conflict, not_found
+from shared.catalogue import content_errors, default_severity, publish_problem
+from shared.delivery.publish import (
+    MOST_DELIVERIES,
+    MOST_EVENTS,
+    Accepted,
+    Conflict,
+    TooMany,
+    delivery_ids,
+    publish,
+)
+from shared.delivery.sampling import own_tenant
+from shared.json_text import elements, joined, members, quoted
+from shared.model import IDEMPOTENCY_KEY, Event, Model, Severity, Tenant, TimeStamp, utc_text
+
+MOST_EVENT_BYTES = 256 * 1024
+MOST_BODY_BYTES = 1024 * 1024
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class MetaBody(Model):
+    time_stamp: TimeStamp | None = None
+    idempotency_key: Annotated[str, Field(pattern=rf"^{IDEMPOTENCY_KEY.pattern}$")] | None = None
+
+
+class TenantBody(Model):
+    id: Name
+    display_name: Name | None = None
+    microsoft_tenant_id: Name | None = None
+
+
+class EventBody(Model):
+    type: Annotated[str, Field(min_length=1, max_length=128)]
+    content: dict[str, Any]
+    meta: MetaBody | None = None
+    severity: Severity | None = None
+    tenant: TenantBody | None = None
+
+
+def publish_events(call: Call) -> Reply:
+    """One event, or an array of them: all are validated before the first is accepted."""
+    value, text = call.json(MOST_BODY_BYTES)
+    if isinstance(value, list):
+        if not 1 <= len(value) <= MOST_EVENTS:
+            raise bad_request(f"An array must hold 1 to {MOST_EVENTS} events; this one holds {len(value)}")
+        texts = elements(text)
+        events = [_event(call, *each, where=f"[{at}].") for at, each in enumerate(zip(value, texts, strict=True))]
+    else:
+        events = [_event(call, value, text, where="")]
+    result = publish(call.app, events, call.header("traceparent"))
+    if isinstance(result, TooMany):
+        raise bad_request(
+            f"These events would make {result.deliveries} deliveries; at most {MOST_DELIVERIES} are taken in one call: "
+            "send fewer events at a time"
+        )
+    if isinstance(value, list):
+        return Reply(202, _batch(result))
+    outcome = result[0]
+    if isinstance(outcome, Conflict):
+        raise conflict(_conflict_detail(outcome))
+    return Reply(202, _accepted(outcome))
+
+
+def get(call: Call) -> Reply:
+    """The event as it was accepted, and how its deliveries stand."""
+    key = call.path("key")
+    row = call.app.events.find(key, call.app.now()) if IDEMPOTENCY_KEY.fullmatch(key) else None
+    if row is None:
+        raise not_found("No event with this idempotency key is stored")
+    event = row.event
+    deliveries = []
+    for delivery_id in delivery_ids(row):
+        known = call.app.deliveries.get(delivery_id)
+        status = known[0].status if known else "pending"
+        members_ = {"id": str(delivery_id), "endpointId": delivery_id.endpoint, "status": status}
+        deliveries.append(joined({name: quoted(value) for name, value in members_.items()}))
+    meta = {"timeStamp": quoted(event.time_stamp), "idempotencyKey": quoted(event.key)}
+    parts = {"type": quoted(event.type), "content": event.content, "meta": joined(meta)}
+    parts["severity"] = quoted(event.severity)
+    if event.tenant is not None:
+        parts["tenant"] = event.tenant.model_dump_json(by_alias=True, exclude_none=True)
+    parts["deliveries"] = f"[{','.join(deliveries)}]"
+    return Reply(200, text=joined(parts))
+
+
+def _event(call: Call, value: Any, text: str, where: str) -> Event:
+    if len(text.encode()) > MOST_EVENT_BYTES:
+        raise Problem(413, "too-large", f"{where}an event may have at most {MOST_EVENT_BYTES} bytes")
+    body = validated(EventBody, value, where)
+    problem = publish_problem(body.type, "caller")
+    errors = (
+        [f"type: {problem}"] if problem else [f"content.{line}" for line in content_errors(body.type, body.content)]
+    )
+    if errors:
+        raise invalid([where + error for error in errors])
+    meta = body.meta or MetaBody()
+    tenant = Tenant(**body.tenant.model_dump()) if body.tenant else own_tenant(call.app.settings)
+    return Event(
+        type=body.type,
+        content=members(text)["content"],
+        time_stamp=meta.time_stamp or utc_text(call.app.now()),
+        key=meta.idempotency_key or str(uuid.uuid4()),
+        severity=body.severity or default_severity(body.type),
+        tenant=tenant,
+    )
+
+
+def _accepted(outcome: Accepted) -> dict[str, Any]:
+    return {"idempotencyKey": outcome.key, "deliveries": outcome.deliveries, "duplicate": outcome.duplicate}
+
+
+def _batch(outcomes: list[Accepted | Conflict]) -> list[dict[str, Any]]:
+    clashes = [f"[{at}]: {_conflict_detail(each)}" for at, each in enumerate(outcomes) if isinstance(each, Conflict)]
+    if clashes:
+        accepted = [_accepted(each) for each in outcomes if isinstance(each, Accepted)]
+        raise conflict("; ".join(clashes) + " (the other events were accepted)", accepted=accepted)
+    return [_accepted(each) for each in outcomes if isinstance(each, Accepted)]
+
+
+def _conflict_detail(outcome: Conflict) -> str:
+    return (
+        f"The idempotency key {outcome.key} belongs to an event of another type or content: "
+        "use a new key for a new event, and the same content to repeat one"
+    )

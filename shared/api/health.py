@@ -1,0 +1,24 @@
+"""`/health`: whether the app can reach what it lives on."""
+
+from collections.abc import Callable
+
+from shared import __version__
+from shared.api.call import Call, Reply
+from shared.storage.clients import StorageUnavailable
+
+
+def get(call: Call) -> Reply:
+    """200 when tables and queues answer, else 503; asks storage each time."""
+    tables = _reach(call.app.options.ping)
+    queues = _reach(call.app.queue.length)
+    well = tables == queues == "reachable"
+    state = {"status": "healthy" if well else "unhealthy", "version": __version__}
+    return Reply(200 if well else 503, {**state, "storage": {"tables": tables, "queues": queues}})
+
+
+def _reach(ask: Callable[[], object]) -> str:
+    try:
+        ask()
+    except StorageUnavailable as error:
+        return str(error)
+    return "reachable"

@@ -1,0 +1,51 @@
+"""Errors that a caller can cause, as problem details (RFC 9457). Their `type` URIs are listed in docs/api.md."""
+
+from collections.abc import Mapping
+from typing import Any
+
+PREFIX = "urn:tenant-hooks:problem:"
+
+TITLES = {
+    "bad-request": "The request cannot be used",
+    "unauthenticated": "A valid bearer token is needed",
+    "forbidden": "The token does not carry the role this needs",
+    "not-found": "There is nothing at this address",
+    "method-not-allowed": "This address does not take this method",
+    "conflict": "The request contradicts what is stored",
+    "length-required": "Content-Length is needed",
+    "too-large": "The body is too large",
+    "unsupported-media-type": "The body must be JSON",
+    "internal": "Tenant Hooks failed on this request",
+    "misconfigured": "This deployment is not set up for this",
+    "unavailable": "Something this needs is out of reach for now",
+}
+
+
+class Problem(Exception):
+    """Ends a request. `detail` says what to change and holds no secret; `members` are extension members."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = dict(headers or {})
+        self.body = {"type": PREFIX + kind, "title": TITLES[kind], "status": status, "detail": detail, **members}
+
+
+def bad_request(detail: str, **members: Any) -> Problem:
+    return Problem(400, "bad-request", detail, **members)
+
+
+def not_found(detail: str, **members: Any) -> Problem:
+    return Problem(404, "not-found", detail, **members)
+
+
+def conflict(detail: str, **members: Any) -> Problem:
+    return Problem(409, "conflict", detail, **members)

@@ -1,0 +1,82 @@
+"""What the triggers work with, made once for a process."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from shared.delivery.addresses import AddressPolicy
+from shared.delivery.outbound import Answer, NoAnswer, Outbound
+from shared.logs import write_line
+from shared.settings import Settings, settings
+from shared.storage.cipher import Cipher
+from shared.storage.clients import Services
+from shared.storage.deliveries import Deliveries
+from shared.storage.endpoints import Endpoints
+from shared.storage.events import Events
+from shared.storage.options import Options
+from shared.storage.queues import DELIVERIES, POISON, Queue
+
+Post = Callable[[str, Mapping[str, str], bytes], Answer | NoAnswer]
+"""One POST: URL, headers, body."""
+
+
+@dataclass(frozen=True)
+class App:
+    """Settings, stores, queues, the way out and the clock."""
+
+    settings: Settings
+    endpoints: Endpoints
+    events: Events
+    deliveries: Deliveries
+    options: Options
+    queue: Queue
+    poison: Queue
+    outbound: Outbound
+    post: Post
+    now: Callable[[], datetime]
+
+
+def build(settings: Settings) -> App:
+    """Connects everything; talks to nobody yet."""
+    services = Services(settings)
+    cipher = Cipher(settings.secrets_keys)
+    retention = timedelta(days=settings.retention_days)
+    outbound = Outbound(AddressPolicy(settings.allow_private_endpoints, settings.allowed_endpoint_hosts))
+    return App(
+        settings=settings,
+        endpoints=Endpoints(services, cipher),
+        events=Events(services, timedelta(hours=settings.dedupe_hours), retention),
+        deliveries=Deliveries(services, retention),
+        options=Options(services, cipher),
+        queue=Queue(services, DELIVERIES),
+        poison=Queue(services, POISON),
+        outbound=outbound,
+        post=outbound.post,
+        now=lambda: datetime.now(UTC),
+    )
+
+
+@functools.cache
+def app() -> App:
+    """The App of this process. Raises SettingsError."""
+    given = settings()
+    _warn_of_dangers(given)
+    return build(given)
+
+
+def _warn_of_dangers(given: Settings) -> None:
+    if given.allow_private_endpoints:
+        write_line(
+            "settings.dangerous",
+            30,
+            setting="DANGEROUS_ALLOW_PRIVATE_ENDPOINTS",
+            meaning="deliveries may go to private addresses and over http",
+        )
+    if given.trusted_local_issuer:
+        write_line(
+            "settings.dangerous",
+            30,
+            setting="DANGEROUS_TRUST_LOCAL_ISSUER",
+            meaning="whoever holds the local issuer's key may call this API",
+        )

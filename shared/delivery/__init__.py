@@ -1,0 +1,1 @@
+"""Publishing, dispatching and what becomes of deliveries that fail."""

@@ -1,0 +1,81 @@
+"""Messages of the `deliveries` queue: ASCII JSON, since Azure's XML forbids some characters.
+
+No top-level name here may be one that the host merges over its own metadata (`id`, `dequeueCount`, `expirationTime`,
+`insertionTime`, `nextVisibleTime`, `popReceipt`, `queueTrigger` in any case); a test holds that.
+"""
+
+import json
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from shared.model import IDEMPOTENCY_KEY, TRACEPARENT, Attempt, DeliveryId, Event, Model, digest
+
+INLINE_EVENT_BYTES = 48 * 1024
+"""A message is at most 64 KiB; an event beyond this is read from its table instead."""
+
+
+class MalformedMessage(ValueError):
+    """The body is no message of ours; the text says why."""
+
+
+def _delivery_id(text: str) -> str:
+    if DeliveryId.parse(text) is None:
+        raise ValueError("not a delivery id")
+    return text
+
+
+class Message(Model):
+    """An attempt to be made, or (`made` is given) one that was made and is still to be recorded."""
+
+    v: Literal[1] = 1
+    delivery: Annotated[str, AfterValidator(_delivery_id)]
+    type: str
+    key: Annotated[str, Field(pattern=rf"^{IDEMPOTENCY_KEY.pattern}$")]
+    format: str
+    generation: int
+    event_ms: Annotated[int, Field(ge=0, lt=2**47)]
+    attempt: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    round_start: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    due_at: datetime
+    """When the message becomes visible."""
+    repeat: bool = False
+    """A copy of a message that may be on its way already."""
+    traceparent: Annotated[str, Field(pattern=rf"^{TRACEPARENT.pattern}$")]
+    event: Event | None = None
+    made: Attempt | None = None
+    retry_after_seconds: float | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_id(self) -> Self:
+        if self.delivery_id.event != digest(self.key):
+            raise ValueError("the delivery id is of another event")
+        return self
+
+    @property
+    def delivery_id(self) -> DeliveryId:
+        parsed = DeliveryId.parse(self.delivery)
+        assert parsed is not None  # noqa: S101 (validated above)
+        return parsed
+
+
+def encode(message: Message) -> str:
+    """The message as queue text; without the event where that would make it too large."""
+    text = _dump(message)
+    return text if len(text) <= INLINE_EVENT_BYTES else _dump(message.model_copy(update={"event": None}))
+
+
+def decode(body: bytes) -> Message:
+    """Raises MalformedMessage."""
+    try:
+        return Message.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise MalformedMessage(f"not a delivery message: {where or 'body'}: {first['msg']}") from None
+
+
+def _dump(message: Message) -> str:
+    values = message.model_dump(mode="json", by_alias=True, exclude_defaults=True) | {"v": message.v}
+    return json.dumps(values, separators=(",", ":"))

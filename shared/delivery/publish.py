@@ -1,0 +1,141 @@
+"""Publishing: accept an event once, and put one message per matching endpoint on the queue."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.app import App
+from shared.delivery.filters import wants
+from shared.delivery.messages import Message, encode
+from shared.logs import write_line
+from shared.model import TRACEPARENT, DeliveryId, Event, digest, to_ms
+from shared.storage.events import Addressee, EventRow
+
+MOST_EVENTS = 100
+MOST_DELIVERIES = 2000
+"""Of one call: events × endpoints."""
+
+REPEAT_DELAY = timedelta(seconds=120)
+"""A message put again waits so long that the one it may repeat has been attempted and recorded."""
+
+_PUTS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="publish")
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The event is stored and every message is on the queue. `duplicate`: it was known already."""
+
+    key: str
+    deliveries: int
+    duplicate: bool
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """The key belongs to an event of another type or content."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class TooMany:
+    """The call would make more than MOST_DELIVERIES deliveries."""
+
+    deliveries: int
+
+
+def publish(app: App, events: Sequence[Event], traceparent: str | None = None) -> list[Accepted | Conflict] | TooMany:
+    """Accepts events, in order. Raises StorageUnavailable, after which publishing the same keys again is safe."""
+    endpoints = [endpoint for endpoint in app.endpoints.all() if endpoint.receives]
+    trace = traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else make_traceparent()
+    now = app.now()
+    rows = []
+    for event in events:
+        to = tuple(
+            Addressee(id=endpoint.id, generation=endpoint.generation, format=endpoint.format)
+            for endpoint in endpoints
+            if wants(endpoint, event)
+        )
+        rows.append(
+            EventRow(
+                event=event,
+                accepted_ms=to_ms(now),
+                addressees=to,
+                token=secrets.token_hex(8),
+                fingerprint=_fingerprint(event),
+                traceparent=trace,
+            )
+        )
+    total = sum(len(row.addressees) for row in rows)
+    if len(rows) > 1 and total > MOST_DELIVERIES:
+        return TooMany(total)
+    return [_accept(app, row, now) for row in rows]
+
+
+def make_traceparent() -> str:
+    """A W3C trace context of a new, sampled trace."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def delivery_ids(row: EventRow) -> list[DeliveryId]:
+    """One for each endpoint that matched when the event was accepted."""
+    key = digest(row.event.key)
+    return [DeliveryId(row.accepted_ms, key, addressee.id) for addressee in row.addressees]
+
+
+def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
+    stored = app.events.insert(row)
+    duplicate = stored.token != row.token
+    if duplicate and stored.fingerprint != row.fingerprint:
+        return Conflict(row.event.key)
+    waiting = [
+        (delivery_id, addressee)
+        for delivery_id, addressee in zip(delivery_ids(stored), stored.addressees, strict=True)
+        if not duplicate or app.deliveries.get(delivery_id) is None
+    ]
+    delay = REPEAT_DELAY if duplicate else timedelta()
+    texts = [encode(_first_message(stored, *each, due_at=now + delay, repeat=duplicate)) for each in waiting]
+    _put_all(app, texts, delay)
+    write_line(
+        "event.published",
+        type=row.event.type,
+        idempotencyKey=row.event.key,
+        deliveries=len(stored.addressees),
+        duplicate=duplicate,
+    )
+    return Accepted(row.event.key, len(stored.addressees), duplicate)
+
+
+def _first_message(
+    row: EventRow, delivery_id: DeliveryId, addressee: Addressee, due_at: datetime, repeat: bool
+) -> Message:
+    return Message(
+        delivery=str(delivery_id),
+        type=row.event.type,
+        key=row.event.key,
+        format=addressee.format,
+        generation=addressee.generation,
+        event_ms=row.accepted_ms,
+        due_at=due_at,
+        repeat=repeat,
+        traceparent=row.traceparent,
+        event=row.event,
+    )
+
+
+def _put_all(app: App, texts: Sequence[str], delay: timedelta) -> None:
+    if len(texts) == 1:
+        app.queue.put(texts[0], delay)
+    else:
+        for _ in _PUTS.map(lambda text: app.queue.put(text, delay), texts):
+            pass  # draws each result, so that a failure is raised here
+
+
+def _fingerprint(event: Event) -> str:
+    """Two publishes are of the same event when type and content mean the same, however they are written."""
+    canonical = json.dumps([event.type, json.loads(event.content)], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,38 @@
+"""Names to addresses, in a small pool of threads of its own."""
+
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotInTime
+
+__all__ = ["NotInTime", "Resolve", "Resolver", "resolve_by_system"]
+
+Resolve = Callable[[str, int], list[str]]
+"""From host and port to IP addresses; raises OSError."""
+
+
+class Resolver:
+    """`getaddrinfo` in a small pool of its own: it cannot be cancelled, so a hung name must hold no worker. Callers
+    that ask for a name already being looked up share the one look-up."""
+
+    def __init__(self, resolve: Resolve) -> None:
+        self._resolve = resolve
+        self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="resolve")
+        self._under_way: dict[tuple[str, int], Future[list[str]]] = {}
+        self._lock = threading.Lock()
+
+    def addresses(self, host: str, port: int, within: float) -> list[str]:
+        """Raises OSError where the name does not resolve, and concurrent.futures.TimeoutError."""
+        key = (host, port)
+        with self._lock:
+            future = self._under_way.get(key)
+            if future is None:
+                future = self._under_way[key] = self._threads.submit(self._resolve, host, port)
+                future.add_done_callback(lambda _: self._under_way.pop(key, None))
+        return future.result(within)
+
+
+def resolve_by_system(host: str, port: int) -> list[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))

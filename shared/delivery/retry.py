@@ -1,0 +1,62 @@
+"""Another try for a delivery that has come to an end, when an admin asks for it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.app import App
+from shared.delivery.messages import Message, encode
+from shared.model import Delivery, DeliveryId, utc_text
+
+LOST_AFTER = timedelta(minutes=15)
+"""A pending delivery whose attempt is overdue by longer than a message can stay hidden has lost its message."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why there is nothing to try again, and what to do instead."""
+
+    reason: str
+
+
+def retry(app: App, delivery_id: DeliveryId, delivery: Delivery) -> Refusal | None:
+    """Puts the next attempt on the queue, from which the schedule starts anew. Asked twice, it is made once: copies of
+    a message find each other out at the delivery's row."""
+    now = app.now()
+    if delivery.status == "delivered":
+        return Refusal("It was delivered already")
+    if delivery.status == "pending":
+        due_at = delivery.next_attempt_at
+        if due_at is None or now - due_at < LOST_AFTER:
+            when = f" at {utc_text(due_at)}" if due_at else ""
+            return Refusal(f"It is still on its way: its next attempt is due{when}")
+    endpoint = app.endpoints.get(delivery_id.endpoint)
+    if endpoint is None:
+        return Refusal("Its endpoint is not registered any more: register it again first")
+    if not endpoint.receives:
+        return Refusal('Its endpoint is disabled: enable it first (PATCH {"enabled": true})')
+    number = delivery.last_number + 1
+    message = Message(
+        delivery=str(delivery_id),
+        type=delivery.type,
+        key=delivery.key,
+        format=delivery.format,
+        generation=endpoint.generation,
+        event_ms=delivery.event_ms,
+        attempt=number,
+        round_start=number,
+        due_at=now,
+        repeat=True,
+        traceparent=delivery.traceparent,
+    )
+    app.queue.put(encode(message))
+    _show_pending(app, delivery_id, delivery, message)
+    return None
+
+
+def _show_pending(app: App, delivery_id: DeliveryId, delivery: Delivery, message: Message) -> None:
+    """The message is on the queue, so the row may say so; the dispatcher may have been faster, and then is right."""
+    known = app.deliveries.get(delivery_id)
+    if known is not None and known[0] == delivery:
+        waiting: dict[str, object] = {"status": "pending", "reason": None, "gone": False}
+        waiting |= {"next_attempt_at": message.due_at, "generation": message.generation}
+        app.deliveries.replace(delivery_id, delivery.model_copy(update=waiting), known[1])

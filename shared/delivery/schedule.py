@@ -1,0 +1,62 @@
+"""What follows an attempt. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+LONGEST_RETRY_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """Any 2xx (seed 004: "only the status code matters")."""
+
+
+@dataclass(frozen=True)
+class Gone:
+    """410: the receiver wants no more of these."""
+
+
+@dataclass(frozen=True)
+class Spent:
+    """The last attempt of the schedule failed."""
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Another attempt after this delay."""
+
+    after: timedelta
+
+
+def decide(
+    position: int, status: int | None, retry_after: timedelta | None, delays: Sequence[timedelta]
+) -> Delivered | Gone | Spent | Retry:
+    """What follows the attempt at `position` of the schedule (1 is the first); `status` None is no answer at all.
+
+    `Retry-After` counts on 429 and 503 (RFC 9110 §10.2.3), only ever lengthens the delay, and at most to one hour.
+    """
+    if status is not None and 200 <= status <= 299:
+        return Delivered()
+    if status == 410:
+        return Gone()
+    if position > len(delays):
+        return Spent()
+    delay = delays[position - 1]
+    if status in (429, 503) and retry_after is not None:
+        delay = max(delay, min(retry_after, LONGEST_RETRY_AFTER))
+    return Retry(delay)
+
+
+def read_retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """The `Retry-After` header as a delay from now: seconds or an HTTP date; None where absent or unreadable."""
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        return timedelta(seconds=min(int(text[:9]), 10**6))
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(at - now, timedelta())

@@ -1,0 +1,108 @@
+"""How a delivery's row changes: pure transitions, and the one loop that applies them."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from shared.app import App
+from shared.delivery.messages import Message
+from shared.delivery.schedule import Delivered, Gone, Retry, Spent
+from shared.model import Attempt, Delivery, DeliveryId
+from shared.storage.clients import Written
+
+Known = tuple[Delivery, str] | None
+"""A row and its etag; None where there is no row yet."""
+
+Transition = Callable[[Delivery | None], Delivery]
+"""From the row as it is (None: no row yet) to the row as it should be; the same object where nothing is to change."""
+
+
+def change(app: App, delivery_id: DeliveryId, transition: Transition, known: Known = None) -> Delivery | None:
+    """Applies a transition to the row as it is when written, and answers the row as it then is.
+
+    None where the week's table has been dropped. Without a row it is written by insert, else with If-Match; when
+    somebody else was first, the transition is asked again with what they wrote. `known` is the row and etag that the
+    caller has read; without it the first try assumes that there is no row, since most deliveries succeed at once.
+    """
+    current, etag = known or (None, "")
+    while True:
+        wanted = transition(current)
+        if wanted is current:
+            return current
+        if current is None:
+            written = app.deliveries.insert(delivery_id, wanted)
+        else:
+            written = app.deliveries.replace(delivery_id, wanted, etag)
+        if written is Written.DONE:
+            return wanted
+        if written is Written.NO_TABLE:
+            return None
+        current, etag = app.deliveries.get(delivery_id) or (None, "")
+
+
+def new(message: Message) -> Delivery:
+    """The delivery of a message, before anything happened to it."""
+    return Delivery(
+        type=message.type,
+        key=message.key,
+        format=message.format,
+        generation=message.generation,
+        event_ms=message.event_ms,
+        traceparent=message.traceparent,
+        round_start=message.round_start,
+        status="pending",
+    )
+
+
+def recorded(
+    current: Delivery | None,
+    message: Message,
+    made: Attempt,
+    verdict: Delivered | Gone | Spent | Retry,
+    ended_at: datetime,
+) -> Delivery:
+    """The row with this attempt in it. *Delivered* is final and overwrites everything else; otherwise the first record
+    of an attempt stands."""
+    base = current or new(message)
+    if base.status == "delivered" or base.holds(made.number, made.token):
+        return base
+    if base.last_number >= made.number and not isinstance(verdict, Delivered):
+        return base
+    update: dict[str, object] = {
+        "attempts": (*base.attempts, made),
+        "round_start": message.round_start,
+        "next_attempt_at": None,
+        "reason": None,
+        "gone": False,
+    }
+    match verdict:
+        case Delivered():
+            update |= {"status": "delivered"}
+        case Retry(after):
+            update |= {"status": "pending", "next_attempt_at": ended_at + after}
+        case Gone():
+            update |= {"status": "cancelled", "reason": "the receiver answered 410 Gone", "gone": True}
+        case Spent():
+            update |= {"status": "failed", "reason": outcome(made)}
+    return base.model_copy(update=update)
+
+
+def cancelled(current: Delivery | None, message: Message, reason: str) -> Delivery:
+    """The row ended before its next attempt; what is already at an end stays as it is."""
+    base = current or new(message)
+    if current is not None and current.status != "pending":
+        return current
+    return base.model_copy(update={"status": "cancelled", "reason": reason, "next_attempt_at": None})
+
+
+def failed(current: Delivery | None, message: Message, reason: str) -> Delivery:
+    """The row of a delivery whose message was given up before its attempt could be recorded. What is recorded of this
+    attempt, or of a later one, stands."""
+    base = current or new(message)
+    if current is not None and (current.status != "pending" or current.last_number >= message.attempt):
+        return current
+    return base.model_copy(update={"status": "failed", "reason": reason, "next_attempt_at": None})
+
+
+def outcome(attempt: Attempt) -> str:
+    """An attempt in a few words."""
+    return attempt.error or f"the receiver answered {attempt.status}"

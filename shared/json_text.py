@@ -1,0 +1,110 @@
+"""JSON as it was received: strict reading, and cutting out members without changing a byte of their values.
+
+An event's content is signed and sent on as its publisher wrote it, so numbers, escapes and key order must survive;
+a parse and a dump would rewrite `1.10`, `1e3` and `\\u00e9`.
+"""
+
+import json
+import re
+from typing import Any
+
+MAX_DEPTH = 64
+_SPACE_OUTSIDE_STRINGS = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\n\r]+')
+_SCANNER = json.JSONDecoder(parse_int=str, parse_float=str)
+
+
+class JsonError(ValueError):
+    """The text is not JSON as this app takes it; the message says why."""
+
+
+def parse(text: str) -> Any:
+    """The value of a JSON text. Raises JsonError on what receivers could read differently from us: NaN and Infinity,
+    duplicate members, lone surrogates, numbers out of range, nesting deeper than MAX_DEPTH."""
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_integer
+        )
+    except json.JSONDecodeError as error:
+        raise JsonError(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
+    except RecursionError:
+        raise JsonError(f"nested deeper than {MAX_DEPTH} levels") from None
+    _check_strings_and_depth(value)
+    return value
+
+
+def compact(text: str) -> str:
+    """A valid JSON text without the white space between its tokens."""
+    return _SPACE_OUTSIDE_STRINGS.sub(lambda match: match.group(1) or "", text)
+
+
+def members(text: str) -> dict[str, str]:
+    """The members of a compact JSON object, each value as text: `{"a":{"b":1.0}}` gives `{'a': '{"b":1.0}'}`."""
+    found: dict[str, str] = {}
+    at = 1
+    while text[at] != "}":
+        name, colon = _SCANNER.raw_decode(text, at)
+        _, end = _SCANNER.raw_decode(text, colon + 1)
+        found[name] = text[colon + 1 : end]
+        at = end + (text[end] == ",")
+    return found
+
+
+def elements(text: str) -> list[str]:
+    """The elements of a compact JSON array, each as its own text."""
+    found: list[str] = []
+    at = 1
+    while text[at] != "]":
+        _, end = _SCANNER.raw_decode(text, at)
+        found.append(text[at:end])
+        at = end + (text[end] == ",")
+    return found
+
+
+def joined(parts: dict[str, str]) -> str:
+    """The compact JSON object whose member values are already JSON texts."""
+    return "{" + ",".join(f"{json.dumps(name, ensure_ascii=False)}:{value}" for name, value in parts.items()) + "}"
+
+
+def quoted(value: str) -> str:
+    """A string as JSON text, non-ASCII characters as themselves."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise JsonError(f"the member {twice!a} is given twice")
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise JsonError(f"{name} is not a JSON number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise JsonError(f"the number {digits[:20]} is out of range")
+    return number
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 310:
+        raise JsonError(f"the number {digits[:20]}… is out of range")
+    return int(digits)
+
+
+def _check_strings_and_depth(root: Any) -> None:
+    waiting = [(root, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        if isinstance(value, str):
+            if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+                raise JsonError("a string holds half of a surrogate pair")
+        elif isinstance(value, dict | list):
+            if depth > MAX_DEPTH:
+                raise JsonError(f"nested deeper than {MAX_DEPTH} levels")
+            inner = [*value.keys(), *value.values()] if isinstance(value, dict) else value
+            waiting.extend((item, depth + 1) for item in inner)

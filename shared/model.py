@@ -1,0 +1,196 @@
+"""Event, Endpoint, Delivery, Attempt, Tenant: the words of the design as values. No I/O."""
+
+import base64
+import hashlib
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+Severity = Literal["low", "medium", "high", "critical"]
+SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
+Status = Literal["pending", "delivered", "failed", "cancelled"]
+
+IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_:-]{1,128}")
+TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context, version 00."""
+
+_TIME_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?")
+_DELIVERY_ID = re.compile(r"([0-9A-F]{12})-([A-Z2-7]{26})-([A-Z2-7]{26})")
+_LATEST_MS = 0xE677D21FDBFF  # the last millisecond of the year 9999
+
+
+class Model(BaseModel):
+    """A value with camelCase names in JSON; unknown names are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+
+def utc_text(at: datetime) -> str:
+    """`2026-11-22T10:00:00.000Z`."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_ms(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def to_ms(at: datetime) -> int:
+    return round(at.timestamp() * 1000)
+
+
+def _time_stamp(text: str) -> str:
+    """ISO 8601 as Syskit Point and .NET write it; kept as received, and read as UTC where it names no zone."""
+    try:
+        if _TIME_STAMP.fullmatch(text):
+            datetime.fromisoformat(text)
+            return text
+    except ValueError:
+        pass  # said below, with the shape that is right
+    raise ValueError("not a time such as 2026-11-22T10:00:00Z")
+
+
+TimeStamp = Annotated[str, AfterValidator(_time_stamp)]
+
+
+class Tenant(Model):
+    """The Microsoft 365 tenant that an event is about; `id` is the publisher's own name for it."""
+
+    id: str
+    display_name: str | None = None
+    microsoft_tenant_id: str | None = None
+
+
+class Event(Model):
+    """Something that happened in a tenant. `content` is compact JSON text and `time_stamp` text, both as received."""
+
+    type: str
+    content: str
+    time_stamp: str
+    key: str
+    severity: Severity
+    tenant: Tenant | None = None
+
+
+class Health(Model):
+    """How deliveries to an endpoint fare; belongs to one generation of it."""
+
+    generation: int
+    first_failure_at: datetime | None = None
+    last_success_at: datetime | None = None
+    last_error: str | None = None
+    disabled_reason: str | None = None
+
+    @property
+    def state(self) -> Literal["healthy", "failing", "disabled"]:
+        if self.disabled_reason is not None:
+            return "disabled"
+        return "failing" if self.first_failure_at is not None else "healthy"
+
+
+class Endpoint(Model):
+    """A registered receiver. `generation` tells one registration of a URL from the next after a deletion."""
+
+    id: str
+    url: str
+    secret: str
+    generation: int
+    types: tuple[str, ...]
+    name: str | None = None
+    format: str = "point"
+    min_severity: Severity | None = None
+    tenants: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()
+    enabled: bool = True
+    created_at: datetime
+    updated_at: datetime
+    health: Health
+
+    @property
+    def host(self) -> str:
+        """All of the URL that may be logged: its path and query carry secrets."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def receives(self) -> bool:
+        return self.enabled and self.health.disabled_reason is None
+
+
+class Attempt(Model):
+    """One POST of a delivery. Either `status` or `error` is given; `response` is the first 2 KiB of the answer.
+    `token` marks the invocation that made it and is not shown."""
+
+    number: int
+    started_at: datetime
+    duration_ms: int
+    status: int | None = None
+    error: str | None = None
+    response: str | None = None
+    token: str = ""
+
+
+class DeliveryId(NamedTuple):
+    """A pure function of acceptance time, idempotency key and endpoint, from which table, partition and row follow.
+
+    Written `019AB3C4D5E6-<26 letters of the event>-<26 letters of the endpoint>`.
+    """
+
+    accepted_ms: int
+    event: str
+    endpoint: str
+
+    def __str__(self) -> str:
+        return f"{self.accepted_ms:012X}-{self.event}-{self.endpoint}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """None where the text is no delivery id."""
+        match = _DELIVERY_ID.fullmatch(text.upper())
+        if match is None or int(match[1], 16) > _LATEST_MS:
+            return None
+        return cls(int(match[1], 16), match[2], match[3])
+
+
+class Delivery(Model):
+    """One event on its way to one endpoint, as its row keeps it.
+
+    `event_ms` is the acceptance time of the event, which a replay's own differs from. `round_start` is the attempt
+    from which the schedule counts: 1, or the first attempt after an admin asked for a retry.
+    """
+
+    type: str
+    key: str
+    format: str
+    generation: int
+    event_ms: int
+    traceparent: str
+    status: Status
+    attempts: tuple[Attempt, ...] = ()
+    round_start: int = 1
+    next_attempt_at: datetime | None = None
+    reason: str | None = None
+    gone: bool = False
+
+    @property
+    def last_number(self) -> int:
+        """The number of the newest recorded attempt, 0 before the first."""
+        return max((attempt.number for attempt in self.attempts), default=0)
+
+    def holds(self, number: int, token: str) -> bool:
+        """Whether this very invocation's attempt is the one recorded."""
+        return any(attempt.number == number and attempt.token == token for attempt in self.attempts)
+
+
+def digest(text: str) -> str:
+    """The first 128 bits of the SHA-256 of a text, in base32 (RFC 4648): 26 characters."""
+    return base64.b32encode(hashlib.sha256(text.encode()).digest()[:16]).decode().rstrip("=")
+
+
+def endpoint_id(url: str) -> str:
+    """The identity of an endpoint: of its URL, scheme and host lower-cased, all else byte for byte."""
+    scheme, separator, rest = url.partition("://")
+    end = next((at for at, character in enumerate(rest) if character in "/?#"), len(rest))
+    return digest(scheme.lower() + separator + rest[:end].lower() + rest[end:])

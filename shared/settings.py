@@ -1,0 +1,131 @@
+"""App settings: typed, validated once, read from the environment here and nowhere else."""
+
+import functools
+import os
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+LONGEST_SCHEDULE = timedelta(days=7)
+"""A queue message can be hidden for at most seven days."""
+
+
+class SettingsError(Exception):
+    """The app settings are missing or wrong; the text says which one and what to change."""
+
+
+def _split(value: Any) -> Any:
+    """A comma-separated setting as the list it stands for."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _delays(value: Any) -> Any:
+    parts = _split(value)
+    if not all(isinstance(part, str) and re.fullmatch(r"\d+(\.\d+)?", part) for part in parts):
+        raise ValueError("give seconds separated by commas, for example 30,120,600")
+    return [timedelta(seconds=float(part)) for part in parts]
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+
+
+class Settings(BaseModel):
+    """Every app setting, under the name it has in the environment."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    storage_connection: str = Field("", alias="AzureWebJobsStorage")
+    storage_account: str = Field("", alias="AzureWebJobsStorage__accountName")
+    queue_service_uri: str = Field("", alias="AzureWebJobsStorage__queueServiceUri")
+    table_service_uri: str = Field("", alias="AzureWebJobsStorage__tableServiceUri")
+    storage_client_id: str = Field("", alias="AzureWebJobsStorage__clientId")
+    secrets_keys: Words = Field((), alias="SECRETS_KEY")
+
+    entra_tenant_id: str = Field("", alias="ENTRA_TENANT_ID")
+    entra_client_id: str = Field("", alias="ENTRA_CLIENT_ID")
+    entra_cloud: Literal["global", "gcchigh", "dod", "china"] = Field("global", alias="ENTRA_CLOUD")
+    trusted_local_issuer: str = Field("", alias="DANGEROUS_TRUST_LOCAL_ISSUER")
+
+    tenant_id: str = Field("", alias="TENANT_ID")
+    tenant_display_name: str = Field("", alias="TENANT_DISPLAY_NAME")
+    tenant_microsoft_id: str = Field("", alias="TENANT_MICROSOFT_ID")
+
+    retry_delays: Annotated[tuple[timedelta, ...], BeforeValidator(_delays)] = Field(
+        (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10)), alias="RETRY_DELAYS"
+    )
+    dedupe_hours: int = Field(24, alias="DEDUPE_HOURS", ge=1, le=168)
+    retention_days: int = Field(30, alias="RETENTION_DAYS", ge=1, le=3650)
+    allow_private_endpoints: bool = Field(False, alias="DANGEROUS_ALLOW_PRIVATE_ENDPOINTS")
+    allowed_endpoint_hosts: Words = Field((), alias="ALLOWED_ENDPOINT_HOSTS")
+
+    @field_validator("retry_delays")
+    @classmethod
+    def _schedule_fits_a_message(cls, delays: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
+        if sum(delays, timedelta()) > LONGEST_SCHEDULE:
+            raise ValueError("the delays add up to more than 7 days, which is as long as a queue message can wait")
+        return delays
+
+    @field_validator("entra_tenant_id", "entra_client_id")
+    @classmethod
+    def _is_guid(cls, value: str) -> str:
+        return str(uuid.UUID(value)) if value else value
+
+    @field_validator("trusted_local_issuer")
+    @classmethod
+    def _issuer_is_this_machine(cls, url: str) -> str:
+        if url and (urlsplit(url).scheme != "http" or urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1")):
+            raise ValueError("only an issuer on this machine can be trusted, such as http://127.0.0.1:7080")
+        return url.rstrip("/")
+
+    @field_validator("secrets_keys")
+    @classmethod
+    def _keys_are_fernet(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        if not keys:
+            raise ValueError(
+                "it encrypts endpoint URLs and secrets in Table Storage. Make one with: python3 -c "
+                "'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
+            )
+        for key in keys:
+            Fernet(key)
+        return keys
+
+    @model_validator(mode="after")
+    def _storage_is_named(self) -> "Settings":
+        by_identity = self.storage_account or (self.queue_service_uri and self.table_service_uri)
+        if not self.storage_connection and not by_identity:
+            raise ValueError(
+                "AzureWebJobsStorage: give a connection string, or for a managed identity "
+                "AzureWebJobsStorage__accountName (or __queueServiceUri and __tableServiceUri)"
+            )
+        return self
+
+    @property
+    def schedule_length(self) -> timedelta:
+        """From the first attempt of a delivery to the last, when every attempt fails at once."""
+        return sum(self.retry_delays, timedelta())
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings in `environment`; raises SettingsError that names each wrong one and never shows a value."""
+    named = {field.alias: "" for field in Settings.model_fields.values() if field.alias == "SECRETS_KEY"}
+    given = {name: value for name, value in environment.items() if value.strip() or name == "SECRETS_KEY"}
+    try:
+        return Settings.model_validate(named | given)
+    except ValidationError as error:
+        wrong = [
+            f"  {'.'.join(map(str, line['loc']))}: {line['msg'].removeprefix('Value error, ')}".replace("  : ", "  ")
+            for line in error.errors(include_url=False, include_input=False)
+        ]
+        raise SettingsError("These app settings are missing or wrong:\n" + "\n".join(wrong)) from None
+
+
+@functools.cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return read_settings(os.environ)

@@ -1,0 +1,165 @@
+"""Connections to Table and Queue Storage, by connection string or managed identity, and what their answers mean."""
+
+import contextlib
+import enum
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import requests
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.pipeline.transport import RequestsTransport
+from azure.data.tables import TableClient, TableEntity, TableServiceClient, UpdateMode
+from azure.storage.queue import QueueServiceClient
+from requests.adapters import HTTPAdapter
+
+from shared.settings import Settings
+
+CONNECTIONS = 64
+"""Kept open to each service: at least as many as there are worker threads."""
+
+_RETRIES: dict[str, Any] = {"retry_total": 3, "retry_backoff_factor": 0.3, "retry_backoff_max": 5}
+_QUEUE_RETRIES: dict[str, Any] = {"retry_total": 3, "initial_backoff": 1, "increment_base": 2}
+
+
+class StorageUnavailable(Exception):
+    """Storage did not answer, or not as it should; nothing is known of what the operation did."""
+
+
+class Written(enum.Enum):
+    """What became of a conditional write."""
+
+    DONE = "done"
+    CONFLICT = "another row, or another version of it, is there"
+    NO_TABLE = "the table does not exist"
+
+
+@contextlib.contextmanager
+def reaching(operation: str) -> Iterator[None]:
+    """Turns what the SDK raises into StorageUnavailable, whose text holds no URL, key or value."""
+    try:
+        yield
+    except HttpResponseError as error:
+        code = getattr(error, "error_code", None) or error.reason
+        raise StorageUnavailable(f"{operation}: storage answered {error.status_code} ({code})") from error
+    except AzureError as error:
+        raise StorageUnavailable(f"{operation}: storage is out of reach ({type(error).__name__})") from error
+
+
+class Table:
+    """One table, with the outcomes that callers expect as values and all others as StorageUnavailable."""
+
+    def __init__(self, client: TableClient) -> None:
+        self._client = client
+        self.name = client.table_name
+        self.missing = False
+        """Whether the last answer was that the table does not exist."""
+
+    def create(self) -> None:
+        with reaching(f"creating table {self.name}"), contextlib.suppress(ResourceExistsError):
+            self._client.create_table()
+        self.missing = False
+
+    def get(self, partition: str, row: str) -> TableEntity | None:
+        """None where there is no such row, or no table."""
+        with reaching(f"reading from {self.name}"):
+            try:
+                return self._client.get_entity(partition, row)
+            except ResourceNotFoundError as error:
+                self.missing = _is_table_not_found(error)
+        return None
+
+    def insert(self, entity: Mapping[str, Any]) -> Written:
+        return self._write("inserting into", lambda: self._client.create_entity(entity))
+
+    def replace(self, entity: Mapping[str, Any], etag: str) -> Written:
+        """CONFLICT where the row has changed since `etag`, or is gone."""
+        return self._write(
+            "updating",
+            lambda: self._client.update_entity(
+                entity, UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
+            ),
+        )
+
+    def upsert(self, entity: Mapping[str, Any]) -> Written:
+        return self._write("writing to", lambda: self._client.upsert_entity(entity, UpdateMode.REPLACE))
+
+    def delete(self, partition: str, row: str) -> None:
+        """A row that is not there is as good as deleted."""
+        with reaching(f"deleting from {self.name}"), contextlib.suppress(ResourceNotFoundError):
+            self._client.delete_entity(partition, row)
+
+    def query(self, condition: str, values: Mapping[str, Any], page: int = 1000) -> Iterator[TableEntity]:
+        """Rows in key order, fetched `page` at a time; none where there is no table."""
+        with reaching(f"querying {self.name}"), contextlib.suppress(ResourceNotFoundError):
+            yield from self._client.query_entities(condition, parameters=dict(values), results_per_page=page)
+
+    def _write(self, what: str, write: Callable[[], Any]) -> Written:
+        with reaching(f"{what} {self.name}"):
+            try:
+                write()
+            except ResourceExistsError:
+                return Written.CONFLICT
+            except HttpResponseError as error:
+                if _is_table_not_found(error):
+                    return Written.NO_TABLE
+                if error.status_code in (404, 412):
+                    return Written.CONFLICT
+                raise
+        return Written.DONE
+
+
+def _is_table_not_found(error: HttpResponseError) -> bool:
+    """Read from the header: the SDK sets `error_code` after some operations only."""
+    headers: Mapping[str, str] = getattr(error.response, "headers", {})
+    return headers.get("x-ms-error-code") == "TableNotFound"
+
+
+class Services:
+    """The storage account. Clients are made once: making one costs more than a call."""
+
+    def __init__(self, settings: Settings) -> None:
+        logging.getLogger("azure").setLevel(logging.WARNING)
+        self._tables_service = _table_service(settings)
+        self.queues = _queue_service(settings)
+        self._tables: dict[str, Table] = {}
+        self._lock = threading.Lock()
+
+    def table(self, name: str) -> Table:
+        with self._lock:
+            if name not in self._tables:
+                self._tables[name] = Table(self._tables_service.get_table_client(name))
+            return self._tables[name]
+
+
+def _table_service(settings: Settings) -> TableServiceClient:
+    options: dict[str, Any] = {**_RETRIES, "transport": _transport()}
+    if settings.storage_connection:
+        return TableServiceClient.from_connection_string(settings.storage_connection, **options)
+    uri = settings.table_service_uri or f"https://{settings.storage_account}.table.core.windows.net"
+    return TableServiceClient(uri, credential=_identity(settings), **options)
+
+
+def _queue_service(settings: Settings) -> QueueServiceClient:
+    options: dict[str, Any] = {**_QUEUE_RETRIES, "transport": _transport()}
+    if settings.storage_connection:
+        return QueueServiceClient.from_connection_string(settings.storage_connection, **options)
+    uri = settings.queue_service_uri or f"https://{settings.storage_account}.queue.core.windows.net"
+    return QueueServiceClient(uri, credential=_identity(settings), **options)
+
+
+def _identity(settings: Settings) -> Any:
+    from azure.identity import ManagedIdentityCredential  # half a second to import, and not needed on Azurite
+
+    return ManagedIdentityCredential(client_id=settings.storage_client_id or None)
+
+
+def _transport() -> RequestsTransport:
+    """One session, big enough for every thread; proxies and netrc of the environment are not read on each request."""
+    session = requests.Session()
+    session.trust_env = False
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=0))
+    return RequestsTransport(session=session, session_owner=False, connection_timeout=5, read_timeout=15)

@@ -1,0 +1,76 @@
+"""Queues `deliveries` and `deliveries-poison`. Texts go as they are (`messageEncoding: none`)."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.queue import QueueClient
+
+from shared.storage.clients import Services, reaching
+
+DELIVERIES = "deliveries"
+POISON = "deliveries-poison"
+
+_NEVER_EXPIRES = -1
+
+
+@dataclass(frozen=True)
+class Received:
+    """A message taken from a queue, hidden from others for a while."""
+
+    id: str
+    receipt: str
+    body: bytes
+    inserted_at: datetime | None
+
+
+class Queue:
+    """One queue; made on first use where it is missing."""
+
+    def __init__(self, services: Services, name: str) -> None:
+        self.name = name
+        self._client: QueueClient = services.queues.get_queue_client(name)
+
+    def put(self, text: str, delay: timedelta = timedelta()) -> None:
+        """Puts a message that becomes visible after `delay`, whole seconds, rounded up; it never expires."""
+        hidden = math.ceil(delay.total_seconds())
+        with reaching(f"putting a message on {self.name}"):
+            try:
+                self._send(text, hidden)
+            except ResourceNotFoundError:
+                self._create()
+                self._send(text, hidden)
+
+    def receive(self, count: int, hidden: timedelta) -> list[Received]:
+        """Up to `count` (at most 32) messages; none where the queue does not exist yet."""
+        with reaching(f"receiving from {self.name}"), contextlib.suppress(ResourceNotFoundError):
+            return list(self._receive(count, hidden))
+        return []
+
+    def delete(self, message: Received) -> None:
+        with reaching(f"deleting a message from {self.name}"), contextlib.suppress(ResourceNotFoundError):
+            self._client.delete_message(message.id, message.receipt)
+
+    def length(self) -> int:
+        """Messages in the queue, hidden ones too; approximate."""
+        with reaching(f"measuring {self.name}"), contextlib.suppress(ResourceNotFoundError):
+            return self._client.get_queue_properties().approximate_message_count or 0
+        return 0
+
+    def _send(self, text: str, hidden: int) -> None:
+        self._client.send_message(text, visibility_timeout=hidden or None, time_to_live=_NEVER_EXPIRES)
+
+    def _receive(self, count: int, hidden: timedelta) -> Iterator[Received]:
+        seconds = int(hidden.total_seconds())
+        for found in self._client.receive_messages(
+            max_messages=count, messages_per_page=count, visibility_timeout=seconds
+        ):
+            body = found.content.encode() if isinstance(found.content, str) else bytes(found.content)
+            yield Received(found.id, found.pop_receipt or "", body, found.inserted_on)
+
+    def _create(self) -> None:
+        with contextlib.suppress(ResourceExistsError):  # Azurite says 409 where Azure says 204
+            self._client.create_queue()
