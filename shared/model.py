@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 Severity = Literal["low", "medium", "high", "critical"]
@@ -19,8 +19,9 @@ TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context, version 00."""
 
 _TIME_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?")
+ENDPOINT_ID = re.compile(r"[A-Z2-7]{26}")
 _DELIVERY_ID = re.compile(r"([0-9A-F]{12})-([A-Z2-7]{26})-([A-Z2-7]{26})")
-_LATEST_MS = 0xE677D21FDBFF  # the last millisecond of the year 9999
+_LATEST_MS = 2**47 - 1  # in the year 6429; row keys hold no later time
 
 
 class Model(BaseModel):
@@ -124,8 +125,8 @@ class Attempt(Model):
     `token` marks the invocation that made it and is not shown."""
 
     number: int
-    started_at: datetime
-    duration_ms: int
+    started_at: AwareDatetime
+    duration_ms: Annotated[int, Field(ge=0, le=10**9)]
     status: int | None = None
     error: str | None = None
     response: str | None = None

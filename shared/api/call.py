@@ -69,6 +69,8 @@ class Call:
             at = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped + arrives as a space
         except ValueError:
             raise bad_request(f"?{name}= must be a time such as 2026-11-22T10:00:00Z") from None
+        if not 2000 <= at.year <= 6000:
+            raise bad_request(f"?{name}= must be a time in living memory")
         return at if at.tzinfo else at.replace(tzinfo=UTC)
 
     def json(self, most_bytes: int = SMALL_BODY_BYTES) -> tuple[Any, str]:

@@ -7,7 +7,7 @@ from shared.api.problem import bad_request, conflict, not_found
 from shared.api.views import delivery_view, malformed_view, without_absent
 from shared.delivery.retry import Refusal, retry
 from shared.logs import write_line
-from shared.model import Delivery, DeliveryId, Status
+from shared.model import ENDPOINT_ID, Delivery, DeliveryId, Status
 from shared.storage.deliveries import Filters, Malformed
 
 _DEFAULT_TOP, _MOST_TOP = 50, 500
@@ -16,6 +16,8 @@ _DEFAULT_TOP, _MOST_TOP = 50, 500
 def list_some(call: Call) -> Reply:
     """Newest first. Without an endpoint only `status=failed` is answered: the alert log."""
     endpoint = call.query("endpoint")
+    if endpoint is not None and not ENDPOINT_ID.fullmatch(endpoint.upper()):
+        raise bad_request("?endpoint= must be an endpoint's id, 26 letters and digits, not its URL")
     filters = Filters(_status(call), call.query("type"), call.time("from"), call.time("to"))
     if endpoint is None and filters.status != "failed":
         raise bad_request("Name an endpoint's id (?endpoint=), or ask for the alert log (?status=failed)")

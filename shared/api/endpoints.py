@@ -3,7 +3,6 @@ alert rules)."""
 
 from datetime import timedelta
 from typing import Annotated, Any
-from urllib.parse import quote
 
 from pydantic import AfterValidator, Field
 
@@ -15,7 +14,7 @@ from shared.delivery.formats import FORMATS
 from shared.delivery.sampling import send_test
 from shared.delivery.signing import make_secret
 from shared.logs import write_line
-from shared.model import Endpoint, Model, Severity, endpoint_id, utc_text
+from shared.model import ENDPOINT_ID, Endpoint, Model, Severity, endpoint_id, utc_text
 from shared.storage.endpoints import MOST_ENDPOINTS, TooManyEndpoints
 
 PATH = "/v1.0/webhooks/endpoints"
@@ -72,7 +71,7 @@ def register(call: Call) -> Reply:
     refused = call.app.outbound.check(body.endpoint, _NAME_LOOKUP)
     if refused is not None:
         raise bad_request(f"endpoint: {refused.reason}")
-    if body.types is None and call.app.endpoints.get(endpoint_id(body.endpoint)) is None:
+    if body.types is None and call.app.endpoints.read(endpoint_id(body.endpoint)) is None:
         raise bad_request("types: is required")
     try:
         endpoint, new = call.app.endpoints.register(body.endpoint, make_secret(), body.given(), call.app.now())
@@ -86,7 +85,7 @@ def register(call: Call) -> Reply:
 
 
 def list_all(call: Call) -> Reply:
-    return Reply(200, [view(endpoint) for endpoint in call.app.endpoints.all()])
+    return Reply(200, [view(endpoint) for endpoint in call.app.endpoints.read_all()])
 
 
 def get(call: Call) -> Reply:
@@ -107,14 +106,14 @@ def change(call: Call) -> Reply:
             changes[name] = Endpoint.model_fields[name].get_default()
     endpoint = call.app.endpoints.change(_id(call), changes, call.app.now())
     if endpoint is None:
-        raise _unknown(call)
+        raise _unknown()
     _audit(call, "endpoint.changed", endpoint.id)
     return Reply(200, view(endpoint))
 
 
 def delete(call: Call) -> Reply:
     if not call.app.endpoints.delete(_id(call)):
-        raise _unknown(call)
+        raise _unknown()
     _audit(call, "endpoint.deleted", _id(call))
     return Reply(204)
 
@@ -179,18 +178,21 @@ def view(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _id(call: Call) -> str:
-    return call.path("id").upper()
+    identity = call.path("id").upper()
+    if not ENDPOINT_ID.fullmatch(identity):
+        raise _unknown()
+    return identity
 
 
 def _named(call: Call) -> Endpoint:
-    endpoint = call.app.endpoints.get(_id(call))
+    endpoint = call.app.endpoints.read(_id(call))
     if endpoint is None:
-        raise _unknown(call)
+        raise _unknown()
     return endpoint
 
 
-def _unknown(call: Call) -> Exception:
-    return not_found(f"There is no endpoint {quote(_id(call))}: GET {PATH} lists them with their ids")
+def _unknown() -> Exception:
+    return not_found(f"There is no endpoint with this id: GET {PATH} lists them")
 
 
 def _audit(call: Call, action: str, identity: str) -> None:

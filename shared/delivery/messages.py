@@ -5,10 +5,9 @@ No top-level name here may be one that the host merges over its own metadata (`i
 """
 
 import json
-from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, model_validator
 
 from shared.model import IDEMPOTENCY_KEY, TRACEPARENT, Attempt, DeliveryId, Event, Model, digest
 
@@ -31,26 +30,28 @@ class Message(Model):
 
     v: Literal[1] = 1
     delivery: Annotated[str, AfterValidator(_delivery_id)]
-    type: str
+    type: Annotated[str, Field(max_length=128)]
     key: Annotated[str, Field(pattern=rf"^{IDEMPOTENCY_KEY.pattern}$")]
-    format: str
+    format: Annotated[str, Field(max_length=64)]
     generation: int
     event_ms: Annotated[int, Field(ge=0, lt=2**47)]
     attempt: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     round_start: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    due_at: datetime
+    due_at: AwareDatetime
     """When the message becomes visible."""
     repeat: bool = False
     """A copy of a message that may be on its way already."""
     traceparent: Annotated[str, Field(pattern=rf"^{TRACEPARENT.pattern}$")]
     event: Event | None = None
     made: Attempt | None = None
-    retry_after_seconds: float | None = None
+    retry_after_seconds: Annotated[float, Field(ge=0, le=10**6)] | None = None
 
     @model_validator(mode="after")
     def _fits_its_id(self) -> Self:
         if self.delivery_id.event != digest(self.key):
             raise ValueError("the delivery id is of another event")
+        if self.made is not None and self.made.number != self.attempt:
+            raise ValueError("the attempt that was made is another one")
         return self
 
     @property
@@ -73,7 +74,7 @@ def decode(body: bytes) -> Message:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise MalformedMessage(f"not a delivery message: {where or 'body'}: {first['msg']}") from None
+        raise MalformedMessage(f"not a delivery message: {where[:80] or 'body'}: {first['msg'][:200]}") from None
 
 
 def _dump(message: Message) -> str:

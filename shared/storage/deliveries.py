@@ -214,5 +214,8 @@ def _read_continuation(token: str | None) -> str:
     row = json.loads(base64.urlsafe_b64decode(token))
     if not isinstance(row, str):
         raise ValueError("not a continuation")
-    int(row[:12], 16)
+    try:
+        from_ms(time_of(row))
+    except OverflowError as error:
+        raise ValueError("not a continuation") from error
     return row

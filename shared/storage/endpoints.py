@@ -11,12 +11,15 @@ from azure.data.tables import TableEntity
 
 from shared.model import Endpoint, Health, endpoint_id, to_ms
 from shared.storage.cipher import Cipher
-from shared.storage.clients import Services, Written
+from shared.storage.clients import Services, StorageUnavailable, Written
 
 PARTITION = "endpoints"
 MOST_ENDPOINTS = 1000
 CACHE_SECONDS = 4.0
 """How long a process may act on what it read: changes take effect everywhere within 5 s."""
+
+FAILURE_SECONDS = 1.0
+"""After a failed read nobody asks again for so long: waiting workers must not queue up to fail one by one."""
 
 _HEALTH = ".health"
 _KEPT_APART = {"id", "health", "url", "secret"}
@@ -34,15 +37,25 @@ class Endpoints:
         self._cipher = cipher
         self._lock = threading.Lock()
         self._snapshot: dict[str, Endpoint] = {}
-        self._read_at = float("-inf")
+        self._read_at = self._failed_at = float("-inf")
         self._opened: dict[str, tuple[str, dict[str, str]]] = {}
 
     def all(self) -> list[Endpoint]:
-        """In the order in which they were registered."""
-        return sorted(self._fresh().values(), key=lambda endpoint: (endpoint.created_at, endpoint.id))
+        """From the snapshot."""
+        return list(self._fresh().values())
 
-    def get(self, endpoint: str) -> Endpoint | None:
-        return self._fresh().get(endpoint)
+    def get(self, identity: str) -> Endpoint | None:
+        """From the snapshot."""
+        return self._fresh().get(identity)
+
+    def read_all(self) -> list[Endpoint]:
+        """As stored now, in the order in which they were registered."""
+        return sorted(self._query().values(), key=lambda endpoint: (endpoint.created_at, endpoint.id))
+
+    def read(self, identity: str) -> Endpoint | None:
+        """As stored now."""
+        known = self._read(identity)
+        return None if known is None else known[0]
 
     def register(self, url: str, secret: str, given: Mapping[str, Any], now: datetime) -> tuple[Endpoint, bool]:
         """Registers a URL, or changes what is given of its registration; True where it is new."""
@@ -122,13 +135,16 @@ class Endpoints:
 
     def _fresh(self) -> dict[str, Endpoint]:
         with self._lock:
-            if time.monotonic() - self._read_at > CACHE_SECONDS:
-                asked_at = time.monotonic()
-                self._snapshot = self._read_all()
-                self._read_at = asked_at
+            asked_at = time.monotonic()
+            if asked_at - self._read_at > CACHE_SECONDS:
+                if asked_at - self._failed_at < FAILURE_SECONDS:
+                    raise StorageUnavailable("reading endpoints failed a moment ago")
+                self._failed_at = asked_at
+                self._snapshot = self._query()
+                self._read_at, self._failed_at = asked_at, float("-inf")
             return self._snapshot
 
-    def _read_all(self) -> dict[str, Endpoint]:
+    def _query(self) -> dict[str, Endpoint]:
         rows = list(self._table.query("PartitionKey eq @partition", {"partition": PARTITION}))
         health = {row["RowKey"].removesuffix(_HEALTH): row for row in rows if row["RowKey"].endswith(_HEALTH)}
         endpoints = [row for row in rows if not row["RowKey"].endswith(_HEALTH)]
