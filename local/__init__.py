@@ -1,0 +1,1 @@
+"""Runs Tenant Hooks on your own machine; never deployed."""

@@ -1,0 +1,98 @@
+"""Runs functions: sync ones in one thread pool, async ones on the loop, as the Python worker does."""
+
+import asyncio
+import concurrent.futures
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from azure.functions.http import HttpRequestConverter
+from azure.functions.meta import Datum
+from azure.functions.queue import QueueMessageInConverter
+from azure.functions.timer import TimerRequestConverter
+
+from local.host.app import Function, HttpTrigger, QueueTrigger, TimerTrigger
+
+CONVERTERS: dict[type, Any] = {
+    QueueTrigger: QueueMessageInConverter,
+    TimerTrigger: TimerRequestConverter,
+    HttpTrigger: HttpRequestConverter,
+}
+
+
+@dataclass(frozen=True)
+class Completed:
+    value: Any
+
+
+@dataclass(frozen=True)
+class Failed:
+    """What the function, or the decoding before it, raised; it is logged already."""
+
+    error: BaseException
+
+
+class FunctionTimeout(Exception):
+    """The function ran longer than functionTimeout."""
+
+
+class Worker:
+    def __init__(self, threads: int, timeout: timedelta | None) -> None:
+        self._pool = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="function")
+        self._timeout = timeout.total_seconds() if timeout else None
+        self._overdue: set[asyncio.Future[Any]] = set()
+
+    async def invoke(self, function: Function, data: Datum, metadata: dict[str, Datum]) -> Completed | Failed:
+        """Decode the trigger's data and call the function with it. Never raises for what the function does."""
+        try:
+            argument = decode(function, data, metadata)
+            value = await self._call(function, argument)
+            if value is not None and not isinstance(function.trigger, HttpTrigger):
+                raise TypeError(f"function {function.name} has no $return binding, but it returned a value")
+        except FunctionTimeout as error:
+            logging.getLogger(f"Function.{function.name}").error("%s", error)
+            return Failed(error)
+        except (Exception, SystemExit) as error:
+            logging.getLogger(f"Function.{function.name}").error("Invocation failed.", exc_info=error)
+            return Failed(error)
+        return Completed(value)
+
+    async def _call(self, function: Function, argument: Any) -> Any:
+        arguments = {function.parameter: argument}
+        running: asyncio.Future[Any]
+        if function.is_async:
+            running = asyncio.ensure_future(function.call(**arguments))
+        else:
+            loop = asyncio.get_running_loop()
+            running = loop.run_in_executor(self._pool, lambda: function.call(**arguments))
+        done, _ = await asyncio.wait((running,), timeout=self._timeout)
+        if done:
+            return running.result()
+        self._overdue.add(running)
+        running.add_done_callback(self._overdue.discard)
+        raise FunctionTimeout(
+            f"Function {function.name} ran longer than functionTimeout ({self._timeout:g} s). Azure would now restart "
+            "the worker process, ending the other invocations too; here this one counts as failed and its code runs on."
+        )
+
+    @property
+    def overdue(self) -> int:
+        """How many invocations run on although they were given up."""
+        return len(self._overdue)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def decode(function: Function, data: Datum, metadata: dict[str, Datum]) -> Any:
+    """The function's argument, made by the converters that azure-functions ships."""
+    if function.annotation is bytes:
+        return data.value if isinstance(data.value, bytes) else str(data.value).encode()
+    if function.annotation is str:
+        return data.value
+    return CONVERTERS[type(function.trigger)].decode(data, trigger_metadata=metadata)
+
+
+def text_datum(text: str) -> Datum:
+    return Datum(text, "string")
