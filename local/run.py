@@ -1,0 +1,114 @@
+"""What dev.py becomes once the virtual environment is there: `start`, `demo` and `token`."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+
+import dev
+from local import demo
+from local.appsettings import read_values
+from local.azurite import default_folder
+from local.issuer import read_key, sign_token
+from local.keyfiles import issuer_key_file, require_issuer_key
+from local.problem import Problem
+from local.receiver import BEHAVIOURS
+from local.stack import Plan, receiver_port_near, running
+
+
+def main() -> int:
+    """Run the command; the value is the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # not every terminal has every character
+    options = dev.command_line().parse_args()
+    try:
+        if options.command == "token":
+            print(make_token(options.roles, options.expires_in))
+            return 0
+        if options.command == "demo":
+            return asyncio.run(until_signalled(demo.show(dev.ROOT), code_when_stopped=130))
+        return asyncio.run(until_signalled(start(options), code_when_stopped=0))
+    except Problem as problem:
+        print(problem, file=sys.stderr, flush=True)
+        return 1
+
+
+def make_token(roles: str, expires_in_seconds: int) -> str:
+    """A bearer token with the comma-separated `roles`."""
+    require_issuer_key(dev.STATE)
+    named = [role.strip() for role in roles.split(",") if role.strip()]
+    return sign_token(read_key(issuer_key_file(dev.STATE)), named, expires_in_seconds)
+
+
+async def start(options: argparse.Namespace) -> int:
+    """Run everything and stay up until cancelled."""
+    plan = make_plan(dev.ROOT, options)
+    async with running(plan, lambda received: say(received.line())) as stack:
+        say(f"Receiver: {stack.receiver_url} (answers as the path says: {', '.join(BEHAVIOURS)})")
+        say(f"Storage: {describe_storage(plan)}")
+        say("Token: python3 dev.py token")
+        say(f"Ready: {stack.host.url}")
+        await stack.keep_running(say)
+    return 0
+
+
+def make_plan(root: Path, options: argparse.Namespace) -> Plan:
+    """What `start` with these options starts."""
+    data = options.data and Path(options.data)
+    return Plan(
+        root=root,
+        port=options.port,
+        azurite_port=options.azurite_port,
+        receiver_port=options.receiver_port or receiver_port_near(options.port),
+        values=read_values(root),
+        data=None if options.in_memory else data or default_folder(root / ".local", options.azurite_port),
+        lease_seconds=options.lease,
+    )
+
+
+def describe_storage(plan: Plan) -> str:
+    if not plan.needs_azurite:
+        return "the account that the settings name"
+    kept = "in memory" if plan.data is None else f"in {os.path.relpath(plan.data, plan.root)}"
+    log = os.path.relpath(plan.logs / "azurite.log", plan.root)
+    return f"Azurite on ports {plan.azurite_port} to {plan.azurite_port + 2}, kept {kept}, logging to {log}"
+
+
+async def until_signalled(work: Coroutine[None, None, int], *, code_when_stopped: int) -> int:
+    """Do `work` and return its exit code. A signal cancels it, so that it stops what it started; a second ends all."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.create_task(work)
+    asked = False
+
+    def ask() -> None:
+        nonlocal asked
+        if asked:
+            os._exit(130)  # the children notice, and end too
+        asked = True
+        task.cancel()
+        say("Stopping: what is in flight is finished first. Once more stops at once.")
+
+    # Not the loop's own handlers, which Windows lacks. SIGHUP comes when the terminal is closed.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        # A process started with nohup ignores SIGHUP, and is to go on doing so.
+        if hasattr(signal, name) and (name != "SIGHUP" or signal.getsignal(signal.SIGHUP) != signal.SIG_IGN):
+            signal.signal(getattr(signal, name), lambda *_: loop.call_soon_threadsafe(ask))
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return code_when_stopped
+
+
+def say(text: str) -> None:
+    """Print `text` now. When nobody reads any more (as with `| head`), go on without telling."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""Makes `.venv` and `node_modules`, once, and again when what they are made from has changed.
+
+Runs before any package is installed: the standard library only.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from local.lock import locked
+from local.problem import Problem
+
+OLDEST_NODE = 20
+STAMP = ".made-from"
+OUTPUT_SHOWN_LINES = 30
+
+
+@dataclass(frozen=True)
+class Part:
+    """A folder that is made from files; its stamp, written last, says from which, so half of one is never taken."""
+
+    title: str
+    folder: Path
+    sources: tuple[Path, ...]
+    make: Callable[["Part", IO[str]], None]
+    advice: str
+    made_with: str = ""
+    essential: Path | None = None
+    """A file without which the folder is of no use; the interpreter that it links to may have been removed."""
+
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(self.made_with.encode())
+        for source in self.sources:
+            # Line ends differ between machines, and say nothing about what is to be installed.
+            digest.update(source.read_text(encoding="utf-8").encode())
+        return digest.hexdigest()
+
+    def is_ready(self) -> bool:
+        if self.essential is not None and not self.essential.exists():
+            return False
+        try:
+            return (self.folder / STAMP).read_text(encoding="ascii") == self.fingerprint()
+        except FileNotFoundError:
+            return False
+
+
+class _CommandFailed(Exception):
+    pass
+
+
+def venv_python(root: Path) -> Path:
+    return root / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def python_packages(root: Path) -> Part:
+    return Part(
+        title="Python packages (.venv)",
+        folder=root / ".venv",
+        sources=(root / "requirements.txt", root / "requirements-dev.txt"),
+        make=_make_venv,
+        advice=(
+            "Check that this machine reaches a package index (pip uses your own configuration) and that Python can "
+            "make virtual environments (on Debian and Ubuntu: the package python3-venv). "
+            "Then run the same command again."
+        ),
+        made_with="{}.{}".format(*sys.version_info),
+        essential=venv_python(root),
+    )
+
+
+def node_packages(root: Path) -> Part:
+    return Part(
+        title="Azurite (node_modules)",
+        folder=root / "node_modules",
+        sources=(root / "package.json", root / "package-lock.json"),
+        make=_install_node_packages,
+        advice=(
+            "Check that this machine reaches an npm registry (npm uses your own configuration). "
+            "Then run the same command again."
+        ),
+    )
+
+
+def make_ready(parts: Sequence[Part], state: Path) -> None:
+    """Make each part that is not ready; the output of pip and npm goes to `state`/setup.log.
+
+    Of several processes at once, one works and the others wait for it. Raises Problem.
+    """
+    if all(part.is_ready() for part in parts):
+        return
+    with locked(state / "setup.lock", on_wait=lambda: _say("Waiting for another dev.py to finish setting up …\n")):
+        unready = [part for part in parts if not part.is_ready()]
+        if unready:
+            _say("Setting up (once; later runs start at once)\n")
+        for part in unready:
+            _make(part, state / "setup.log")
+
+
+def require_node() -> None:
+    """Raises Problem unless Node.js is here and new enough."""
+    node = shutil.which("node")
+    shown = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout if node else ""  # noqa: S603
+    problem = node_problem(shown if node and shutil.which("npm") else None)
+    if problem:
+        raise Problem(problem)
+
+
+def node_problem(shown: str | None) -> str | None:
+    """What is wrong with a Node.js whose `--version` is `shown`; None as `shown` means that there is none."""
+    what_to_do = (
+        f"Install Node.js {OLDEST_NODE} or newer with npm, and run the same command again: Azurite, the storage "
+        "emulator, runs in it. (`dev.py start` needs none with AzureWebJobsStorage set to a connection string.)"
+    )
+    if shown is None:
+        return f"Node.js or npm was not found. {what_to_do}"
+    number = re.match(r"v(\d+)", shown)
+    if number is None or int(number[1]) < OLDEST_NODE:
+        return f"This Node.js is {shown.strip() or 'of an unknown version'}. {what_to_do}"
+    return None
+
+
+def _make(part: Part, log_path: Path) -> None:
+    started = time.monotonic()
+    _say(f"  {part.title} … ")
+    try:
+        (part.folder / STAMP).unlink(missing_ok=True)
+        with log_path.open("w", encoding="utf-8") as log:
+            part.make(part, log)
+        (part.folder / STAMP).write_text(part.fingerprint(), encoding="ascii")
+    except _CommandFailed as error:
+        _say("failed\n")
+        tail = log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-OUTPUT_SHOWN_LINES:]
+        shown = "\n".join(f"    {line}" for line in tail)
+        raise Problem(f"{error}. Its last lines (all of them: {_near(log_path)}):\n{shown}\n{part.advice}") from None
+    except OSError as error:
+        _say("failed\n")
+        raise Problem(
+            f"{error}. End the programs that use {_near(part.folder)} and run the same command again."
+        ) from None
+    _say(f"{time.monotonic() - started:.0f} s\n")
+
+
+def _make_venv(part: Part, log: IO[str]) -> None:
+    if part.folder.exists():
+        shutil.rmtree(part.folder)
+    # Started from inside a virtual environment, perhaps this very one, Python knows which interpreter made that.
+    run_logged([getattr(sys, "_base_executable", sys.executable), "-m", "venv", str(part.folder)], log)
+    pip = [str(venv_python(part.folder.parent)), "-m", "pip"]
+    run_logged([*pip, "install", "--no-input", "--disable-pip-version-check", "-r", str(part.sources[-1])], log)
+
+
+def _install_node_packages(part: Part, log: IO[str]) -> None:
+    npm = shutil.which("npm") or "npm"  # on Windows a .cmd file, found by its full name only
+    run_logged([npm, "ci", "--no-audit", "--no-fund"], log, folder=part.folder.parent)
+
+
+def run_logged(command: Sequence[str], log: IO[str], folder: Path | None = None) -> None:
+    shown = " ".join([Path(command[0]).stem, *command[1:4]])
+    log.write(f"> {shown}\n")
+    log.flush()
+    result = subprocess.run(  # noqa: S603
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False
+    )
+    if result.returncode:
+        raise _CommandFailed(f"`{shown}` failed with exit code {result.returncode}")
+
+
+def _near(path: Path) -> str:
+    """`path` as seen from the project's root."""
+    return "/".join(path.parts[-2:]) if path.parent.name == ".local" else path.name
+
+
+def _say(text: str) -> None:
+    """Progress goes to standard error: the standard output of `dev.py token` is a token."""
+    sys.stderr.write(text)
+    sys.stderr.flush()

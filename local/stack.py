@@ -1,0 +1,141 @@
+"""Everything the app needs to run on one machine, started in order and stopped in the opposite one."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local import appsettings, azurite
+from local.client import Api
+from local.functionhost import FunctionHost
+from local.issuer import make_issuer
+from local.keyfiles import issuer_key_file, secrets_key
+from local.ports import LOOPBACK, free_ports, is_free, require_free
+from local.problem import Problem
+from local.receiver import Received, Receiver
+from local.serving import serving
+from local.verification import Verifier
+
+LOGS_KEPT_SECONDS = 7 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to start, and where. `values` are those of local.settings.json; `environment` overrides them."""
+
+    root: Path
+    port: int
+    azurite_port: int
+    receiver_port: int
+    values: Mapping[str, str]
+    data: Path | None = None
+    lease_seconds: int = 600
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    @property
+    def state(self) -> Path:
+        return self.root / ".local"
+
+    @property
+    def logs(self) -> Path:
+        """Named by the port, so that several starts in one clone keep apart."""
+        return self.state / f"run-{self.port}"
+
+    @property
+    def needs_azurite(self) -> bool:
+        return appsettings.needs_azurite(self.values, self.environment)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The running parts."""
+
+    host: FunctionHost
+    api: Api
+    receiver: Receiver
+    receiver_url: str
+    azurite: asyncio.subprocess.Process | None
+
+    async def keep_running(self, say: Callable[[str], None]) -> None:
+        """Watch over the parts until cancelled. Raises Problem when one is lost for good."""
+        watches = [asyncio.create_task(self.host.keep_running(say)), asyncio.create_task(self._miss_azurite())]
+        try:
+            done, _ = await asyncio.wait(watches, return_when=asyncio.FIRST_COMPLETED)
+            for watch in done:
+                watch.result()
+        finally:
+            for watch in watches:
+                watch.cancel()
+
+    async def _miss_azurite(self) -> None:
+        if self.azurite is None:
+            await asyncio.Event().wait()
+            return
+        await self.azurite.wait()
+        raise Problem("Azurite ended by itself, and the app cannot go on without storage. Its log is named above.")
+
+
+@contextlib.asynccontextmanager
+async def running(
+    plan: Plan, on_delivery: Callable[[Received], None], *, host_log: Path | None = None
+) -> AsyncIterator[Stack]:
+    """The stack, up and answering. The host writes to `host_log`, or to the terminal. Raises Problem."""
+    require_free(plan.port, "the app", "--port")
+    require_free(plan.receiver_port, "the receiver", "--receiver-port")
+    plan.logs.mkdir(parents=True, exist_ok=True)
+    _remove_old_logs(plan.state)
+    async with contextlib.AsyncExitStack() as stack:
+        emulator = None
+        if plan.needs_azurite:
+            log = plan.logs / "azurite.log"
+            emulator = await stack.enter_async_context(azurite.running(plan.root, plan.azurite_port, plan.data, log))
+
+        key_file = issuer_key_file(plan.state)
+        issuer_url = await stack.enter_async_context(serving(make_issuer(key_file)))
+        api = await stack.enter_async_context(Api(f"http://{LOOPBACK}:{plan.port}", key_file))
+        receiver = Receiver(Verifier(api), on_delivery)
+        receiver_url = await stack.enter_async_context(serving(receiver.application(), plan.receiver_port))
+
+        output = stack.enter_context(host_log.open("wb")) if host_log else None
+        host = FunctionHost(
+            plan.root,
+            plan.port,
+            plan.lease_seconds,
+            host_environment(plan, issuer_url),
+            output,
+            pid_file=plan.logs / "host.pid",
+        )
+        stack.push_async_callback(host.stop)
+        if not await host.start():
+            where = f" Its output:\n{host_log.read_text(errors='replace')}" if host_log else " Its output is above."
+            raise Problem(f"The function host ended while starting.{where}")
+        yield Stack(host, api, receiver, receiver_url, emulator)
+
+
+def host_environment(plan: Plan, issuer_url: str) -> dict[str, str]:
+    """The environment of the host: the app's settings, with what only this start knows filled in."""
+    settings = appsettings.merge(plan.values, plan.environment)
+    if settings.get(appsettings.STORAGE) == appsettings.DEVELOPMENT_STORAGE or not appsettings.names_storage(settings):
+        settings[appsettings.STORAGE] = azurite.connection_string(plan.azurite_port)
+    settings.setdefault("DANGEROUS_TRUST_LOCAL_ISSUER", issuer_url)
+    if not settings.get("SECRETS_KEY"):
+        settings["SECRETS_KEY"] = secrets_key(plan.state)
+    return settings
+
+
+def receiver_port_near(port: int) -> int:
+    """The port for the receiver of an app on `port`: the same at every start if it can be, since endpoints name it."""
+    preferred = port + 1000
+    return preferred if preferred <= 65535 and is_free(preferred) else free_ports()
+
+
+def _remove_old_logs(state: Path) -> None:
+    """Tests and demos run on ports of their own each time: their folders would pile up."""
+    oldest = time.time() - LOGS_KEPT_SECONDS
+    for folder in state.glob("run-*"):
+        if all(path.stat().st_mtime < oldest for path in [folder, *folder.iterdir()]):
+            shutil.rmtree(folder, ignore_errors=True)

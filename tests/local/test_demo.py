@@ -1,0 +1,28 @@
+"""`dev.py demo` keeps its promises, and fails when one is broken."""
+
+import asyncio
+import re
+import subprocess
+import sys
+
+import pytest
+
+import dev
+from local import demo_story
+from local.demo_story import Inbox, Unexpected
+
+
+def test_the_demo_ends_well() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "local.run", "demo"], cwd=dev.ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "\x1b" not in result.stdout, "without a terminal it is plain text"
+    assert re.search(r"✓ All as promised in \d+ s", result.stdout)
+    assert result.stderr == ""
+
+
+def test_the_demo_waits_for_a_delivery_only_so_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo_story, "PATIENCE_SECONDS", 0.01)
+    with pytest.raises(Unexpected, match=r"attempt 2 of the-key did not reach /flaky\?times=2"):
+        asyncio.run(Inbox().get("/flaky?times=2", "the-key", 2))

@@ -1,0 +1,155 @@
+"""Setting up: once, again after a change, never half, and with a message that helps when it fails."""
+
+import dataclasses
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from local import setup
+from local.problem import Problem
+from local.setup import Part, make_ready, node_problem, run_logged
+
+
+@dataclass
+class Maker:
+    """Makes a part's folder; `fails` lists what goes wrong at which time."""
+
+    made: int = 0
+    fails: list[int] = field(default_factory=list)
+    working: threading.Event = field(default_factory=threading.Event)
+    may_end: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.may_end.set()
+
+    def make(self, part: Part, log: IO[str]) -> None:
+        self.made += 1
+        part.folder.mkdir(exist_ok=True)
+        self.working.set()
+        assert self.may_end.wait(20)
+        if self.made in self.fails:
+            program = "for i in range(40): print('line', i)\nraise SystemExit('no such package: tenant-hoops')"
+            run_logged([sys.executable, "-c", program], log)
+
+
+def part_of(root: Path, maker: Maker, made_with: str = "3.11") -> Part:
+    source = root / "requirements.txt"
+    if not source.exists():
+        source.write_text("rich\n", encoding="utf-8")
+    return Part("Python packages", root / "made", (source,), maker.make, "Check your network.", made_with)
+
+
+def test_made_once_and_then_silent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    maker = Maker()
+    make_ready([part_of(tmp_path, maker)], tmp_path / ".local")
+    assert "Python packages … 0 s" in capsys.readouterr().err
+    make_ready([part_of(tmp_path, maker)], tmp_path / ".local")
+    assert maker.made == 1
+    shown = capsys.readouterr()
+    assert shown.out + shown.err == ""
+
+
+def test_made_again_when_a_source_changes(tmp_path: Path) -> None:
+    maker = Maker()
+    part = part_of(tmp_path, maker)
+    make_ready([part], tmp_path / ".local")
+    part.sources[0].write_bytes(b"rich\r\n")
+    assert part.is_ready(), "line ends alone are no change"
+    part.sources[0].write_text("rich\nruff\n", encoding="utf-8")
+    make_ready([part], tmp_path / ".local")
+    assert maker.made == 2
+
+
+def test_made_again_for_another_python(tmp_path: Path) -> None:
+    maker = Maker()
+    make_ready([part_of(tmp_path, maker, "3.11")], tmp_path / ".local")
+    assert not part_of(tmp_path, maker, "3.13").is_ready()
+
+
+def test_made_again_when_its_interpreter_is_gone(tmp_path: Path) -> None:
+    interpreter = tmp_path / "made" / "python"
+    part = dataclasses.replace(part_of(tmp_path, Maker()), essential=interpreter)
+    make_ready([part], tmp_path / ".local")
+    interpreter.touch()
+    assert part.is_ready()
+    interpreter.unlink()
+    assert not part.is_ready()
+
+
+def test_half_made_is_made_again(tmp_path: Path) -> None:
+    maker = Maker(fails=[1])
+    part = part_of(tmp_path, maker)
+    with pytest.raises(Problem):
+        make_ready([part], tmp_path / ".local")
+    assert part.folder.exists()
+    assert not part.is_ready()
+    make_ready([part], tmp_path / ".local")
+    assert part.is_ready()
+
+
+def test_a_change_that_fails_leaves_nothing_that_looks_ready(tmp_path: Path) -> None:
+    maker = Maker(fails=[2])
+    part = part_of(tmp_path, maker)
+    make_ready([part], tmp_path / ".local")
+    before = part.sources[0].read_text(encoding="utf-8")
+    part.sources[0].write_text("tenant-hoops\n", encoding="utf-8")
+    with pytest.raises(Problem):
+        make_ready([part], tmp_path / ".local")
+    part.sources[0].write_text(before, encoding="utf-8")
+    assert not part.is_ready(), "the folder may be half of the one and half of the other"
+
+
+def test_failure_shows_the_end_of_the_output_and_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(Problem) as raised:
+        make_ready([part_of(tmp_path, Maker(fails=[1]))], tmp_path / ".local")
+    told = str(raised.value)
+    assert "failed with exit code 1" in told
+    assert "no such package: tenant-hoops" in told
+    assert "line 39" in told
+    assert "line 3\n" not in told
+    assert ".local/setup.log" in told
+    assert told.endswith("Check your network.")
+
+
+def test_of_two_at_once_one_works_and_the_other_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    maker = Maker()
+    maker.may_end.clear()
+    waits = threading.Event()
+    monkeypatch.setattr(setup, "_say", lambda text: waits.set() if text.startswith("Waiting") else None)
+
+    def set_up() -> None:
+        make_ready([part_of(tmp_path, maker)], tmp_path / ".local")
+
+    first, second = threading.Thread(target=set_up), threading.Thread(target=set_up)
+    first.start()
+    assert maker.working.wait(20)
+    second.start()
+    assert waits.wait(20)
+    maker.may_end.set()
+    first.join(20)
+    second.join(20)
+    assert maker.made == 1
+
+
+@pytest.mark.parametrize("shown", ["v20.0.0\n", "v24.1.0\n"])
+def test_takes_node_from_20_on(shown: str) -> None:
+    assert node_problem(shown) is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "told"),
+    [
+        ("v18.20.4\n", "This Node.js is v18.20.4."),
+        (None, "Node.js or npm was not found."),
+        ("", "of an unknown version"),
+    ],
+)
+def test_another_node_is_told_what_is_needed(shown: str | None, told: str) -> None:
+    problem = node_problem(shown)
+    assert problem is not None
+    assert told in problem
+    assert "Install Node.js 20 or newer" in problem

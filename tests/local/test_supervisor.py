@@ -1,0 +1,178 @@
+"""`dev.py start` as its users meet it: what it prints, that it cleans up behind itself, and what it survives."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+import dev
+from local.azurite import connection_string
+from local.ports import free_ports, is_free
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on POSIX")
+
+
+class Started:
+    """A running `dev.py start`, on ports of its own."""
+
+    def __init__(self, *options: str, **environment: str) -> None:
+        self.port = free_ports(5)
+        self.url = f"http://127.0.0.1:{self.port}"
+        ports = [f"--port={self.port}", f"--azurite-port={self.port + 1}", f"--receiver-port={self.port + 4}"]
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "local.run", "start", *ports, *(options or ["--in-memory"])],
+            cwd=dev.ROOT,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    @property
+    def ports(self) -> range:
+        return range(self.port, self.port + 5)
+
+    def read_until(self, text: str) -> str:
+        """The first further line with `text` in it."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if text in line:
+                return line.strip()
+        raise AssertionError(f"it ended without {text!r}:\n{''.join(self.lines)}")
+
+    def host_pid(self) -> int:
+        return int((dev.STATE / f"run-{self.port}" / "host.pid").read_text(encoding="ascii"))
+
+    def get(self, path: str, token: str) -> Any:
+        answer = requests.get(self.url + path, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+
+@contextmanager
+def started(*options: str, **environment: str) -> Iterator[Started]:
+    """A `dev.py start` that is ready; ended at the end, whatever happens."""
+    running = Started(*options, **environment)
+    with ExitStack() as cleanup:
+        assert running.process.stdout is not None
+        cleanup.callback(running.process.stdout.close)
+        cleanup.callback(running.process.wait, 60)
+        cleanup.callback(running.process.terminate)
+        running.read_until("Ready: ")
+        yield running
+
+
+def dev_token(*options: str) -> str:
+    command = [sys.executable, "-m", "local.run", "token", *options]
+    result = subprocess.run(command, cwd=dev.ROOT, capture_output=True, text=True, check=True)
+    assert result.stderr == ""
+    assert result.stdout.count("\n") == 1
+    return result.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Started]:
+    with started() as running:
+        yield running
+
+
+def test_is_ready_with_one_line_and_takes_its_own_tokens(stack: Started) -> None:
+    assert [line for line in stack.lines if line.startswith("Ready:")] == [f"Ready: {stack.url}\n"]
+    assert stack.get("/v1.0/webhooks/types", dev_token("--roles", "Point.Read"))["value"]
+    with pytest.raises(requests.HTTPError, match="401"):
+        stack.get("/v1.0/webhooks/types", dev_token("--expires-in", "-600"))
+    with pytest.raises(requests.HTTPError, match="403"):
+        stack.get("/v1.0/options", dev_token("--roles", "Point.Read"))
+
+
+def test_its_receiver_verifies_what_the_app_sends(stack: Started) -> None:
+    endpoint = f"http://127.0.0.1:{stack.port + 4}/status/202"
+    headers = {"Authorization": f"Bearer {dev_token()}", "Prefer": "return=representation"}
+    registered = requests.post(
+        stack.url + "/v1.0/webhooks/endpoints",
+        json={"endpoint": endpoint, "types": ["*"]},
+        headers=headers,
+        timeout=30,
+    ).json()
+    tested = requests.post(
+        f"{stack.url}/v1.0/webhooks/endpoints/{registered['id']}/test", json={}, headers=headers, timeout=30
+    )
+    assert tested.json()["status"] == 202
+    assert "✓ verified" in stack.read_until("receiver: ")
+
+
+@pytest.mark.parametrize(
+    ("option", "taken"), [("--port", 0), ("--azurite-port", 0), ("--receiver-port", 4)], ids=lambda value: str(value)
+)
+def test_a_taken_port_is_named_with_the_option_to_change(stack: Started, option: str, taken: int) -> None:
+    free = free_ports(5)
+    ports = {"--port": free, "--azurite-port": free + 1, "--receiver-port": free + 4, option: stack.port + taken}
+    command = [sys.executable, "-m", "local.run", "start", *(f"{name}={port}" for name, port in ports.items())]
+    result = subprocess.run(command, cwd=dev.ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert f"Port {stack.port + taken} " in result.stderr
+    assert f"Choose another with {option}." in result.stderr
+
+
+def test_a_host_that_dies_is_started_again(stack: Started) -> None:
+    os.kill(stack.host_pid(), signal.SIGKILL)
+    assert "signal 9" in stack.read_until("ended by itself")
+    stack.read_until("The function host runs again")
+    assert stack.get("/v1.0/webhooks/types", dev_token())["value"]
+
+
+def test_a_second_one_can_share_its_storage_without_an_azurite_of_its_own(stack: Started) -> None:
+    with started(AzureWebJobsStorage=connection_string(stack.port + 1)) as second:
+        ours = stack.get("/v1.0/options", dev_token())
+        assert second.get("/v1.0/options", dev_token()) == ours
+        assert is_free(second.port + 1)
+        second.process.send_signal(signal.SIGINT)
+        assert second.process.wait(60) == 0
+
+
+def test_a_data_folder_in_use_is_not_shared_and_sigterm_ends_everything_with_0(tmp_path: Path) -> None:
+    data = f"--data={tmp_path / 'data'}"
+    with started(data) as running:
+        other = Started(data)
+        assert "Another Azurite uses the data in" in other.process.communicate(timeout=60)[0]
+        assert other.process.returncode == 1
+        assert running.process.stdout is not None
+        running.process.stdout.close()  # that nobody reads any more must not keep it from ending
+        running.process.terminate()
+        assert running.process.wait(60) == 0
+        assert all(is_free(port) for port in running.ports)
+    assert any((tmp_path / "data").iterdir())
+
+
+def test_nothing_outlives_a_supervisor_that_is_killed() -> None:
+    with started() as running, ExitStack() as sockets:
+        connections = [
+            sockets.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            for port in running.ports
+            if not is_free(port)
+        ]
+        assert len(connections) == 5
+        running.process.kill()
+        for connection in connections:
+            with suppress(ConnectionResetError):
+                assert connection.recv(1) == b""
+        assert all(is_free(port) for port in running.ports)
+
+
+def test_a_host_that_cannot_start_shows_why() -> None:
+    running = Started("--in-memory", PYTHON_THREADPOOL_THREAD_COUNT="many")
+    shown = running.process.communicate(timeout=60)[0]
+    assert running.process.returncode == 1
+    assert "PYTHON_THREADPOOL_THREAD_COUNT must be a whole number" in shown
+    assert "The function host ended while starting" in shown
+    assert all(is_free(port) for port in running.ports)
