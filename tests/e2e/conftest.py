@@ -1,0 +1,148 @@
+"""One app for most tests of this folder; tests that kill it, count it or flood it have their own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+from cryptography.fernet import Fernet
+
+from local import azurite
+from local.issuer import SigningKey, make_issuer, read_key
+from local.ports import free_ports
+from local.serving import serving
+
+from .api import Api
+from .background import Background
+from .hosting import QUEUES, ROOT, Host, hosting
+from .receiving import Answer, Hook, Receiver, Receivers
+
+
+@dataclass(frozen=True)
+class Issuer:
+    url: str
+    key: SigningKey
+
+
+@dataclass(frozen=True)
+class Storage:
+    """An Azurite of its own; `log` is its access log."""
+
+    connection: str
+    log: Path
+
+
+@dataclass(frozen=True)
+class App:
+    """The running app, its API, and a receiver to point endpoints at."""
+
+    host: Host
+    api: Api
+    receiver: Receiver
+
+
+MakeStorage = Callable[[], Storage]
+MakeSettings = Callable[..., dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def background() -> Iterator[Background]:
+    background = Background()
+    yield background
+    background.close()
+
+
+@pytest.fixture(scope="session")
+def issuer(background: Background, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Issuer]:
+    key_file = tmp_path_factory.mktemp("issuer") / "issuer.pem"
+    with background.entered(serving(make_issuer(key_file))) as url:
+        yield Issuer(url, read_key(key_file))
+
+
+@pytest.fixture(scope="session")
+def receivers(background: Background) -> Iterator[Receivers]:
+    receivers = Receivers(background)
+    yield receivers
+    receivers.close()
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """The certificate authority that the app trusts besides the public ones."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def make_settings(
+    issuer: Issuer, authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., dict[str, str]]:
+    """Settings of an app on a given storage: `make_settings(storage, RETRY_DELAYS="1,1", …)`."""
+    authority_file = tmp_path_factory.mktemp("authority") / "authority.pem"
+    authority.cert_pem.write_to_path(authority_file)
+    common = {
+        "SECRETS_KEY": Fernet.generate_key().decode(),
+        "DANGEROUS_TRUST_LOCAL_ISSUER": issuer.url,
+        "DANGEROUS_ALLOW_PRIVATE_ENDPOINTS": "true",
+        "PYTHON_THREADPOOL_THREAD_COUNT": "40",
+        "SSL_CERT_FILE": str(authority_file),
+        "TENANT_ID": "contoso",
+        "TENANT_DISPLAY_NAME": "Contoso",
+        "TENANT_MICROSOFT_ID": "235ec2cb-0767-40b3-a1de-4da2c42b19e9",
+    }
+
+    def make(storage: Storage, **settings: str) -> dict[str, str]:
+        return {**common, "AzureWebJobsStorage": storage.connection, **settings}
+
+    return make
+
+
+@contextmanager
+def storing(background: Background, folder: Path) -> Iterator[Storage]:
+    port, log = free_ports(3), folder / "azurite.log"
+    with background.entered(azurite.running(ROOT, port, None, log)) as process:
+        yield Storage(azurite.connection_string(port), log)
+        background.soon(process.kill)  # it is in memory: nothing is to be saved
+
+
+@pytest.fixture(scope="module")
+def make_storage(background: Background, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStorage]:
+    """Starts Azurites that end with the module. Apps that run at the same time cannot share one."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(storing(background, tmp_path_factory.mktemp("azurite")))
+
+
+@pytest.fixture(scope="session")
+def main_storage(background: Background, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    with storing(background, tmp_path_factory.mktemp("azurite")) as storage:
+        yield storage
+
+
+@pytest.fixture(scope="session")
+def app(main_storage: Storage, make_settings: MakeSettings, issuer: Issuer, receivers: Receivers) -> Iterator[App]:
+    """The app that most tests share. A delivery has four attempts, after 1, 2 and 1 s."""
+    polling = {f"{QUEUES}maxPollingInterval": "00:00:00.5"}
+    with hosting(make_settings(main_storage, RETRY_DELAYS="1,2,1", **polling)) as host:
+        api = Api(host.url, issuer.key)
+        yield App(host, api, receivers.serve())
+        api.close()
+
+
+@pytest.fixture(scope="session")
+def api(app: App) -> Api:
+    return app.api
+
+
+@pytest.fixture(scope="session")
+def receiver(app: App) -> Receiver:
+    return app.receiver
+
+
+@pytest.fixture(scope="session")
+def dripping(app: App) -> tuple[Hook, str]:
+    """A delivery under way to a receiver that drips a byte a second without end, and its id."""
+    hook = app.receiver.hook(Answer(drip=1), 200)
+    endpoint = app.api.register(hook.url, "custom.drip")
+    key = app.api.publish({"type": "custom.drip", "content": {}})["idempotencyKey"]
+    return hook, app.api.delivery_id(key, endpoint)
