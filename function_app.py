@@ -14,6 +14,8 @@ from shared.api.routes import Routes
 from shared.app import app as the_app
 from shared.delivery import dispatch as dispatching
 from shared.delivery import exhausted as exhaustion
+from shared.delivery import measuring
+from shared.storage import retention
 
 STORAGE = "AzureWebJobsStorage"
 
@@ -65,9 +67,19 @@ def endpoint_secret(call: Call) -> Reply:
     return endpoints.secret(call)
 
 
+@http.route("POST", "v1.0/webhooks/endpoints/{id}/secret/rotate", Role.ADMIN)
+def endpoint_secret_rotate(call: Call) -> Reply:
+    return endpoints.rotate_secret(call)
+
+
 @http.route("GET", "v1.0/options", Role.ADMIN)
 def options_get(call: Call) -> Reply:
     return options.get(call)
+
+
+@http.route("POST", "v1.0/options/signature-key/rotate", Role.ADMIN)
+def options_rotate(call: Call) -> Reply:
+    return options.rotate(call)
 
 
 @http.route("GET", "v1.0/webhooks/types", Role.READ)
@@ -86,6 +98,11 @@ def event_publish(call: Call) -> Reply:
 @http.route("GET", "v1.0/events/{key}", Role.READ)
 def event_get(call: Call) -> Reply:
     return events.get(call)
+
+
+@http.route("DELETE", "v1.0/events/{key}", Role.ADMIN)
+def event_erase(call: Call) -> Reply:
+    return events.erase(call)
 
 
 # Delivering
@@ -122,6 +139,24 @@ def delivery_get(call: Call) -> Reply:
 @http.route("POST", "v1.0/webhooks/deliveries/{id}/retry", Role.ADMIN)
 def delivery_retry(call: Call) -> Reply:
     return deliveries.retry_one(call)
+
+
+@http.route("POST", "v1.0/webhooks/endpoints/{id}/replay", Role.ADMIN)
+def endpoint_replay(call: Call) -> Reply:
+    return endpoints.replay_since(call)
+
+
+# Looking after the app
+
+
+@app.timer_trigger("timer", "0 * * * * *")
+def measure(timer: func.TimerRequest) -> None:
+    measuring.measure(the_app())
+
+
+@app.timer_trigger("timer", "0 30 3 * * *")
+def retire(timer: func.TimerRequest) -> None:
+    retention.drop_old_tables(the_app().services, the_app().now(), the_app().retention)
 
 
 @http.route("GET", "health", None)

@@ -35,15 +35,23 @@ def default_folder(state: Path, port: int) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def running(root: Path, port: int, data: Path | None, log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """An Azurite that keeps its data in the folder `data` (None: in memory); all its output goes to `log`."""
+async def running(
+    root: Path, port: int, data: Path | None, log: Path, accounts: str = f"{ACCOUNT}:{ACCOUNT_KEY}"
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """An Azurite that keeps its data in the folder `data` (None: in memory); all its output goes to `log`.
+
+    `accounts` are `name:key`, separated by semicolons; what the environment says of accounts does not count.
+    """
     for i, service in enumerate(("blob", "queue", "table")):
         require_free(port + i, f"Azurite's {service} service", "--azurite-port")
     with contextlib.ExitStack() as stack, log.open("wb") as output:
         if data is not None:
             stack.enter_context(_only_user_of(data))
         process = await children.spawn(
-            _command(root, port, data), folder=log.parent, environment=os.environ, output=output
+            _command(root, port, data),
+            folder=log.parent,
+            environment={**os.environ, "AZURITE_ACCOUNTS": accounts},
+            output=output,
         )
         try:
             if not await children.becomes_ready(process, lambda: _listens(port)):

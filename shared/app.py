@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from shared.delivery.addresses import AddressPolicy
+from shared.delivery.breaker import Breaker
 from shared.delivery.outbound import Answer, NoAnswer, Outbound
+from shared.delivery.share import Share
 from shared.logs import write_line
 from shared.settings import Settings, settings
 from shared.storage.cipher import Cipher
@@ -34,6 +36,14 @@ class App:
     poison: Queue
     outbound: Outbound
     post: Post
+    breaker: Breaker
+    share: Share
+    services: Services
+
+    @property
+    def retention(self) -> timedelta:
+        return timedelta(days=self.settings.retention_days)
+
     now: Callable[[], datetime]
 
 
@@ -53,6 +63,9 @@ def build(settings: Settings) -> App:
         poison=Queue(services, POISON),
         outbound=outbound,
         post=outbound.post,
+        breaker=Breaker(settings.breaker_probe),
+        share=Share(),
+        services=services,
         now=lambda: datetime.now(UTC),
     )
 

@@ -5,94 +5,25 @@
 own.
 """
 
-from datetime import datetime
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 from pydantic.alias_generators import to_camel, to_snake
 
+from shared.content import (
+    Content,
+    DeliveryFailed,
+    EndpointTrouble,
+    Permission,
+    ProvisioningCompleted,
+    ProvisioningFailed,
+    ProvisioningStarted,
+    StorageThreshold,
+)
 from shared.model import Severity
 
 CUSTOM_PREFIX = "custom."
 OPERATIONAL_PREFIX = "webhook."
-
-
-def _date_time(text: str) -> str:
-    datetime.fromisoformat(text)
-    return text
-
-
-Text = Annotated[str, Field(min_length=1)]
-Bytes = Annotated[int, Field(ge=0)]
-DateTime = Annotated[str, AfterValidator(_date_time), Field(description="ISO 8601; without a zone it is UTC")]
-SiteUrl = Annotated[str, Field(min_length=1, description="URL of the SharePoint site")]
-ResourceType = Annotated[
-    str,
-    Field(min_length=1, examples=["MicrosoftTeams", "SharePointSiteCollection", "YammerCommunity", "M365Group"]),
-]
-
-
-class Content(BaseModel):
-    """What an event says. Fields beyond these are allowed and pass through untouched."""
-
-    model_config = ConfigDict(extra="allow", strict=True, alias_generator=to_camel)
-
-
-class ProvisioningStarted(Content):
-    name: Text
-    type: ResourceType
-    requested_on: DateTime
-    requester_id: Text
-
-
-class ProvisioningCompleted(Content):
-    name: Text
-    type: ResourceType
-    url: Text
-    microsoft_id: Text
-
-
-class ProvisioningFailed(Content):
-    name: Text
-    type: ResourceType
-    error: str
-    correlation_id: Text
-
-
-class Permission(Content):
-    site_url: SiteUrl
-    resource_path: Text
-    permission_type: Text
-    principal: Text
-    access_level: Text
-
-
-class StorageThreshold(Content):
-    site_url: SiteUrl
-    current_usage: Annotated[Bytes, Field(description="bytes")]
-    quota: Annotated[Bytes, Field(description="bytes")]
-    threshold: Annotated[float, Field(gt=0, description="percent of the quota")] | None = None
-    threshold_bytes: Annotated[int, Field(gt=0, description="bytes")] | None = None
-
-    @model_validator(mode="after")
-    def _names_a_threshold(self) -> Self:
-        if self.threshold is None and self.threshold_bytes is None:
-            raise ValueError("give threshold (percent) or thresholdBytes")
-        return self
-
-
-class DeliveryFailed(Content):
-    delivery_id: Text
-    endpoint_id: Text
-    event_type: Text
-    idempotency_key: Text
-    attempts: Annotated[int, Field(ge=0)]
-    reason: Text
-
-
-class EndpointTrouble(Content):
-    endpoint_id: Text
-    reason: Text
 
 
 class EventType(NamedTuple):
@@ -107,6 +38,9 @@ class EventType(NamedTuple):
     def schema(self) -> dict[str, Any]:
         """JSON Schema (2020-12) of the content."""
         schema = self.content.model_json_schema(by_alias=True)
+        for field in schema["properties"].values():
+            field.pop("title", None)  # made of the name, and says no more than it
+            field.pop("default", None)  # an absent field is absent, not null
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": self.name}
 
     @property
@@ -253,13 +187,17 @@ def content_errors(name: str, content: dict[str, Any]) -> list[str]:
     try:
         CATALOGUE[name].content.model_validate(content)
     except ValidationError as error:
-        return [describe(line) for line in error.errors(include_url=False, include_input=False, include_context=False)]
-    return []
+        return [
+            describe(line, "content")
+            for line in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+    camel = {snake: camel for camel, snake in CATALOGUE[name].fields.items() if snake != camel}
+    return [f"content.{field}: write it {camel[field]}" for field in content if field in camel]
 
 
-def describe(line: Any) -> str:
+def describe(line: Any, *where: str) -> str:
     """One pydantic error as a clause: the field's path, then what is wrong with it."""
-    path = ".".join(str(part) for part in line["loc"])
+    path = ".".join([*where, *(str(part) for part in line["loc"])])
     message = line["msg"].removeprefix("Value error, ")
     message = {"Field required": "is required", "Extra inputs are not permitted": "is not known here"}.get(
         message, message[:1].lower() + message[1:]

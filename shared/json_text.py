@@ -6,6 +6,7 @@ a parse and a dump would rewrite `1.10`, `1e3` and `\\u00e9`.
 
 import json
 import re
+from collections import Counter
 from typing import Any
 
 MAX_DEPTH = 64
@@ -73,8 +74,8 @@ def quoted(value: str) -> str:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        names = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in names.items() if count > 1)
         raise JsonError(f"the member {twice!a} is given twice")
     return value
 

@@ -15,8 +15,8 @@ SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 Status = Literal["pending", "delivered", "failed", "cancelled"]
 
 IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_:-]{1,128}")
-TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-"""W3C Trace Context, version 00."""
+TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+"""W3C Trace Context, version 00; ids of zeroes alone are invalid."""
 
 _TIME_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?")
 ENDPOINT_ID = re.compile(r"[A-Z2-7]{26}")
@@ -54,10 +54,32 @@ def _time_stamp(text: str) -> str:
     raise ValueError("not a time such as 2026-11-22T10:00:00Z")
 
 
+def _in_our_time(at: datetime) -> datetime:
+    """Within the years that arithmetic and row keys can bear."""
+    if not 2000 <= at.year <= 6000:
+        raise ValueError("not a time between the years 2000 and 6000")
+    return at
+
+
+def read_time(text: str) -> datetime:
+    """An ISO 8601 time; without a zone it is UTC. Raises ValueError, also outside the years 2000 to 6000."""
+    at = datetime.fromisoformat(text)
+    return _in_our_time(at if at.tzinfo else at.replace(tzinfo=UTC))
+
+
 TimeStamp = Annotated[str, AfterValidator(_time_stamp)]
 
 
-class Tenant(Model):
+class Stored(Model):
+    """A value as a row keeps it; members of a newer version are passed over."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
+
+
+class Tenant(Stored):
     """The Microsoft 365 tenant that an event is about; `id` is the publisher's own name for it."""
 
     id: str
@@ -65,7 +87,7 @@ class Tenant(Model):
     microsoft_tenant_id: str | None = None
 
 
-class Event(Model):
+class Event(Stored):
     """Something that happened in a tenant. `content` is compact JSON text and `time_stamp` text, both as received."""
 
     type: str
@@ -76,13 +98,18 @@ class Event(Model):
     tenant: Tenant | None = None
 
 
-class Health(Model):
+class Health(Stored):
     """How deliveries to an endpoint fare; belongs to one generation of it."""
 
     generation: int
     first_failure_at: datetime | None = None
     last_success_at: datetime | None = None
     last_error: str | None = None
+    exhausted: tuple[str, ...] = ()
+    """Ids of the first few distinct deliveries exhausted in this failing time."""
+    first_exhausted_at: datetime | None = None
+    warned: bool = False
+    disabled_at: datetime | None = None
     disabled_reason: str | None = None
 
     @property
@@ -92,12 +119,20 @@ class Health(Model):
         return "failing" if self.first_failure_at is not None else "healthy"
 
 
-class Endpoint(Model):
+class OldSecret(Stored):
+    """A secret that was rotated away and still signs, beside the new one, until a time."""
+
+    secret: str
+    until: datetime
+
+
+class Endpoint(Stored):
     """A registered receiver. `generation` tells one registration of a URL from the next after a deletion."""
 
     id: str
     url: str
     secret: str
+    old_secrets: tuple[OldSecret, ...] = ()
     generation: int
     types: tuple[str, ...]
     name: str | None = None
@@ -110,6 +145,10 @@ class Endpoint(Model):
     updated_at: datetime
     health: Health
 
+    def secrets_at(self, now: datetime) -> list[str]:
+        """Those that sign, the current one first."""
+        return [self.secret, *(old.secret for old in self.old_secrets if now < old.until)]
+
     @property
     def host(self) -> str:
         """All of the URL that may be logged: its path and query carry secrets."""
@@ -120,17 +159,17 @@ class Endpoint(Model):
         return self.enabled and self.health.disabled_reason is None
 
 
-class Attempt(Model):
+class Attempt(Stored):
     """One POST of a delivery. Either `status` or `error` is given; `response` is the first 2 KiB of the answer.
     `token` marks the invocation that made it and is not shown."""
 
     number: int
-    started_at: AwareDatetime
+    started_at: Instant
     duration_ms: Annotated[int, Field(ge=0, le=10**9)]
     status: int | None = None
-    error: str | None = None
-    response: str | None = None
-    token: str = ""
+    error: Annotated[str, Field(max_length=1000)] | None = None
+    response: Annotated[str, Field(max_length=4096)] | None = None
+    token: Annotated[str, Field(max_length=64)] = ""
 
 
 class DeliveryId(NamedTuple):
@@ -155,7 +194,7 @@ class DeliveryId(NamedTuple):
         return cls(int(match[1], 16), match[2], match[3])
 
 
-class Delivery(Model):
+class Delivery(Stored):
     """One event on its way to one endpoint, as its row keeps it.
 
     `event_ms` is the acceptance time of the event, which a replay's own differs from. `round_start` is the attempt
@@ -174,6 +213,7 @@ class Delivery(Model):
     next_attempt_at: datetime | None = None
     reason: str | None = None
     gone: bool = False
+    erased: bool = False
 
     @property
     def last_number(self) -> int:

@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 from cryptography.fernet import Fernet
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from shared.delivery.breaker import GRACE, PROBE_EVERY
+from shared.model import Tenant
+
 LONGEST_SCHEDULE = timedelta(days=7)
 """A queue message can be hidden for at most seven days."""
 
@@ -27,11 +30,16 @@ def _split(value: Any) -> Any:
 
 def _delays(value: Any) -> Any:
     parts = _split(value)
-    if not all(isinstance(part, str) and re.fullmatch(r"\d+(\.\d+)?", part) for part in parts):
+    if not all(isinstance(part, str) and re.fullmatch(r"\d{1,7}(\.\d{1,3})?", part) for part in parts):
         raise ValueError("give seconds separated by commas, for example 30,120,600")
     return [timedelta(seconds=float(part)) for part in parts]
 
 
+def _seconds(value: Any) -> Any:
+    return _delays(value)[0] if isinstance(value, str) and "," not in value else value
+
+
+Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(seconds=1), le=timedelta(days=1))]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
@@ -60,6 +68,9 @@ class Settings(BaseModel):
         (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10)), alias="RETRY_DELAYS"
     )
     dedupe_hours: int = Field(24, alias="DEDUPE_HOURS", ge=1, le=168)
+    breaker_probe: Seconds = Field(PROBE_EVERY, alias="BREAKER_PROBE_SECONDS")
+    breaker_grace: Seconds = Field(GRACE, alias="BREAKER_GRACE_SECONDS")
+    disable_after_hours: int = Field(120, alias="DISABLE_AFTER_HOURS", ge=1, le=8760)
     retention_days: int = Field(30, alias="RETENTION_DAYS", ge=1, le=3650)
     allow_private_endpoints: bool = Field(False, alias="DANGEROUS_ALLOW_PRIVATE_ENDPOINTS")
     allowed_endpoint_hosts: Words = Field((), alias="ALLOWED_ENDPOINT_HOSTS")
@@ -106,9 +117,24 @@ class Settings(BaseModel):
         return self
 
     @property
+    def own_tenant(self) -> Tenant | None:
+        """The tenant that this deployment belongs to, where it is named."""
+        microsoft_id = self.tenant_microsoft_id or self.entra_tenant_id
+        identity = self.tenant_id or microsoft_id
+        if not identity:
+            return None
+        name = self.tenant_display_name or None
+        return Tenant(id=identity, display_name=name, microsoft_tenant_id=microsoft_id or None)
+
+    @property
     def schedule_length(self) -> timedelta:
         """From the first attempt of a delivery to the last, when every attempt fails at once."""
         return sum(self.retry_delays, timedelta())
+
+    @property
+    def longest_delivery(self) -> timedelta:
+        """After which a delivery that the breaker holds is given up."""
+        return self.schedule_length + self.breaker_grace
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

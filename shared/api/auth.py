@@ -1,5 +1,6 @@
 """Who calls: Entra bearer tokens, checked in the app. What the platform in front says of the caller is not read."""
 
+import contextlib
 import enum
 import functools
 import threading
@@ -140,7 +141,7 @@ class Keys:
         self._url = url
         self._keys: dict[str, jwt.PyJWK] = {}
         self._lock = threading.Lock()
-        self._fetched_at = float("-inf")
+        self._fetched_at = self._tried_at = float("-inf")
 
     def key(self, kid: str) -> jwt.PyJWK | None:
         """None where the issuer does not publish it; Problem 503 where that cannot be found out."""
@@ -148,17 +149,13 @@ class Keys:
         if kid in self._keys and age < _REFRESH_EVERY:
             return self._keys[kid]
         with self._lock:
-            if time.monotonic() - self._fetched_at >= _REFRESH_COOLDOWN:
-                try:
+            if time.monotonic() - self._tried_at >= _REFRESH_COOLDOWN:
+                self._tried_at = time.monotonic()
+                with contextlib.suppress(requests.RequestException, ValueError, jwt.PyJWTError):
                     self._fetch()
-                except (requests.RequestException, ValueError, jwt.PyJWTError):
-                    if kid not in self._keys:
-                        raise Problem(
-                            503,
-                            "unavailable",
-                            "The token issuer's keys cannot be fetched: try again later",
-                            headers={"Retry-After": "10"},
-                        ) from None
+            if kid not in self._keys and self._fetched_at < self._tried_at:
+                detail = "The token issuer's keys cannot be fetched: try again later"
+                raise Problem(503, "unavailable", detail, headers={"Retry-After": "10"})
             return self._keys.get(kid)
 
     def _fetch(self) -> None:

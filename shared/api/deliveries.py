@@ -62,7 +62,7 @@ def retry_one(call: Call) -> Reply:
         "audit",
         actor=str(call.caller),
         action="delivery.retried",
-        deliveryId=delivery_id,
+        deliveryId=str(delivery_id),
         endpointId=delivery_id.endpoint,
     )
     return Reply(202, {"id": str(delivery_id), "status": "pending"})

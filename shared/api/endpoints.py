@@ -2,7 +2,7 @@
 alert rules)."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -11,13 +11,15 @@ from shared.api.problem import bad_request, conflict, not_found
 from shared.api.views import attempt_view, without_absent
 from shared.catalogue import type_problem
 from shared.delivery.formats import FORMATS
+from shared.delivery.replay import replay
 from shared.delivery.sampling import send_test
 from shared.delivery.signing import make_secret
 from shared.logs import write_line
-from shared.model import ENDPOINT_ID, Endpoint, Model, Severity, endpoint_id, utc_text
+from shared.model import ENDPOINT_ID, Endpoint, Model, Severity, endpoint_id, read_time, utc_text
 from shared.storage.endpoints import MOST_ENDPOINTS, TooManyEndpoints
 
 PATH = "/v1.0/webhooks/endpoints"
+SECRET_OVERLAP = timedelta(hours=24)
 _NAME_LOOKUP = timedelta(seconds=3)
 
 
@@ -35,7 +37,8 @@ def _known_format(name: str) -> str:
 
 
 Pattern = Annotated[str, Field(min_length=1, max_length=400)]
-Types = Annotated[tuple[str, ...], Field(min_length=1, max_length=100), AfterValidator(_known_types)]
+TypeName = Annotated[str, Field(max_length=128)]
+Types = Annotated[tuple[TypeName, ...], Field(min_length=1, max_length=100), AfterValidator(_known_types)]
 
 
 class EndpointChanges(Model):
@@ -63,6 +66,12 @@ class UrlOnly(Model):
 
 class TestRequest(Model):
     type: str | None = None
+
+
+class ReplayRequest(Model):
+    since: Annotated[str, Field(max_length=40)]
+    status: Literal["delivered", "failed", "cancelled"] | None = None
+    continuation: str | None = None
 
 
 def register(call: Call) -> Reply:
@@ -135,6 +144,39 @@ def secret(call: Call) -> Reply:
     endpoint = _named(call)
     _audit(call, "endpoint.secret_read", endpoint.id)
     return Reply(200, {"secret": endpoint.secret})
+
+
+def rotate_secret(call: Call) -> Reply:
+    """A new secret; the old one goes on signing beside it until its time."""
+    now = call.app.now()
+    endpoint = call.app.endpoints.rotate_secret(_id(call), make_secret(), now, now + SECRET_OVERLAP)
+    if endpoint is None:
+        raise _unknown()
+    _audit(call, "endpoint.secret_rotated", endpoint.id)
+    return Reply(200, {"secret": endpoint.secret, "previousSecretExpiresAt": utc_text(now + SECRET_OVERLAP)})
+
+
+def replay_since(call: Call) -> Reply:
+    """Sends what the log holds again; an `Idempotency-Key` header makes a repeated call harmless."""
+    endpoint = _named(call)
+    if not endpoint.receives:
+        raise conflict('The endpoint is disabled: enable it first (PATCH {"enabled": true})')
+    body = call.model(ReplayRequest)
+    key = call.header("idempotency-key")
+    if key is not None and not 1 <= len(key) <= 200:
+        raise bad_request("Idempotency-Key: give 1 to 200 characters")
+    try:
+        since = read_time(body.since)
+    except ValueError:
+        raise bad_request("since: must be a time such as 2026-11-22T10:00:00Z") from None
+    try:
+        replayed = replay(call.app, endpoint, since, body.status, body.continuation, key)
+    except ValueError:
+        raise bad_request("continuation: must be one that an earlier call gave") from None
+    write_line(
+        "audit", actor=str(call.caller), action="endpoint.replayed", endpointId=endpoint.id, deliveries=replayed.count
+    )
+    return Reply(202, without_absent({"count": replayed.count, "continuation": replayed.continuation}))
 
 
 def test(call: Call) -> Reply:

@@ -8,6 +8,7 @@ from pydantic import Field
 from shared.api.call import Call, Reply, invalid, validated
 from shared.api.problem import Problem, bad_request, conflict, not_found
 from shared.catalogue import content_errors, default_severity, publish_problem
+from shared.delivery import erasure as erasing
 from shared.delivery.publish import (
     MOST_DELIVERIES,
     MOST_EVENTS,
@@ -17,9 +18,10 @@ from shared.delivery.publish import (
     delivery_ids,
     publish,
 )
-from shared.delivery.sampling import own_tenant
 from shared.json_text import elements, joined, members, quoted
+from shared.logs import write_line
 from shared.model import IDEMPOTENCY_KEY, Event, Model, Severity, Tenant, TimeStamp, utc_text
+from shared.storage.events import EventRow
 
 MOST_EVENT_BYTES = 256 * 1024
 MOST_BODY_BYTES = 1024 * 1024
@@ -72,10 +74,7 @@ def publish_events(call: Call) -> Reply:
 
 def get(call: Call) -> Reply:
     """The event as it was accepted, and how its deliveries stand."""
-    key = call.path("key")
-    row = call.app.events.find(key, call.app.now()) if IDEMPOTENCY_KEY.fullmatch(key) else None
-    if row is None:
-        raise not_found("No event with this idempotency key is stored")
+    row = _stored(call)
     event = row.event
     deliveries = []
     for delivery_id in delivery_ids(row):
@@ -88,8 +87,28 @@ def get(call: Call) -> Reply:
     parts["severity"] = quoted(event.severity)
     if event.tenant is not None:
         parts["tenant"] = event.tenant.model_dump_json(by_alias=True, exclude_none=True)
+    if row.erased:
+        parts["erased"] = "true"
     parts["deliveries"] = f"[{','.join(deliveries)}]"
     return Reply(200, text=joined(parts))
+
+
+def erase(call: Call) -> Reply:
+    """Removes what an event said, before its retention ends."""
+    key = _stored(call).event.key
+    for row in call.app.events.find_all(key, call.app.now()):
+        erasing.erase(call.app, row)
+    write_line("audit", actor=str(call.caller), action="event.erased", idempotencyKey=key)
+    return Reply(204)
+
+
+def _stored(call: Call) -> EventRow:
+    """The newest event of the key in the path."""
+    key = call.path("key")
+    row = call.app.events.find(key, call.app.now()) if IDEMPOTENCY_KEY.fullmatch(key) else None
+    if row is None:
+        raise not_found("No event with this idempotency key is stored")
+    return row
 
 
 def _event(call: Call, value: Any, text: str, where: str) -> Event:
@@ -97,13 +116,11 @@ def _event(call: Call, value: Any, text: str, where: str) -> Event:
         raise Problem(413, "too-large", f"{where}an event may have at most {MOST_EVENT_BYTES} bytes")
     body = validated(EventBody, value, where)
     problem = publish_problem(body.type, "caller")
-    errors = (
-        [f"type: {problem}"] if problem else [f"content.{line}" for line in content_errors(body.type, body.content)]
-    )
+    errors = [f"type: {problem}"] if problem else content_errors(body.type, body.content)
     if errors:
         raise invalid([where + error for error in errors])
     meta = body.meta or MetaBody()
-    tenant = Tenant(**body.tenant.model_dump()) if body.tenant else own_tenant(call.app.settings)
+    tenant = Tenant(**body.tenant.model_dump()) if body.tenant else call.app.settings.own_tenant
     return Event(
         type=body.type,
         content=members(text)["content"],

@@ -64,6 +64,8 @@ def read_url(url: str, policy: AddressPolicy) -> Target | Refused:
         port = parts.port
     except ValueError:
         return Refused("the URL cannot be read: give https://host/path")
+    if port == 0:
+        return Refused("port 0 cannot be reached")
     scheme = parts.scheme.lower()
     if scheme != "https" and not (scheme == "http" and policy.allow_private):
         return Refused("the URL must start with https://")
@@ -71,7 +73,7 @@ def read_url(url: str, policy: AddressPolicy) -> Target | Refused:
         return Refused("the URL must not hold a user name or password")
     if "#" in url:
         return Refused("the URL must not hold a fragment (#…): it would never be sent")
-    host = _ascii_host(parts.hostname or "")
+    host = _ascii_host(parts.hostname or "", "[" in parts.netloc)
     if isinstance(host, Refused):
         return host
     if policy.hosts and not any(fnmatchcase(host, pattern.lower()) for pattern in policy.hosts):
@@ -103,13 +105,13 @@ def is_public(address: str) -> bool:
     return ip in _ONLY_IPV6 and not any(ip in block for block in _NO_IPV6)
 
 
-def _ascii_host(host: str) -> str | Refused:
+def _ascii_host(host: str, bracketed: bool) -> str | Refused:
     """The host as it is resolved: IDNs as A-labels; IP addresses only in their one plain notation."""
-    if ":" in host:
+    if bracketed:
         try:
-            return str(IPv6Address(host))
+            return str(IPv6Address("%" if "%" in host else host))
         except ValueError:
-            return Refused("the host is not an IPv6 address")
+            return Refused("the brackets must hold an IPv6 address without a zone")
     if not host.isascii():
         try:
             host = idna.encode(host, uts46=True).decode()

@@ -9,39 +9,24 @@ every crash point (tests/unit/test_crash_points.py):
   a message find each other out at the row, so that no crash starts a second chain.
 """
 
-import secrets
-import time
-from dataclasses import dataclass
+import random
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from shared.app import App
 from shared.delivery.formats import FORMATS
 from shared.delivery.messages import MalformedMessage, Message, decode, encode
-from shared.delivery.outbound import Answer, NoAnswer
-from shared.delivery.schedule import Delivered, decide
-from shared.delivery.signing import sign_point, sign_standard
-from shared.delivery.transitions import Known, cancelled, change, recorded
+from shared.delivery.origin import Unknown, stored_event
+from shared.delivery.recording import follow_up, record, record_made
+from shared.delivery.sending import send
+from shared.delivery.transitions import ERASED, Known, cancelled, change
 from shared.logs import write_line
-from shared.model import Attempt, Delivery, Endpoint, Event, digest
-from shared.storage.clients import StorageUnavailable
+from shared.model import Delivery, Endpoint
+
+SHARE_HOLD_SECONDS = (5.0, 15.0)
+"""How long a message waits that found no worker left for its endpoint; spread out, lest they return at once."""
 
 LATE = timedelta(seconds=60)
 """A message seen this long after it became visible may have been repeated meanwhile."""
-
-
-class Sent(NamedTuple):
-    """An attempt, with the delay its answer asked for."""
-
-    attempt: Attempt
-    retry_after: timedelta | None
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """The message is about nothing that was accepted here: publishing did not put it on the queue."""
-
-    reason: str
 
 
 def dispatch(app: App, body: bytes, dequeue_count: int) -> None:
@@ -51,140 +36,63 @@ def dispatch(app: App, body: bytes, dequeue_count: int) -> None:
     except MalformedMessage:
         app.poison.put(body.decode("utf-8", "replace"))
         return
-    if message.made is not None:
-        retry_after = None if message.retry_after_seconds is None else timedelta(seconds=message.retry_after_seconds)
-        _record(app, message, Sent(message.made, retry_after), dequeue_count)
-        return
     known: Known = None
-    if _may_be_known(message, dequeue_count, app.now()):
+    if message.made is None and _may_be_known(message, dequeue_count, app.now()):
         known = app.deliveries.get(message.delivery_id)
         if known is not None and not _still_to_make(known[0], message):
             if dequeue_count > 1:
                 follow_up(app, message, known[0])
             return
     endpoint = app.endpoints.get(message.delivery_id.endpoint)
+    if _why_not(endpoint, message):  # by a snapshot of some seconds ago: nothing is cancelled on its word
+        endpoint = app.endpoints.read(message.delivery_id.endpoint)
     event = message.event
-    if endpoint is None or event is None:
+    if event is None or endpoint is None:
         stored = stored_event(app, message)
         if isinstance(stored, Unknown):
             app.poison.put(body.decode())
             return
         event = stored
+    if message.made is not None:
+        record_made(app, message, message.made, dequeue_count)
+        return
     reason = _why_not(endpoint, message)
-    if endpoint is None or reason:
-        change(app, message.delivery_id, lambda now: cancelled(now, message, reason or ""), known)
-        write_line("delivery.cancelled", deliveryId=message.delivery, reason=reason)
+    if endpoint is None or event is None or reason:
+        _cancel(app, message, reason or ERASED, known)
         return
-    _record(app, message, send(app, endpoint, message, event), dequeue_count, endpoint, known)
-
-
-def send(app: App, endpoint: Endpoint, message: Message, event: Event) -> Sent:
-    """Signs and POSTs an event; the attempt says what happened."""
-    started_at, began = app.now(), time.monotonic()
-    content_type, body = FORMATS[message.format](event)
-    headers = {
-        "Content-Type": content_type,
-        **sign_point(body, app.options.signature_key()),
-        **sign_standard(event.key, started_at, body, [endpoint.secret]),
-        "traceparent": f"{message.traceparent[:36]}{secrets.token_hex(8)}{message.traceparent[52:]}",
-    }
-    result = app.post(endpoint.url, headers, body)
-    attempt = Attempt(
-        number=message.attempt,
-        started_at=started_at,
-        duration_ms=round((time.monotonic() - began) * 1000),
-        status=result.status if isinstance(result, Answer) else None,
-        error=result.error if isinstance(result, NoAnswer) else None,
-        response=result.response if isinstance(result, Answer) else None,
-        token=secrets.token_hex(8),
-    )
-    write_line(
-        "delivery.attempted",
-        deliveryId=message.delivery,
-        endpointId=endpoint.id,
-        host=endpoint.host,
-        type=message.type,
-        idempotencyKey=message.key,
-        attempt=attempt.number,
-        status=attempt.status,
-        error=attempt.error,
-        durationMs=attempt.duration_ms,
-    )
-    return Sent(attempt, result.retry_after if isinstance(result, Answer) else None)
-
-
-def stored_event(app: App, message: Message) -> Event | Unknown:
-    """The event of a message, from its table."""
-    row = app.events.get(message.event_ms, digest(message.key))
-    if row is None:
-        return Unknown(f"no event with the key {message.key} was accepted then")
-    if all(addressee.id != message.delivery_id.endpoint for addressee in row.addressees):
-        return Unknown(f"the event with the key {message.key} was not for this endpoint")
-    return row.event
-
-
-def follow_up(app: App, message: Message, delivery: Delivery) -> None:
-    """Does what the recorded attempt of this message calls for; harmless when it was done before."""
-    if delivery.last_number != message.attempt:
-        return  # a later attempt is recorded: the chain has gone on
-    if delivery.status == "pending":
-        app.queue.put(*next_message(message, delivery, app.now()))
-    elif delivery.status == "failed":
-        app.poison.put(encode(message))
-    elif delivery.gone:
-        endpoint = app.endpoints.get(message.delivery_id.endpoint)
-        if endpoint is not None and endpoint.generation == message.generation and endpoint.receives:
-            disable(app, endpoint, delivery.reason or "")
-
-
-def next_message(message: Message, delivery: Delivery, now: datetime) -> tuple[str, timedelta]:
-    """The message of the next attempt and how long it must wait from now."""
-    due_at = max(delivery.next_attempt_at or now, now)
-    changes = {"attempt": delivery.last_number + 1, "due_at": due_at, "repeat": False, "made": None}
-    return encode(message.model_copy(update={**changes, "retry_after_seconds": None})), due_at - now
-
-
-def disable(app: App, endpoint: Endpoint, reason: str) -> None:
-    app.endpoints.disable(endpoint, reason)
-    write_line("endpoint.disabled", endpointId=endpoint.id, host=endpoint.host, reason=reason)
-
-
-def _record(
-    app: App,
-    message: Message,
-    sent: Sent,
-    dequeue_count: int,
-    endpoint: Endpoint | None = None,
-    known: Known = None,
-) -> None:
-    made = sent.attempt
-    position = made.number - message.round_start + 1
-    verdict = decide(position, made.status, sent.retry_after, app.settings.retry_delays)
-    ended_at = made.started_at + timedelta(milliseconds=made.duration_ms)
-    try:
-        delivery = change(app, message.delivery_id, lambda now: recorded(now, message, made, verdict, ended_at), known)
-    except StorageUnavailable:
-        if message.made is not None:
-            raise
-        seconds = None if sent.retry_after is None else sent.retry_after.total_seconds()
-        later = {"made": made, "retry_after_seconds": seconds, "event": None, "due_at": app.now()}
-        app.queue.put(encode(message.model_copy(update=later)))
-        write_line("delivery.record_postponed", 30, deliveryId=message.delivery, attempt=made.number)
+    hold = app.breaker.hold(endpoint.id, app.now())
+    if hold is not None:
+        _hold(app, message, hold)
         return
-    if delivery is None:
-        write_line("delivery.dropped", 30, deliveryId=message.delivery, reason="its week has passed retention")
-    elif delivery.holds(made.number, made.token) or dequeue_count > 1:
-        follow_up(app, message, delivery)
-    if isinstance(verdict, Delivered) and delivery is not None:
-        _note_success(app, message, delivery, endpoint)
+    with app.share.place(endpoint.id) as has_place:
+        sent = send(app, endpoint, message, event) if has_place else None
+    if sent is None:
+        _put_back(app, message, timedelta(seconds=random.uniform(*SHARE_HOLD_SECONDS)))  # noqa: S311 (jitter)
+        return
+    delivery = record(app, message, sent, dequeue_count, known)
+    if delivery is not None and delivery.status == "delivered" and endpoint.health.first_failure_at is not None:
+        app.endpoints.note_success(endpoint, sent.attempt.started_at)
 
 
-def _note_success(app: App, message: Message, delivery: Delivery, endpoint: Endpoint | None) -> None:
-    """A success ends the endpoint's failing time, and one asked for by an admin the line in the alert log."""
-    if message.round_start > 1:
-        app.deliveries.note_alert(message.delivery_id, delivery)
-    if endpoint is not None and endpoint.health.first_failure_at is not None:
-        app.endpoints.note_success(endpoint, delivery.attempts[-1].started_at)
+def _cancel(app: App, message: Message, reason: str, known: Known) -> None:
+    delivery = change(app, message.delivery_id, lambda now: cancelled(now, message, reason), known)
+    if message.asked and delivery is not None and delivery.status == "cancelled":
+        app.deliveries.renew_alert(message.delivery_id, delivery)
+    write_line("delivery.cancelled", deliveryId=message.delivery, reason=reason)
+
+
+def _hold(app: App, message: Message, hold: timedelta) -> None:
+    """The breaker is open: back to the queue, or given up when the delivery's time is over."""
+    if app.now() < message.deadline_at:
+        _put_back(app, message, hold)
+    else:
+        app.poison.put(encode(message.model_copy(update={"given_up": "endpoint failing"})))
+
+
+def _put_back(app: App, message: Message, hold: timedelta) -> None:
+    """Puts the message back, spending no attempt."""
+    app.queue.put(encode(message.model_copy(update={"due_at": app.now() + hold, "repeat": True})), hold)
+    write_line("delivery.held", deliveryId=message.delivery, seconds=round(hold.total_seconds()))
 
 
 def _may_be_known(message: Message, dequeue_count: int, now: datetime) -> bool:
@@ -193,9 +101,9 @@ def _may_be_known(message: Message, dequeue_count: int, now: datetime) -> bool:
 
 def _still_to_make(delivery: Delivery, message: Message) -> bool:
     """Whether this message's attempt is neither recorded nor made pointless."""
-    if delivery.status == "delivered" or delivery.last_number >= message.attempt:
+    if delivery.erased or delivery.status == "delivered" or delivery.last_number >= message.attempt:
         return False
-    return delivery.status == "pending" or message.round_start == message.attempt
+    return delivery.status == "pending" or (message.asked and message.round_start == message.attempt)
 
 
 def _why_not(endpoint: Endpoint | None, message: Message) -> str | None:

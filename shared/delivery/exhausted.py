@@ -8,11 +8,17 @@ import time
 from datetime import datetime, timedelta
 
 from shared.app import App
-from shared.delivery.dispatch import Unknown, next_message, stored_event
+from shared.catalogue import OPERATIONAL_PREFIX
+from shared.delivery.announcing import announce_disabled, announce_failing, announce_failure
+from shared.delivery.disabling import Disable, Warn, judge
 from shared.delivery.messages import MalformedMessage, Message, decode
+from shared.delivery.origin import Unknown, stored_event
+from shared.delivery.recording import next_message, record_made
 from shared.delivery.transitions import change, failed
 from shared.logs import write_line
-from shared.model import Delivery, digest
+from shared.model import Delivery, Endpoint, digest
+from shared.storage.clients import StorageUnavailable
+from shared.storage.queues import Received
 
 _OLDEST_MESSAGE = timedelta(days=8)
 _SWEEP_LENGTH = timedelta(minutes=4, seconds=30)
@@ -32,11 +38,14 @@ def exhausted(app: App, body: bytes, inserted_at: datetime | None) -> None:
     if isinstance(stored, Unknown):
         _keep(app, body, inserted_at, stored.reason)
         return
-    delivery = change(app, message.delivery_id, lambda now: failed(now, message, _CRASHED))
+    if message.made is not None:
+        record_made(app, message, message.made, dequeue_count=2)
+        return
+    delivery = change(app, message.delivery_id, lambda now: failed(now, message, message.given_up or _CRASHED))
     if delivery is None:
         _keep(app, body, inserted_at, "its week has passed retention")
     elif delivery.status == "pending" and delivery.last_number == message.attempt:
-        app.queue.put(*next_message(message, delivery, app.now()))  # recorded, and stopped before the next was put
+        app.queue.put(*next_message(app, message, delivery))  # recorded, and stopped before the next was put
     elif delivery.status == "failed" and delivery.last_number <= message.attempt:
         _alert(app, message, delivery)
 
@@ -52,8 +61,7 @@ def sweep(app: App, length: timedelta = _SWEEP_LENGTH) -> int:
     taken = 0
     while True:
         for received in app.poison.receive(32, _SWEEP_HIDES):
-            exhausted(app, received.body, received.inserted_at)
-            app.poison.delete(received)
+            _take(app, received)
             taken += 1
         if app.poison.length() == 0 or time.monotonic() >= ends_at:
             break
@@ -61,6 +69,18 @@ def sweep(app: App, length: timedelta = _SWEEP_LENGTH) -> int:
     if taken:
         write_line("poison.swept", messages=taken)
     return taken
+
+
+def _take(app: App, received: Received) -> None:
+    """Handles one message like `exhausted`. One that the code cannot handle is kept as it is: it must stop no other."""
+    try:
+        exhausted(app, received.body, received.inserted_at)
+    except StorageUnavailable:
+        raise
+    except Exception as error:
+        write_line("poison.unhandled", 40, error=repr(error)[:300])
+        _keep(app, received.body, received.inserted_at, f"it cannot be handled ({type(error).__name__})")
+    app.poison.delete(received)
 
 
 def _alert(app: App, message: Message, delivery: Delivery) -> None:
@@ -76,9 +96,25 @@ def _alert(app: App, message: Message, delivery: Delivery) -> None:
         attempts=len(delivery.attempts),
         reason=reason,
     )
+    announce_failure(app, message, delivery)
     endpoint = app.endpoints.get(message.delivery_id.endpoint)
     if endpoint is not None and endpoint.generation == delivery.generation and delivery.attempts:
-        app.endpoints.note_failing(endpoint, delivery.attempts[0].started_at, reason)
+        failing = app.endpoints.note_exhausted(endpoint, message.delivery, delivery.attempts[-1].started_at, reason)
+        _judge(app, failing, delivery)
+
+
+def _judge(app: App, endpoint: Endpoint, delivery: Delivery) -> None:
+    """Warns of an endpoint that has failed for long, and disables it in the end. A delivery of a `webhook.*` event
+    announces nothing, and so does not use up the one warning."""
+    if endpoint.health.disabled_reason is not None:
+        announce_disabled(app, endpoint, delivery.type, news=False)  # storage may have failed after the disabling
+        return
+    match judge(endpoint.health, app.now(), timedelta(hours=app.settings.disable_after_hours)):
+        case Warn(reason) if not delivery.type.startswith(OPERATIONAL_PREFIX):
+            announce_failing(app, endpoint, reason, delivery.type)
+            app.endpoints.note_warned(endpoint)
+        case Disable(reason):
+            announce_disabled(app, app.endpoints.disable(endpoint, reason, app.now()), delivery.type)
 
 
 def _keep(app: App, body: bytes, inserted_at: datetime | None, reason: str) -> None:

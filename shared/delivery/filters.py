@@ -3,20 +3,24 @@
 import functools
 import json
 import re
+from collections.abc import Iterable
 from fnmatch import translate
 
 from shared.catalogue import OPERATIONAL_PREFIX
 from shared.model import SEVERITIES, Endpoint, Event
 
 
-def wants(endpoint: Endpoint, event: Event) -> bool:
-    """Whether an endpoint's type list and filters match; whether it is enabled is not asked here."""
-    return (
-        any(type_matches(pattern, event.type) for pattern in endpoint.types)
+def matching(endpoints: Iterable[Endpoint], event: Event) -> list[Endpoint]:
+    """Those whose type list and filters match; whether they are enabled is not asked here."""
+    candidates = [
+        endpoint
+        for endpoint in endpoints
+        if any(type_matches(pattern, event.type) for pattern in endpoint.types)
         and _severe_enough(endpoint, event)
         and _of_a_tenant(endpoint, event)
-        and _at_a_site(endpoint, event)
-    )
+    ]
+    site = _site(event) if any(endpoint.sites for endpoint in candidates) else None
+    return [endpoint for endpoint in candidates if not endpoint.sites or _at_a_site(endpoint, site)]
 
 
 def type_matches(pattern: str, name: str) -> bool:
@@ -38,13 +42,16 @@ def _of_a_tenant(endpoint: Endpoint, event: Event) -> bool:
     return any(tenant in names for tenant in endpoint.tenants)
 
 
-def _at_a_site(endpoint: Endpoint, event: Event) -> bool:
-    """An event that names no site (`siteUrl`, or a provisioned workspace's `url`) passes no site filter."""
-    if not endpoint.sites:
-        return True
+def _site(event: Event) -> str | None:
+    """The site that an event is about: its `siteUrl`, or a provisioned workspace's `url`."""
     content = json.loads(event.content)
     site = content.get("siteUrl") or content.get("url")
-    return isinstance(site, str) and any(_site_pattern(pattern).match(site) for pattern in endpoint.sites)
+    return site if isinstance(site, str) else None
+
+
+def _at_a_site(endpoint: Endpoint, site: str | None) -> bool:
+    """An event that names no site passes no site filter."""
+    return site is not None and any(_site_pattern(pattern).match(site) for pattern in endpoint.sites)
 
 
 @functools.lru_cache(maxsize=4096)

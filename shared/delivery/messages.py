@@ -7,9 +7,9 @@ No top-level name here may be one that the host merges over its own metadata (`i
 import json
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from shared.model import IDEMPOTENCY_KEY, TRACEPARENT, Attempt, DeliveryId, Event, Model, digest
+from shared.model import IDEMPOTENCY_KEY, TRACEPARENT, Attempt, DeliveryId, Event, Instant, Stored, digest
 
 INLINE_EVENT_BYTES = 48 * 1024
 """A message is at most 64 KiB; an event beyond this is read from its table instead."""
@@ -25,7 +25,13 @@ def _delivery_id(text: str) -> str:
     return text
 
 
-class Message(Model):
+def _traceparent(text: str) -> str:
+    if not TRACEPARENT.fullmatch(text):
+        raise ValueError("not a traceparent")
+    return text
+
+
+class Message(Stored):
     """An attempt to be made, or (`made` is given) one that was made and is still to be recorded."""
 
     v: Literal[1] = 1
@@ -37,11 +43,17 @@ class Message(Model):
     event_ms: Annotated[int, Field(ge=0, lt=2**47)]
     attempt: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     round_start: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    due_at: AwareDatetime
+    due_at: Instant
     """When the message becomes visible."""
+    deadline_at: Instant
+    """When a delivery that the breaker or the share holds back is given up."""
+    given_up: Annotated[str, Field(max_length=200)] | None = None
+    """Why, in a poison message."""
+    asked: bool = False
+    """Of a round of attempts that an admin asked for: only its first message may revive a delivery that has ended."""
     repeat: bool = False
     """A copy of a message that may be on its way already."""
-    traceparent: Annotated[str, Field(pattern=rf"^{TRACEPARENT.pattern}$")]
+    traceparent: Annotated[str, AfterValidator(_traceparent)]
     event: Event | None = None
     made: Attempt | None = None
     retry_after_seconds: Annotated[float, Field(ge=0, le=10**6)] | None = None
@@ -50,6 +62,8 @@ class Message(Model):
     def _fits_its_id(self) -> Self:
         if self.delivery_id.event != digest(self.key):
             raise ValueError("the delivery id is of another event")
+        if self.round_start > self.attempt:
+            raise ValueError("the round begins after the attempt")
         if self.made is not None and self.made.number != self.attempt:
             raise ValueError("the attempt that was made is another one")
         return self
@@ -63,8 +77,11 @@ class Message(Model):
 
 def encode(message: Message) -> str:
     """The message as queue text; without the event where that would make it too large."""
-    text = _dump(message)
-    return text if len(text) <= INLINE_EVENT_BYTES else _dump(message.model_copy(update={"event": None}))
+    if message.event is None or len(message.event.content) <= INLINE_EVENT_BYTES:
+        text = _dump(message)
+        if len(text) <= INLINE_EVENT_BYTES:
+            return text
+    return _dump(message.model_copy(update={"event": None}))
 
 
 def decode(body: bytes) -> Message:

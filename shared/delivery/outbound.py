@@ -6,7 +6,6 @@ byte, where urllib3 would normalise them. A watchdog shuts the socket down at th
 socket starts anew with every byte that drips in.
 """
 
-import http.client
 import socket
 import ssl
 import threading
@@ -14,7 +13,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import certifi
 import urllib3
@@ -26,12 +24,17 @@ from shared.delivery.addresses import AddressPolicy, Refused, Target, read_url, 
 from shared.delivery.resolver import NotInTime, Resolve, Resolver, resolve_by_system
 from shared.delivery.schedule import read_retry_after
 from shared.delivery.watchdog import Watchdog
+from shared.delivery.wording import in_words, reason_of
 
 DEADLINE = timedelta(seconds=30)
 """For everything: name, connection, TLS, headers, body (seed 004: "responds within 30 seconds")."""
 
 RESPONSE_BYTES = 2048
 """How much of an answer is read, for the log."""
+
+IDLE_SECONDS = 4.0
+"""A connection unused for longer is not used again: many receivers close theirs after five seconds, and a request that
+crosses with the closing would cost an attempt."""
 
 USER_AGENT = f"TenantHooks/{__version__}"
 
@@ -65,25 +68,40 @@ class _Attempt:
         self.ends_at = ends_at
         self.over = False
         self._expired = False
-        self._socket: socket.socket | None = None
+        self._handle: socket.socket | None = None
+        self._lock = threading.Lock()
 
-    @property
-    def remaining(self) -> float:
+    def left(self) -> float:
+        """Seconds until the deadline; ends the attempt where it has passed."""
         left = self.ends_at - time.monotonic()
         if left <= 0:
             raise _Stopped(self.guard.too_late)
         return left
 
-    def use(self, handle: socket.socket) -> None:
-        self._socket = handle
+    def use(self, sock: socket.socket) -> None:
+        """Keeps a descriptor of its own: http.client closes a connection before the last body on it is read."""
+        with self._lock:
+            self._let_go()
+            self._handle = sock.dup()
         if self._expired:
             raise _Stopped(self.guard.too_late)
 
     def expire(self) -> None:
         """Called by the watchdog: the read or write that is under way ends at once."""
-        self._expired = True
-        if self._socket is not None and not self.over:
-            _shut(self._socket)
+        with self._lock:
+            self._expired = True
+            if self._handle is not None:
+                _shut(self._handle)
+
+    def end(self) -> None:
+        with self._lock:
+            self.over = True
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
 
 
 _current = threading.local()
@@ -93,18 +111,25 @@ class _Guarded(HTTPConnection):
     """A connection to a checked address. `_handle` is a second descriptor of its socket: TLS takes the first away."""
 
     _handle: socket.socket | None = None
+    _used_at = 0.0
 
     def _new_conn(self) -> socket.socket:
         attempt: _Attempt = _current.attempt
         sock = attempt.guard.dial(attempt)
         self._handle = sock.dup()
-        attempt.use(self._handle)
+        attempt.use(sock)
         return sock
+
+    @property
+    def is_connected(self) -> bool:
+        """Asked by the pool before it uses a connection again."""
+        return super().is_connected and time.monotonic() - self._used_at <= IDLE_SECONDS
 
     def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:
         attempt: _Attempt = _current.attempt
         if self._handle is not None:
             attempt.use(self._handle)
+        self._used_at = time.monotonic()
         super().putrequest(method, attempt.target.path, skip_host, skip_accept_encoding)
 
     def close(self) -> None:
@@ -141,7 +166,7 @@ class Outbound:
         self._resolver = Resolver(resolve or resolve_by_system)
         self._watchdog = Watchdog()
         self.too_late = f"no complete answer within {deadline.total_seconds():g} s"
-        self._pools = urllib3.PoolManager(num_pools=1000, maxsize=32, ssl_context=tls or _tls_context())
+        self._pools = urllib3.PoolManager(num_pools=200, maxsize=8, ssl_context=tls or _tls_context())
         self._pools.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
 
     def check(self, url: str, within: timedelta) -> Refused | None:
@@ -170,15 +195,15 @@ class Outbound:
             return NoAnswer(str(stopped))
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             late = time.monotonic() >= attempt.ends_at
-            return NoAnswer(self.too_late if late else _in_words(error))
+            return NoAnswer(self.too_late if late else in_words(error))
         finally:
-            attempt.over = True
+            attempt.end()
 
     def dial(self, attempt: _Attempt) -> socket.socket:
         """A connected socket to the first checked address that takes one."""
         host, port = attempt.target.host, attempt.target.port
         try:
-            addresses = self._resolver.addresses(host, port, attempt.remaining)
+            addresses = self._resolver.addresses(host, port, attempt.left())
         except NotInTime:
             raise _Stopped(f"the name {host} was not resolved within {self._deadline.total_seconds():g} s") from None
         except OSError as error:
@@ -187,16 +212,18 @@ class Outbound:
         if refused is not None:
             raise _Stopped(f"refused: {refused.reason}")
         failure: OSError = OSError("the name has no address")
-        for address in addresses:
-            try:
-                sock = socket.create_connection((address, port), timeout=attempt.remaining)
+        for left in range(len(addresses), 0, -1):
+            address = addresses[-left]
+            try:  # each of the addresses left gets its part of the time: the first may answer nothing
+                sock = socket.create_connection((address, port), timeout=attempt.left() / left)
             except OSError as error:
                 failure = error
                 continue
+            sock.settimeout(attempt.left())
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
-        attempt.remaining  # noqa: B018 (raises when the deadline was the reason)
-        raise _Stopped(f"no connection to {host} port {port}: {_reason(failure)}")
+        attempt.left()  # raises where the deadline was the reason
+        raise _Stopped(f"no connection to {host} port {port}: {reason_of(failure)}")
 
     def _exchange(self, attempt: _Attempt, headers: Mapping[str, str], body: bytes) -> Answer:
         target = attempt.target
@@ -209,16 +236,21 @@ class Outbound:
             redirect=False,
             retries=False,
             assert_same_host=False,
-            timeout=urllib3.Timeout(connect=attempt.remaining, read=attempt.remaining),
+            timeout=urllib3.Timeout(connect=attempt.left(), read=attempt.left()),
             preload_content=False,
             decode_content=False,
         )
+        retry_after = read_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+        if response.status < 200:  # the real answer follows, and must not be taken for the next event's
+            response.close()
+            return Answer(response.status, None, retry_after)
         whole = False
         try:
             text = response.read(RESPONSE_BYTES + 1, decode_content=False)
+            attempt.left()  # a connection shut at the deadline reads as the end of the body
             whole = len(text) <= RESPONSE_BYTES
-            attempt.remaining  # noqa: B018 (a connection shut at the deadline reads as the end of the body)
         finally:
+            attempt.end()  # before another attempt can have the connection
             if whole:
                 response.release_conn()
             else:
@@ -226,7 +258,7 @@ class Outbound:
         return Answer(
             response.status,
             text[:RESPONSE_BYTES].decode(errors="replace") or None,
-            read_retry_after(response.headers.get("Retry-After"), datetime.now(UTC)),
+            retry_after,
         )
 
 
@@ -243,34 +275,3 @@ def _shut(sock: socket.socket) -> None:
         sock.shutdown(socket.SHUT_RDWR)
     except OSError:
         return  # it was closed by the receiver meanwhile, which ends the attempt just as well
-
-
-def _in_words(error: BaseException) -> str:
-    """The innermost cause in an admin's words."""
-    cause: Any = error
-    while True:
-        inner = next((part for part in cause.args if isinstance(part, BaseException)), None)
-        inner = inner or getattr(cause, "reason", None)
-        if not isinstance(inner, BaseException) or inner is cause:
-            break
-        cause = inner
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"the certificate was not accepted: {cause.verify_message}"
-    if isinstance(cause, ssl.SSLError):
-        return f"TLS failed: {(cause.reason or 'unknown reason').replace('_', ' ').lower()}"
-    if not isinstance(cause, OSError) and isinstance(
-        cause, http.client.HTTPException | urllib3.exceptions.HTTPError | ValueError
-    ):
-        return "the answer was not valid HTTP"
-    return _reason(cause)
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, ConnectionResetError | BrokenPipeError):  # RemoteDisconnected is one too
-        return "the connection was closed before an answer came"
-    strerror = getattr(error, "strerror", None)
-    return strerror or type(error).__name__

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.app import App
-from shared.delivery.filters import wants
+from shared.delivery.filters import matching
 from shared.delivery.messages import Message, encode
 from shared.logs import write_line
-from shared.model import TRACEPARENT, DeliveryId, Event, digest, to_ms
+from shared.model import TRACEPARENT, DeliveryId, Event, digest, from_ms, to_ms
 from shared.storage.events import Addressee, EventRow
 
 MOST_EVENTS = 100
@@ -57,8 +57,7 @@ def publish(app: App, events: Sequence[Event], traceparent: str | None = None) -
     for event in events:
         to = tuple(
             Addressee(id=endpoint.id, generation=endpoint.generation, format=endpoint.format)
-            for endpoint in endpoints
-            if wants(endpoint, event)
+            for endpoint in matching(endpoints, event)
         )
         rows.append(
             EventRow(
@@ -95,11 +94,14 @@ def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
     waiting = [
         (delivery_id, addressee)
         for delivery_id, addressee in zip(delivery_ids(stored), stored.addressees, strict=True)
-        if not duplicate or app.deliveries.get(delivery_id) is None
+        if not stored.erased and (not duplicate or app.deliveries.get(delivery_id) is None)
     ]
+    longest = app.settings.longest_delivery
     delay = REPEAT_DELAY if duplicate else timedelta()
-    texts = [encode(_first_message(stored, *each, due_at=now + delay, repeat=duplicate)) for each in waiting]
-    _put_all(app, texts, delay)
+    texts = [
+        encode(_first_message(stored, *each, due_at=now + delay, longest=longest, repeat=duplicate)) for each in waiting
+    ]
+    put_all(app, texts, delay)
     write_line(
         "event.published",
         type=row.event.type,
@@ -111,7 +113,7 @@ def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
 
 
 def _first_message(
-    row: EventRow, delivery_id: DeliveryId, addressee: Addressee, due_at: datetime, repeat: bool
+    row: EventRow, delivery_id: DeliveryId, addressee: Addressee, due_at: datetime, longest: timedelta, repeat: bool
 ) -> Message:
     return Message(
         delivery=str(delivery_id),
@@ -121,13 +123,15 @@ def _first_message(
         generation=addressee.generation,
         event_ms=row.accepted_ms,
         due_at=due_at,
+        deadline_at=from_ms(row.accepted_ms) + longest,
         repeat=repeat,
         traceparent=row.traceparent,
         event=row.event,
     )
 
 
-def _put_all(app: App, texts: Sequence[str], delay: timedelta) -> None:
+def put_all(app: App, texts: Sequence[str], delay: timedelta) -> None:
+    """Puts messages on the queue, several at a time; raises StorageUnavailable where one of them failed."""
     if len(texts) == 1:
         app.queue.put(texts[0], delay)
     else:

@@ -18,7 +18,7 @@ class Resolver:
 
     def __init__(self, resolve: Resolve) -> None:
         self._resolve = resolve
-        self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="resolve")
+        self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="resolve")
         self._under_way: dict[tuple[str, int], Future[list[str]]] = {}
         self._lock = threading.Lock()
 

@@ -8,7 +8,8 @@ from shared.delivery.messages import Message, encode
 from shared.model import Delivery, DeliveryId, utc_text
 
 LOST_AFTER = timedelta(minutes=15)
-"""A pending delivery whose attempt is overdue by longer than a message can stay hidden has lost its message."""
+"""A pending delivery is overdue while the breaker holds it; when it is so for longer than that and a lease together,
+it has lost its message."""
 
 
 @dataclass(frozen=True)
@@ -19,14 +20,16 @@ class Refusal:
 
 
 def retry(app: App, delivery_id: DeliveryId, delivery: Delivery) -> Refusal | None:
-    """Puts the next attempt on the queue, from which the schedule starts anew. Asked twice, it is made once: copies of
-    a message find each other out at the delivery's row."""
+    """Puts the next attempt on the queue, from which the schedule starts anew. Asked twice, it is one chain all the
+    same: copies of a message find each other out at the delivery's row."""
     now = app.now()
+    if delivery.erased:
+        return Refusal("Its event was erased")
     if delivery.status == "delivered":
         return Refusal("It was delivered already")
     if delivery.status == "pending":
         due_at = delivery.next_attempt_at
-        if due_at is None or now - due_at < LOST_AFTER:
+        if due_at is None or now - due_at < app.settings.longest_delivery + LOST_AFTER:
             when = f" at {utc_text(due_at)}" if due_at else ""
             return Refusal(f"It is still on its way: its next attempt is due{when}")
     endpoint = app.endpoints.get(delivery_id.endpoint)
@@ -45,6 +48,8 @@ def retry(app: App, delivery_id: DeliveryId, delivery: Delivery) -> Refusal | No
         attempt=number,
         round_start=number,
         due_at=now,
+        deadline_at=now + app.settings.longest_delivery,
+        asked=True,
         repeat=True,
         traceparent=delivery.traceparent,
     )

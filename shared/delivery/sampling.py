@@ -5,12 +5,11 @@ import uuid
 
 from shared.app import App
 from shared.catalogue import CATALOGUE, CUSTOM_PREFIX, EventType, publish_problem
-from shared.delivery.dispatch import send
 from shared.delivery.filters import type_matches
 from shared.delivery.messages import Message
 from shared.delivery.publish import make_traceparent
+from shared.delivery.sending import send
 from shared.model import Attempt, DeliveryId, Endpoint, Event, Tenant, digest, to_ms, utc_text
-from shared.settings import Settings
 
 _OWN = CUSTOM_PREFIX + "test"
 
@@ -23,7 +22,7 @@ def send_test(app: App, endpoint: Endpoint, wanted: str | None) -> Attempt | str
     if problem:
         return problem
     now = app.now()
-    event = sample_event(name, f"test-{uuid.uuid4()}", utc_text(now), own_tenant(app.settings))
+    event = sample_event(name, f"test-{uuid.uuid4()}", utc_text(now), app.settings.own_tenant)
     message = Message(
         delivery=str(DeliveryId(to_ms(now), digest(event.key), endpoint.id)),
         type=name,
@@ -32,9 +31,10 @@ def send_test(app: App, endpoint: Endpoint, wanted: str | None) -> Attempt | str
         generation=endpoint.generation,
         event_ms=to_ms(now),
         due_at=now,
+        deadline_at=now,
         traceparent=make_traceparent(),
     )
-    return send(app, endpoint, message, event).attempt
+    return send(app, endpoint, message, event, test=True).attempt
 
 
 def sample_event(name: str, key: str, time_stamp: str, tenant: Tenant | None) -> Event:
@@ -47,18 +47,6 @@ def sample_event(name: str, key: str, time_stamp: str, tenant: Tenant | None) ->
         key=key,
         severity=known.severity if known else "low",
         tenant=tenant,
-    )
-
-
-def own_tenant(settings: Settings) -> Tenant | None:
-    """The tenant that this deployment belongs to, where its settings name one."""
-    identity = settings.tenant_id or settings.tenant_microsoft_id or settings.entra_tenant_id
-    if not identity:
-        return None
-    return Tenant(
-        id=identity,
-        display_name=settings.tenant_display_name or None,
-        microsoft_tenant_id=settings.tenant_microsoft_id or settings.entra_tenant_id or None,
     )
 
 

@@ -50,13 +50,14 @@ def decide(
 
 
 def read_retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """The `Retry-After` header as a delay from now: seconds or an HTTP date; None where absent or unreadable."""
+    """The `Retry-After` header as a delay from now, at most one hour: seconds or an HTTP date; None where absent or
+    unreadable."""
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
-        return timedelta(seconds=min(int(text[:9]), 10**6))
+        return min(timedelta(seconds=int(text[:9])), LONGEST_RETRY_AFTER)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return min(max(at - now, timedelta()), LONGEST_RETRY_AFTER)
+    except (ValueError, OverflowError):
         return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(at - now, timedelta())

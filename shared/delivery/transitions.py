@@ -8,6 +8,9 @@ from shared.delivery.messages import Message
 from shared.delivery.schedule import Delivered, Gone, Retry, Spent
 from shared.model import Attempt, Delivery, DeliveryId
 from shared.storage.clients import Written
+from shared.storage.events import Addressee, EventRow
+
+ERASED = "the event was erased"
 
 Known = tuple[Delivery, str] | None
 """A row and its etag; None where there is no row yet."""
@@ -67,6 +70,9 @@ def recorded(
         return base
     if base.last_number >= made.number and not isinstance(verdict, Delivered):
         return base
+    if base.erased:
+        made = made.model_copy(update={"response": None})
+        verdict = verdict if isinstance(verdict, Delivered) else Gone()
     update: dict[str, object] = {
         "attempts": (*base.attempts, made),
         "round_start": message.round_start,
@@ -79,6 +85,8 @@ def recorded(
             update |= {"status": "delivered"}
         case Retry(after):
             update |= {"status": "pending", "next_attempt_at": ended_at + after}
+        case Gone() if base.erased:
+            update |= {"status": "cancelled", "reason": ERASED}
         case Gone():
             update |= {"status": "cancelled", "reason": "the receiver answered 410 Gone", "gone": True}
         case Spent():
@@ -101,6 +109,28 @@ def failed(current: Delivery | None, message: Message, reason: str) -> Delivery:
     if current is not None and (current.status != "pending" or current.last_number >= message.attempt):
         return current
     return base.model_copy(update={"status": "failed", "reason": reason, "next_attempt_at": None})
+
+
+def erased(current: Delivery | None, row: EventRow, addressee: Addressee) -> Delivery:
+    """The row of a delivery whose event was erased: no answers of the receiver, and no further attempt."""
+    base = current or Delivery(
+        type=row.event.type,
+        key=row.event.key,
+        format=addressee.format,
+        generation=addressee.generation,
+        event_ms=row.accepted_ms,
+        traceparent=row.traceparent,
+        status="pending",
+    )
+    if base.erased:
+        return base
+    update: dict[str, object] = {
+        "erased": True,
+        "attempts": tuple(attempt.model_copy(update={"response": None}) for attempt in base.attempts),
+    }
+    if base.status == "pending":
+        update |= {"status": "cancelled", "reason": ERASED, "next_attempt_at": None}
+    return base.model_copy(update=update)
 
 
 def outcome(attempt: Attempt) -> str:

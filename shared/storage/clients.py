@@ -20,6 +20,10 @@ from shared.settings import Settings
 CONNECTIONS = 64
 """Kept open to each service: at least as many as there are worker threads."""
 
+_MOST_TABLES = 200
+
+_NO_TABLE, _NO_ROW = "TableNotFound", "ResourceNotFound"
+
 _RETRIES: dict[str, Any] = {"retry_total": 3, "retry_backoff_factor": 0.3, "retry_backoff_max": 5}
 _QUEUE_RETRIES: dict[str, Any] = {"retry_total": 3, "initial_backoff": 1, "increment_base": 2}
 
@@ -62,13 +66,21 @@ class Table:
             self._client.create_table()
         self.missing = False
 
+    def drop(self) -> None:
+        with reaching(f"dropping table {self.name}"), contextlib.suppress(ResourceNotFoundError):
+            self._client.delete_table()
+
     def get(self, partition: str, row: str) -> TableEntity | None:
         """None where there is no such row, or no table."""
         with reaching(f"reading from {self.name}"):
             try:
-                return self._client.get_entity(partition, row)
+                found = self._client.get_entity(partition, row)
+                self.missing = False
+                return found
             except ResourceNotFoundError as error:
-                self.missing = _is_table_not_found(error)
+                self.missing = _code(error) == _NO_TABLE
+                if not self.missing and _code(error) != _NO_ROW:
+                    raise
         return None
 
     def insert(self, entity: Mapping[str, Any]) -> Written:
@@ -103,18 +115,20 @@ class Table:
             except ResourceExistsError:
                 return Written.CONFLICT
             except HttpResponseError as error:
-                if _is_table_not_found(error):
+                self.missing = _code(error) == _NO_TABLE
+                if self.missing:
                     return Written.NO_TABLE
-                if error.status_code in (404, 412):
+                if error.status_code == 412 or _code(error) == _NO_ROW:
                     return Written.CONFLICT
                 raise
+        self.missing = False
         return Written.DONE
 
 
-def _is_table_not_found(error: HttpResponseError) -> bool:
-    """Read from the header: the SDK sets `error_code` after some operations only."""
+def _code(error: HttpResponseError) -> str | None:
+    """Read from the header: the SDK sets `error_code` after some operations only. A 404 may be of the account."""
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
-    return headers.get("x-ms-error-code") == "TableNotFound"
+    return headers.get("x-ms-error-code")
 
 
 class Services:
@@ -127,8 +141,14 @@ class Services:
         self._tables: dict[str, Table] = {}
         self._lock = threading.Lock()
 
+    def table_names(self) -> list[str]:
+        with reaching("listing tables"):
+            return [table.name for table in self._tables_service.list_tables()]
+
     def table(self, name: str) -> Table:
         with self._lock:
+            if len(self._tables) > _MOST_TABLES:
+                self._tables.clear()  # somebody walks through the weeks of a century
             if name not in self._tables:
                 self._tables[name] = Table(self._tables_service.get_table_client(name))
             return self._tables[name]

@@ -1,7 +1,6 @@
 """Tables `deliveries<week>` and `failures<week>`: the delivery log by endpoint, and the alert log across endpoints."""
 
 import base64
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ _ROOM_BYTES = 60_000
 """For a row's JSON, in one property of 64 KiB."""
 
 _ALERTS = "failures"
+_ROW_KEY = re.compile(r"[0-7][0-9A-F]{11}-[A-Z2-7]{26}(-[A-Z2-7]{26})?")
 _LINE_ID = re.compile(r"(0[0-9A-F]{11})-([A-Z2-7]{26})")
 
 
@@ -80,10 +80,37 @@ class Deliveries:
         found = self._scan("deliveries", endpoint, filters, now, top, continuation)
         return _page([(_id_in_partition(endpoint, entity["RowKey"]), _read(entity)) for entity in found], found, top)
 
+    def of_event(self, endpoint: str, key: str, since_ms: int, now: datetime) -> list[DeliveryId]:
+        """Every delivery of an event to an endpoint, replays too. Scans the endpoint's log from `since_ms` on."""
+        condition = "PartitionKey eq @partition and Key eq @key"
+        return [
+            _id_in_partition(endpoint, entity["RowKey"])
+            for week in weeks_back(now, from_ms(since_ms))
+            for entity in self._services.table(table_name("deliveries", to_ms(week))).query(
+                condition, {"partition": endpoint, "key": key}
+            )
+        ]
+
+    def replays(self, endpoint: str, since: datetime, before: datetime) -> dict[str, Status]:
+        """How the newest replay of each event stands, by the event's digest. Scans the endpoint's log."""
+        values = {"partition": endpoint}
+        newest: dict[str, Status] = {}
+        for week in weeks_back(before, since):
+            table = self._services.table(table_name("deliveries", to_ms(week)))
+            for entity in table.query("PartitionKey eq @partition and Replay eq true", values):
+                newest.setdefault(_id_in_partition(endpoint, entity["RowKey"]).event, entity["Status"])
+        return newest
+
     def note_alert(self, delivery_id: DeliveryId, delivery: Delivery) -> Written:
         """Writes or renews the delivery's line in the alert log; one that is not `failed` (any more) is not listed."""
         entity = _entity(_ALERTS, delivery_id, delivery) | {"RowKey": f"{_row(delivery_id)}-{delivery_id.endpoint}"}
         return self._table("failures", delivery_id).upsert(entity)
+
+    def renew_alert(self, delivery_id: DeliveryId, delivery: Delivery) -> None:
+        """Brings the delivery's line in the alert log up to date, where it has one."""
+        row = f"{_row(delivery_id)}-{delivery_id.endpoint}"
+        if self._table("failures", delivery_id).get(_ALERTS, row) is not None:
+            self.note_alert(delivery_id, delivery)
 
     def note_malformed(self, at: datetime, digest: str, body: bytes, reason: str) -> str:
         """Keeps a message that cannot be read; answers the id of its line in the alert log."""
@@ -131,8 +158,8 @@ class Deliveries:
         condition = "PartitionKey eq @partition and RowKey gt @after"
         oldest, newest = now - self._retention - GRACE, now + timedelta(minutes=5)
         if filters.until is not None:
-            values["until"] = newest_first(to_ms(filters.until))
-            condition += " and RowKey gt @until"
+            values["until"] = newest_first(to_ms(filters.until) - 1)
+            condition += " and RowKey ge @until"
             newest = min(newest, filters.until)
         if filters.since is not None:
             values["since"] = newest_first(to_ms(filters.since) - 1)
@@ -165,28 +192,33 @@ def _id_in_partition(endpoint: str, row: str) -> DeliveryId:
     return DeliveryId(time_of(row), row[13:39], endpoint)
 
 
-def _entity(partition: str, delivery_id: DeliveryId, delivery: Delivery) -> dict[str, str | bytes]:
+def _entity(partition: str, delivery_id: DeliveryId, delivery: Delivery) -> dict[str, str | bytes | bool]:
     return {
         "PartitionKey": partition,
         "RowKey": _row(delivery_id),
         "Status": delivery.status,
         "Type": delivery.type,
+        "Key": delivery.key,
+        "Replay": delivery.event_ms != delivery_id.accepted_ms,
         "Row": _fitting(delivery),
     }
 
 
 def _fitting(delivery: Delivery) -> bytes:
-    """The row's JSON; where it would outgrow its property, the oldest answers go first, then the oldest attempts."""
+    """The row's JSON; where it would outgrow its property, the oldest answers go first, then the oldest attempts but
+    the very first, which with the newest ones says most."""
     attempts = list(delivery.attempts)
-    while True:
-        text = delivery.model_copy(update={"attempts": tuple(attempts)}).model_dump_json(exclude_defaults=True).encode()
-        if len(text) <= _ROOM_BYTES:
-            return text
-        at = next((at for at, attempt in enumerate(attempts) if attempt.response is not None), None)
-        if at is None:
-            del attempts[1]  # the first attempt and the newest ones say most
-        else:
-            attempts[at] = Attempt.model_validate(attempts[at].model_dump() | {"response": None})
+    while len(text := _dump(delivery, attempts)) > _ROOM_BYTES and len(attempts) > 1:
+        answered = [at for at, attempt in enumerate(attempts) if attempt.response is not None]
+        if not answered:
+            del attempts[1 : 2 + len(attempts) // 10]
+        for at in answered[: 1 + len(answered) // 10]:
+            attempts[at] = attempts[at].model_copy(update={"response": None})
+    return text
+
+
+def _dump(delivery: Delivery, attempts: list[Attempt]) -> bytes:
+    return delivery.model_copy(update={"attempts": tuple(attempts)}).model_dump_json(exclude_defaults=True).encode()
 
 
 def _read(entity: TableEntity) -> Delivery:
@@ -204,18 +236,14 @@ def _alert(entity: TableEntity) -> Logged | Malformed:
 def _page(items: list[T], found: list[TableEntity], top: int) -> Page[T]:
     if len(found) <= top:
         return Page(items, None)
-    token = base64.urlsafe_b64encode(json.dumps(found[top - 1]["RowKey"]).encode()).decode()
+    token = base64.urlsafe_b64encode(found[top - 1]["RowKey"].encode()).decode()
     return Page(items[:top], token)
 
 
 def _read_continuation(token: str | None) -> str:
     if token is None:
         return ""
-    row = json.loads(base64.urlsafe_b64decode(token))
-    if not isinstance(row, str):
+    row = base64.urlsafe_b64decode(token).decode()
+    if not _ROW_KEY.fullmatch(row):
         raise ValueError("not a continuation")
-    try:
-        from_ms(time_of(row))
-    except OverflowError as error:
-        raise ValueError("not a continuation") from error
     return row

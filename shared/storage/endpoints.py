@@ -1,28 +1,24 @@
 """Table `endpoints`: registered receivers and, in rows of their own, their health."""
 
 import json
-import threading
-import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from azure.data.tables import TableEntity
 
-from shared.model import Endpoint, Health, endpoint_id, to_ms
+from shared.model import Endpoint, Health, OldSecret, endpoint_id, to_ms
+from shared.storage import chunks
 from shared.storage.cipher import Cipher
-from shared.storage.clients import Services, StorageUnavailable, Written
+from shared.storage.clients import Services, Written
+from shared.storage.snapshot import Snapshot
 
 PARTITION = "endpoints"
 MOST_ENDPOINTS = 1000
-CACHE_SECONDS = 4.0
-"""How long a process may act on what it read: changes take effect everywhere within 5 s."""
-
-FAILURE_SECONDS = 1.0
-"""After a failed read nobody asks again for so long: waiting workers must not queue up to fail one by one."""
-
 _HEALTH = ".health"
-_KEPT_APART = {"id", "health", "url", "secret"}
+_KEPT_APART = {"id", "health", "url", "secret", "old_secrets"}
+_EXHAUSTED_KEPT = 5
+_OLD_SECRETS_KEPT = 4
 
 
 class TooManyEndpoints(Exception):
@@ -30,23 +26,21 @@ class TooManyEndpoints(Exception):
 
 
 class Endpoints:
-    """Endpoints by id. Reads come from a snapshot of the whole table that is at most CACHE_SECONDS old."""
+    """Endpoints by id. Reads come from a snapshot of the whole table that is some seconds old at most."""
 
     def __init__(self, services: Services, cipher: Cipher) -> None:
         self._table = services.table(PARTITION)
         self._cipher = cipher
-        self._lock = threading.Lock()
-        self._snapshot: dict[str, Endpoint] = {}
-        self._read_at = self._failed_at = float("-inf")
-        self._opened: dict[str, tuple[str, dict[str, str]]] = {}
+        self._snapshot = Snapshot(self._query)
+        self._opened: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def all(self) -> list[Endpoint]:
         """From the snapshot."""
-        return list(self._fresh().values())
+        return list(self._snapshot.get().values())
 
     def get(self, identity: str) -> Endpoint | None:
         """From the snapshot."""
-        return self._fresh().get(identity)
+        return self._snapshot.get().get(identity)
 
     def read_all(self) -> list[Endpoint]:
         """As stored now, in the order in which they were registered."""
@@ -67,7 +61,7 @@ class Endpoints:
                 if changed is not None:
                     return changed, False
                 continue
-            if len(self._fresh()) >= MOST_ENDPOINTS:
+            if len(self._snapshot.get()) >= MOST_ENDPOINTS:
                 raise TooManyEndpoints
             generation = to_ms(now)
             endpoint = Endpoint(
@@ -84,18 +78,12 @@ class Endpoints:
             if written is Written.NO_TABLE:
                 self._table.create()
             elif written is Written.DONE:
-                self.forget()
+                self._snapshot.forget()
                 return endpoint, True
 
     def change(self, identity: str, given: Mapping[str, Any], now: datetime) -> Endpoint | None:
         """Changes some fields; None where there is no such endpoint. Enabling also clears a disabled state."""
-        while True:
-            known = self._read(identity)
-            if known is None:
-                return None
-            changed = self._change(*known, lambda endpoint: _merged(endpoint, given, now))
-            if changed is not None:
-                return changed
+        return self._update(identity, lambda endpoint: _merged(endpoint, given, now))
 
     def delete(self, identity: str) -> bool:
         """False where there is no such endpoint."""
@@ -103,46 +91,78 @@ class Endpoints:
             return False
         self._table.delete(PARTITION, identity)
         self._table.delete(PARTITION, identity + _HEALTH)
-        self.forget()
+        self._snapshot.forget()
         return True
 
-    def note_failing(self, endpoint: Endpoint, since: datetime, error: str) -> None:
-        """Marks the beginning of a failing time, once, with the newest error."""
-        health = endpoint.health
-        first = min(health.first_failure_at or since, since)
-        self._write_health(endpoint, health.model_copy(update={"first_failure_at": first, "last_error": error}))
+    def note_exhausted(self, endpoint: Endpoint, delivery: str, at: datetime, error: str) -> Endpoint:
+        """Counts an exhausted delivery, once however often it is told; the first one begins a failing time."""
+
+        def count(health: Health) -> Health:
+            known = health.exhausted if delivery in health.exhausted else (*health.exhausted, delivery)
+            return health.model_copy(
+                update={
+                    "first_failure_at": min(health.first_failure_at or at, at),
+                    "first_exhausted_at": health.first_exhausted_at or at,
+                    "exhausted": known[:_EXHAUSTED_KEPT],
+                    "last_error": error,
+                }
+            )
+
+        return self._change_health(endpoint, count)
+
+    def note_warned(self, endpoint: Endpoint) -> None:
+        self._change_health(endpoint, lambda health: health.model_copy(update={"warned": True}))
 
     def note_success(self, endpoint: Endpoint, at: datetime) -> None:
-        """Ends a failing time."""
-        self._write_health(endpoint, Health(generation=endpoint.generation, last_success_at=at))
+        """Ends a failing time; a disabled endpoint stays disabled."""
+        cleared = Health(generation=endpoint.generation, last_success_at=at)
+        self._change_health(endpoint, lambda health: health if health.disabled_reason else cleared)
 
-    def disable(self, endpoint: Endpoint, reason: str) -> None:
-        """Stops deliveries until an admin enables the endpoint again."""
-        self._write_health(endpoint, endpoint.health.model_copy(update={"disabled_reason": reason}))
+    def disable(self, endpoint: Endpoint, reason: str, at: datetime) -> Endpoint:
+        """Stops deliveries until an admin enables the endpoint again; the first reason stands."""
+        update = {"disabled_reason": reason, "disabled_at": at}
+        return self._change_health(
+            endpoint, lambda health: health if health.disabled_reason else health.model_copy(update=update)
+        )
 
-    def forget(self) -> None:
-        """Makes the next read ask storage: a write through this process is seen by it at once."""
-        with self._lock:
-            self._read_at = float("-inf")
+    def rotate_secret(self, identity: str, secret: str, now: datetime, until: datetime) -> Endpoint | None:
+        """Gives an endpoint a new secret; the old ones go on signing until their time."""
 
-    def _write_health(self, endpoint: Endpoint, health: Health) -> None:
-        """Health is a row of its own so that the dispatcher never overwrites an admin's change."""
-        if health == endpoint.health:
-            return
-        row = {"PartitionKey": PARTITION, "RowKey": endpoint.id + _HEALTH, "Health": health.model_dump_json()}
-        self._table.upsert(row)
-        self.forget()
+        def rotate(endpoint: Endpoint) -> Endpoint:
+            old = [kept for kept in endpoint.old_secrets if now < kept.until]
+            kept = (OldSecret(secret=endpoint.secret, until=until), *old)[:_OLD_SECRETS_KEPT]
+            return endpoint.model_copy(update={"secret": secret, "old_secrets": kept, "updated_at": now})
 
-    def _fresh(self) -> dict[str, Endpoint]:
-        with self._lock:
-            asked_at = time.monotonic()
-            if asked_at - self._read_at > CACHE_SECONDS:
-                if asked_at - self._failed_at < FAILURE_SECONDS:
-                    raise StorageUnavailable("reading endpoints failed a moment ago")
-                self._failed_at = asked_at
-                self._snapshot = self._query()
-                self._read_at, self._failed_at = asked_at, float("-inf")
-            return self._snapshot
+        return self._update(identity, rotate)
+
+    def _change_health(self, endpoint: Endpoint, change: Callable[[Health], Health]) -> Endpoint:
+        """Health is a row of its own so that the dispatcher never overwrites an admin's change; a row of an earlier
+        generation counts as none, and one of a later is none of ours."""
+        row_key = endpoint.id + _HEALTH
+        while True:
+            row = self._table.get(PARTITION, row_key)
+            known = _health(row, endpoint.generation)
+            health = change(known)
+            if health == known or known.generation > endpoint.generation:
+                return endpoint.model_copy(update={"health": known})
+            entity = {"PartitionKey": PARTITION, "RowKey": row_key, "Health": health.model_dump_json()}
+            if row is None:
+                written = self._table.insert(entity)
+            else:
+                written = self._table.replace(entity, row.metadata["etag"] or "")
+            if written is Written.DONE:
+                self._snapshot.forget()
+                return endpoint.model_copy(update={"health": health})
+
+    def _update(self, identity: str, change: Callable[[Endpoint], Endpoint]) -> Endpoint | None:
+        """Applies a change to the endpoint as stored; None where there is none."""
+        while True:
+            known = self._read(identity)
+            if known is None:
+                return None
+            changed = self._change(*known, change)
+            if changed is not None:
+                return changed
 
     def _query(self) -> dict[str, Endpoint]:
         rows = list(self._table.query("PartitionKey eq @partition", {"partition": PARTITION}))
@@ -163,34 +183,45 @@ class Endpoints:
         if self._table.replace(self._entity(changed), etag) is not Written.DONE:
             return None
         if changed.health != known.health:
-            self._write_health(known, changed.health)
-        self.forget()
+            self._change_health(changed, lambda _: changed.health)
+        self._snapshot.forget()
         return changed
 
-    def _entity(self, endpoint: Endpoint) -> dict[str, str]:
+    def _entity(self, endpoint: Endpoint) -> dict[str, str | bytes]:
         return {
             "PartitionKey": PARTITION,
             "RowKey": endpoint.id,
             "Url": self._cipher.encrypt(endpoint.url),
-            "Secret": self._cipher.encrypt(endpoint.secret),
-            "Row": endpoint.model_dump_json(exclude=_KEPT_APART, exclude_defaults=True),
+            "Secret": self._cipher.encrypt(json.dumps(_secrets(endpoint))),
+            **chunks.split("Row", endpoint.model_dump_json(exclude=_KEPT_APART, exclude_defaults=True).encode()),
         }
 
     def _endpoint(self, row: TableEntity, health: TableEntity | None) -> Endpoint:
-        stored = json.loads(row["Row"])
-        state = Health.model_validate_json(health["Health"]) if health is not None else None
-        if state is None or state.generation != stored["generation"]:  # left over from an earlier registration
-            state = Health(generation=stored["generation"])
+        stored = json.loads(chunks.join("Row", row))
+        state = _health(health, stored["generation"])
         return Endpoint.model_validate({**stored, **self._open(row), "id": row["RowKey"], "health": state})
 
-    def _open(self, row: TableEntity) -> dict[str, str]:
+    def _open(self, row: TableEntity) -> dict[str, Any]:
         """URL and secret in the clear; remembered by version, since decrypting a thousand rows takes a while."""
         version = row.metadata["etag"] or ""
         known = self._opened.get(row["RowKey"])
         if known is None or known[0] != version:
-            opened = {"url": self._cipher.decrypt(row["Url"]), "secret": self._cipher.decrypt(row["Secret"])}
+            opened = {"url": self._cipher.decrypt(row["Url"]), **json.loads(self._cipher.decrypt(row["Secret"]))}
             known = self._opened[row["RowKey"]] = (version, opened)
         return known[1]
+
+
+def _secrets(endpoint: Endpoint) -> dict[str, Any]:
+    return endpoint.model_dump(mode="json", include={"secret", "old_secrets"})
+
+
+def _health(row: TableEntity | None, generation: int) -> Health:
+    """What a row says of this generation; healthy where it says nothing."""
+    if row is not None:
+        health = Health.model_validate_json(row["Health"])
+        if health.generation >= generation:
+            return health
+    return Health(generation=generation)
 
 
 def _merged(endpoint: Endpoint, given: Mapping[str, Any], now: datetime) -> Endpoint:

@@ -1,16 +1,18 @@
 """Tables `events<week>`: every accepted event and who it is for. Its insert is the check for duplicates."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from shared.model import Event, Model, digest, from_ms, to_ms
+from shared.model import Event, Stored, digest, from_ms, to_ms
 from shared.storage import chunks
 from shared.storage.clients import Services, Table, Written
-from shared.storage.weeks import GRACE, table_name, week_start, weeks_back
+from shared.storage.weeks import GRACE, WEEK, table_name, week_start, weeks_back
 
 _ROW = "event"
+_ANCHOR = "anchor"
 
 
-class Addressee(Model):
+class Addressee(Stored):
     """An endpoint that matched when the event was accepted, with what is fixed from then on."""
 
     id: str
@@ -18,7 +20,7 @@ class Addressee(Model):
     format: str
 
 
-class EventRow(Model):
+class EventRow(Stored):
     """An accepted event. `token` tells the publish call that inserted it; `fingerprint` hashes type and content."""
 
     event: Event
@@ -27,6 +29,7 @@ class EventRow(Model):
     token: str
     fingerprint: str
     traceparent: str
+    erased: bool = False
 
 
 class Events:
@@ -49,16 +52,16 @@ class Events:
                 earlier = self.get(last_week_ms, key)
                 if earlier is not None:
                     return earlier
-        entity = {"PartitionKey": key, "RowKey": _ROW, **chunks.split("Row", row.model_dump_json().encode())}
+        entity = _entity(row)
         while True:
             match self._table(row.accepted_ms).insert(entity):
                 case Written.DONE:
                     return row
                 case Written.NO_TABLE:
-                    self._create_week(row.accepted_ms)
+                    self.prepare(row.accepted_ms)
                 case Written.CONFLICT:
                     known = self.get(row.accepted_ms, key)
-                    if known is not None:  # else it was erased in between
+                    if known is not None:  # else somebody took the row or the table away by hand
                         return known
 
     def get(self, accepted_ms: int, key: str) -> EventRow | None:
@@ -68,17 +71,43 @@ class Events:
 
     def find(self, idempotency_key: str, now: datetime) -> EventRow | None:
         """The newest event of this key that is still kept."""
+        return next(self.find_all(idempotency_key, now), None)
+
+    def find_all(self, idempotency_key: str, now: datetime) -> Iterator[EventRow]:
+        """The events of this key that are still kept, the newest first: weeks apart a key may be used again."""
         key = digest(idempotency_key)
         for week in weeks_back(now, now - self._retention - GRACE):
             row = self.get(to_ms(week), key)
             if row is not None:
-                return row
-        return None
+                yield row
 
-    def _create_week(self, accepted_ms: int) -> None:
-        """The events table last: once it is there, publishing relies on the others."""
+    def erase(self, row: EventRow) -> None:
+        """Replaces the event's row by one that still answers duplicates but says nothing of the content."""
+        nothing = row.event.model_copy(update={"content": "{}"})
+        entity = _entity(row.model_copy(update={"event": nothing, "erased": True}))
+        self._table(row.accepted_ms).upsert(entity)
+
+    def anchor(self, name: str, at_ms: int) -> int:
+        """The time given when this name was first anchored, in this week or the one before."""
+        self.prepare(at_ms)
+        entity = {"PartitionKey": digest(name), "RowKey": _ANCHOR, "At": str(at_ms)}
+        for week_ms in (at_ms, at_ms - round(WEEK.total_seconds() * 1000)):
+            known = self._table(week_ms).get(entity["PartitionKey"], _ANCHOR)
+            if known is not None:
+                return int(known["At"])
+        if self._table(at_ms).insert(entity) is Written.DONE:
+            return at_ms
+        return self.anchor(name, at_ms)
+
+    def prepare(self, accepted_ms: int) -> None:
+        """Makes the tables of a week. The events table last: once it is there, publishing relies on the others."""
         for prefix in ("deliveries", "failures", "events"):
             self._services.table(table_name(prefix, accepted_ms)).create()
 
     def _table(self, at_ms: int) -> Table:
         return self._services.table(table_name("events", at_ms))
+
+
+def _entity(row: EventRow) -> dict[str, str | bytes]:
+    stored = row.model_dump_json(exclude_defaults=True).encode()
+    return {"PartitionKey": digest(row.event.key), "RowKey": _ROW, **chunks.split("Row", stored)}

@@ -1,15 +1,31 @@
-"""Table `options`: the signature key of Syskit Point's contract."""
+"""Table `options`: the signature key of Syskit Point's contract, and the one announced to follow it."""
 
-import threading
-import time
 import uuid
+from datetime import datetime
 
+from azure.data.tables import TableEntity
+
+from shared.model import Stored
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services, Written
+from shared.storage.snapshot import Snapshot
 
 _PARTITION = "options"
 _SIGNATURE_KEY = "signature-key"
-_CACHE_SECONDS = 4.0
+
+
+class SignatureKeys(Stored):
+    """The key in use, a GUID's text, and after a rotation the next one with the time from which it signs."""
+
+    current: str
+    following: str | None = None
+    activates_at: datetime | None = None
+
+    def at(self, now: datetime) -> "SignatureKeys":
+        """The keys as they stand at a time: an announced key becomes the current one when its time comes."""
+        if self.following is not None and self.activates_at is not None and now >= self.activates_at:
+            return SignatureKeys(current=self.following)
+        return self
 
 
 class Options:
@@ -18,30 +34,39 @@ class Options:
     def __init__(self, services: Services, cipher: Cipher) -> None:
         self._table = services.table("options")
         self._cipher = cipher
-        self._lock = threading.Lock()
-        self._key = ""
-        self._read_at = float("-inf")
+        self._snapshot = Snapshot(lambda: self._read_or_make()[0])
 
-    def signature_key(self) -> str:
-        """The key's text, a GUID; made on first use, by whoever comes first."""
-        with self._lock:
-            if time.monotonic() - self._read_at > _CACHE_SECONDS:
-                asked_at = time.monotonic()
-                self._key = self._read_or_make()
-                self._read_at = asked_at
-            return self._key
+    def signature_key(self, now: datetime) -> str:
+        """The text of the key that signs now; made on first use, by whoever comes first."""
+        return self._snapshot.get().at(now).current
+
+    def signature_keys(self, now: datetime) -> SignatureKeys:
+        """The keys as stored now."""
+        return self._read_or_make()[0].at(now)
+
+    def rotate_signature_key(self, now: datetime, activates_at: datetime) -> SignatureKeys:
+        """Announces a new key; one that was announced and does not sign yet is replaced."""
+        while True:
+            keys, row = self._read_or_make()
+            current = keys.at(now).current
+            rotated = SignatureKeys(current=current, following=str(uuid.uuid4()), activates_at=activates_at)
+            if self._table.replace(self._entity(rotated), row.metadata["etag"] or "") is Written.DONE:
+                self._snapshot.forget()
+                return rotated.at(now)
 
     def ping(self) -> None:
         """Asks the table service for something; raises StorageUnavailable."""
         self._table.get(_PARTITION, _SIGNATURE_KEY)
 
-    def _read_or_make(self) -> str:
+    def _read_or_make(self) -> tuple[SignatureKeys, TableEntity]:
         while True:
             row = self._table.get(_PARTITION, _SIGNATURE_KEY)
             if row is not None:
-                return self._cipher.decrypt(row["Value"])
-            made = self._cipher.encrypt(str(uuid.uuid4()))
-            if self._table.insert({"PartitionKey": _PARTITION, "RowKey": _SIGNATURE_KEY, "Value": made}) is (
-                Written.NO_TABLE
-            ):
+                return SignatureKeys.model_validate_json(self._cipher.decrypt(row["Value"])), row
+            made = self._entity(SignatureKeys(current=str(uuid.uuid4())))
+            if self._table.insert(made) is Written.NO_TABLE:
                 self._table.create()
+
+    def _entity(self, keys: SignatureKeys) -> dict[str, str]:
+        value = self._cipher.encrypt(keys.model_dump_json(exclude_none=True))
+        return {"PartitionKey": _PARTITION, "RowKey": _SIGNATURE_KEY, "Value": value}

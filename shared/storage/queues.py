@@ -60,6 +60,13 @@ class Queue:
             return self._client.get_queue_properties().approximate_message_count or 0
         return 0
 
+    def peek(self) -> tuple[bytes, datetime | None] | None:
+        """The body and the time of insertion of the message that is first in line; None where none is visible."""
+        with reaching(f"peeking into {self.name}"), contextlib.suppress(ResourceNotFoundError):
+            for first in self._client.peek_messages(1):
+                return _body(first.content), first.inserted_on
+        return None
+
     def _send(self, text: str, hidden: int) -> None:
         self._client.send_message(text, visibility_timeout=hidden or None, time_to_live=_NEVER_EXPIRES)
 
@@ -68,9 +75,12 @@ class Queue:
         for found in self._client.receive_messages(
             max_messages=count, messages_per_page=count, visibility_timeout=seconds
         ):
-            body = found.content.encode() if isinstance(found.content, str) else bytes(found.content)
-            yield Received(found.id, found.pop_receipt or "", body, found.inserted_on)
+            yield Received(found.id, found.pop_receipt or "", _body(found.content), found.inserted_on)
 
     def _create(self) -> None:
         with contextlib.suppress(ResourceExistsError):  # Azurite says 409 where Azure says 204
             self._client.create_queue()
+
+
+def _body(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else bytes(content)

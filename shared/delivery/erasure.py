@@ -1,0 +1,23 @@
+"""Erasing one event before its retention ends: what was accepted stays known, what it said does not."""
+
+from functools import partial
+
+from shared.app import App
+from shared.delivery.transitions import change, erased
+from shared.model import DeliveryId, digest
+from shared.storage.events import EventRow
+
+
+def erase(app: App, row: EventRow) -> None:
+    """Removes content from the event's row and the receivers' answers from its deliveries, replays too; those still on
+    their way end `cancelled`. A first attempt cannot be called back while it is made, nor when its message carries the
+    event and is taken within a minute of being due: such a message reads nothing before the POST."""
+    app.events.erase(row)
+    for addressee in row.addressees:
+        first = DeliveryId(row.accepted_ms, digest(row.event.key), addressee.id)
+        logged = app.deliveries.of_event(addressee.id, row.event.key, row.accepted_ms, app.now())
+        for delivery_id in dict.fromkeys((first, *logged)):
+            transition = partial(erased, row=row, addressee=addressee)
+            delivery = change(app, delivery_id, transition, app.deliveries.get(delivery_id))
+            if delivery is not None:
+                app.deliveries.renew_alert(delivery_id, delivery)

@@ -1,0 +1,31 @@
+"""Retention: whole weeks are dropped; nothing is scanned."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from shared.logs import write_line
+from shared.storage.clients import Services
+from shared.storage.weeks import GRACE, WEEK
+
+_DATED = re.compile(r"(?:events|deliveries|failures)(\d{8})")
+
+
+def drop_old_tables(services: Services, now: datetime, retention: timedelta) -> list[str]:
+    """Drops the tables of weeks that ended longer than the retention period and its grace ago."""
+    dropped = []
+    for name in services.table_names():
+        week = _week_of(name)
+        if week is not None and week + WEEK < now - retention - GRACE:
+            services.table(name).drop()
+            write_line("table.dropped", table=name)
+            dropped.append(name)
+    return dropped
+
+
+def _week_of(name: str) -> datetime | None:
+    """The Monday in a table's name; None for tables that are not ours."""
+    match = _DATED.fullmatch(name)
+    try:
+        return datetime.strptime(match[1], "%Y%m%d").replace(tzinfo=UTC) if match else None
+    except ValueError:
+        return None
