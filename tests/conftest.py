@@ -1,6 +1,11 @@
 """What all tests share."""
 
+import functools
+from collections.abc import Iterator
+
 import pytest
+
+from shared.delivery import outbound
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -10,3 +15,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What a slow test waits for goes on meanwhile, beside the tests before it."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _authorities_are_read_once() -> Iterator[None]:
+    """Reading them takes longer than most tests that make an App or two."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outbound, "_tls_context", functools.cache(outbound._tls_context))
+        yield

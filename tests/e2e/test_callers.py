@@ -146,7 +146,7 @@ def test_unknown_paths_are_404(api: Api, path: str) -> None:
         ("GET", f"{ENDPOINTS}/{SOME_ID}/test", {"POST"}),
         ("PUT", f"{ENDPOINTS}/{SOME_ID}/secret", {"GET"}),
         ("GET", "/v1.0/events", {"POST"}),
-        ("POST", "/v1.0/events/key", {"GET"}),
+        ("POST", "/v1.0/events/key", {"GET", "DELETE"}),
         ("DELETE", "/v1.0/options", {"GET"}),
         ("GET", f"{DELIVERIES}/x/retry", {"POST"}),
         ("POST", "/V1.0/Webhooks/Types", {"GET"}),

@@ -93,7 +93,9 @@ def mood(key: str, known: int) -> Answer:
 @pytest.fixture(scope="module")
 def run(make_storage: MakeStorage, make_settings: MakeSettings, issuer: Issuer, receivers: Receivers) -> Iterator[Run]:
     storage = make_storage()
-    settings = make_settings(storage, RETRY_DELAYS="1,1,1", **QUICKLY)
+    settings = make_settings(
+        storage, RETRY_DELAYS="1,1,1", BREAKER_PROBE_SECONDS="1", BREAKER_GRACE_SECONDS="600", **QUICKLY
+    )
     run = Run(receivers.serve().hook())
     run.hook.answer_by(mood)
     chance = random.Random(7)

@@ -256,7 +256,6 @@ def test_the_catalogue(api: Api) -> None:
             assert api.event(accepted["idempotencyKey"])["severity"] == each["severity"]
 
 
-@pytest.mark.xfail(strict=True, reason='schemas of storage.* hold "default": null')
 def test_the_catalogue_holds_no_null(api: Api) -> None:
     schemas = [each["schema"] for each in api.call("GET", "/v1.0/webhooks/types").json["value"]]
     assert not holds_null(schemas)

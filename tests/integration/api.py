@@ -1,0 +1,45 @@
+"""Handlers on real storage, and nothing a caller sends is a 500."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import azure.functions as func
+
+from shared.api import routes
+from shared.api.call import Call, Reply
+
+from .scene import Scene
+
+Handler = Callable[[Call], Reply]
+
+
+@dataclass
+class Answer:
+    status: int
+    body: Any
+    headers: dict[str, str]
+    text: str
+
+
+@dataclass
+class Api:
+    """Handlers called as the function host calls them, authorisation aside."""
+
+    scene: Scene
+
+    def __call__(self, handler: Handler, body: Any = None, route: str = "", prefer: str = "", **params: str) -> Answer:
+        text = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        request = func.HttpRequest(
+            "POST",
+            "/",
+            headers={"content-type": "application/json", "prefer": prefer},
+            params={name.rstrip("_"): value for name, value in params.items()},
+            route_params={"id": route, "key": route},
+            body=text,
+        )
+        response = routes.serve(request, None, handler)
+        answer = response.get_body().decode()
+        assert response.status_code != 500, answer
+        return Answer(response.status_code, json.loads(answer or "null"), dict(response.headers), answer)

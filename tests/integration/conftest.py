@@ -1,0 +1,100 @@
+import asyncio
+import base64
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from cryptography.fernet import Fernet
+
+from local import azurite
+from local.ports import LOOPBACK, free_ports
+from shared.api import routes
+from shared.settings import Settings, read_settings
+from shared.storage.cipher import Cipher
+from shared.storage.clients import Services
+
+from .api import Api
+from .scene import Scene, make_scene
+
+ROOT = Path(__file__).parents[2]
+MOST_ACCOUNTS = 400
+KEY = Fernet.generate_key().decode()
+Calls = list[tuple[str, str]]
+
+
+@pytest.fixture(scope="session")
+def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[str]]:
+    """Connection strings of an Azurite of these tests' own, each of a storage account in which there is nothing."""
+    names = [f"account{number:03}" for number in range(MOST_ACCOUNTS)]
+    account_key = base64.b64encode(secrets.token_bytes(32)).decode()
+    port = free_ports(3)
+    given = ";".join(f"{name}:{account_key}" for name in names)
+    with asyncio.Runner() as runner:
+        running = azurite.running(ROOT, port, None, tmp_path_factory.mktemp("azurite") / "log", given)
+        runner.run(running.__aenter__())
+        try:
+            yield (_connection_string(name, account_key, port) for name in names)
+        finally:
+            runner.run(running.__aexit__(None, None, None))
+
+
+def _connection_string(name: str, key: str, port: int) -> str:
+    services = enumerate(("Blob", "Queue", "Table"))
+    endpoints = [f"{service}Endpoint=http://{LOOPBACK}:{port + offset}/{name}" for offset, service in services]
+    return ";".join(["DefaultEndpointsProtocol=http", f"AccountName={name}", f"AccountKey={key}", *endpoints])
+
+
+@pytest.fixture(scope="session")
+def make_settings(accounts: Iterator[str]) -> Callable[[], Settings]:
+    """Makes settings of deployments whose storage account is empty."""
+    return lambda: read_settings(
+        {"AzureWebJobsStorage": next(accounts), "SECRETS_KEY": KEY, "DANGEROUS_ALLOW_PRIVATE_ENDPOINTS": "true"}
+    )
+
+
+@pytest.fixture
+def settings(make_settings: Callable[[], Settings]) -> Settings:
+    """Of a deployment whose storage account is empty."""
+    return make_settings()
+
+
+@pytest.fixture
+def services(settings: Settings) -> Services:
+    return Services(settings)
+
+
+@pytest.fixture
+def cipher() -> Cipher:
+    return Cipher([KEY])
+
+
+@pytest.fixture
+def scene(settings: Settings) -> Scene:
+    return make_scene(settings)
+
+
+@pytest.fixture
+def another_account(accounts: Iterator[str]) -> Callable[[], str]:
+    return lambda: next(accounts)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    """Every request to storage from now on, as (method, what it is about)."""
+    found: Calls = []
+    send = requests.Session.request
+
+    def record(self: requests.Session, method: str, url: str, *args: object, **kwargs: object) -> requests.Response:
+        found.append((method, url.partition("?")[0].split("/", 4)[4]))
+        return send(self, method, url, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(requests.Session, "request", record)
+    return found
+
+
+@pytest.fixture
+def api(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Api:
+    monkeypatch.setattr(routes, "the_app", lambda: scene.app)
+    return Api(scene)

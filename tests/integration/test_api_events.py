@@ -1,0 +1,105 @@
+"""Events through their handlers."""
+
+from typing import Any
+
+import pytest
+
+from shared.api import events
+from shared.catalogue import CATALOGUE
+
+from .api import Api
+from .scene import an_event
+
+
+def envelope(key: str = "key-1", **changes: Any) -> dict[str, Any]:
+    return {"type": "custom.test", "content": {"a": 1}, "meta": {"idempotencyKey": key}} | changes
+
+
+def test_content_and_time_are_sent_and_shown_as_received(api: Api) -> None:
+    api.scene.register()
+    body = (
+        b'{ "type": "custom.test", "content": { "n": 1.10, "e": 1e3, "u": "\\u00e9\\/" , "l": [ 1, 2 ] },\n'
+        b' "meta": { "timeStamp": "2023-10-05T14:48:00", "idempotencyKey": "key-1" } }'
+    )
+    assert api(events.publish_events, body).body == {"idempotencyKey": "key-1", "deliveries": 1, "duplicate": False}
+    api.scene.dispatch_next()
+    sent = (
+        '{"type":"custom.test","content":{"n":1.10,"e":1e3,"u":"\\u00e9\\/","l":[1,2]},'
+        '"meta":{"timeStamp":"2023-10-05T14:48:00","idempotencyKey":"key-1"}}'
+    )
+    assert api.scene.receiver.posts[0][2].decode() == sent
+    assert api(events.get, route="key-1").text.startswith(sent[:-1])
+
+
+def test_an_event_is_shown_with_how_its_deliveries_stand(api: Api) -> None:
+    api.scene.register()
+    api(events.publish_events, envelope(severity="high", tenant={"id": "contoso"}))
+    [delivery_id] = api.scene.ids(an_event())
+    shown = api(events.get, route="key-1").body
+    delivery = {"id": str(delivery_id), "endpointId": delivery_id.endpoint, "status": "pending"}
+    assert shown["deliveries"] == [delivery]
+    assert (shown["severity"], shown["tenant"]) == ("high", {"id": "contoso"})
+    api.scene.dispatch_next()
+    assert api(events.get, route="key-1").body["deliveries"] == [delivery | {"status": "delivered"}]
+    assert api(events.get, route="other").status == 404
+    assert api(events.get, route="not a key/é").status == 404
+
+
+def test_what_an_event_does_not_say_has_its_documented_default(api: Api) -> None:
+    sample = CATALOGUE["storage.threshold_exceeded"].sample
+    key = api(events.publish_events, {"type": "storage.threshold_exceeded", "content": sample}).body["idempotencyKey"]
+    shown = api(events.get, route=key).body
+    assert (shown["severity"], shown["meta"]["timeStamp"]) == ("high", "2026-11-19T10:00:00.000Z")
+    assert shown["content"] == sample
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"type": "unknown"}, "must start with 'custom.'"),
+        ({"type": "webhook.delivery_failed"}, "published by Tenant Hooks itself"),
+        ({"type": "storage.threshold_exceeded"}, "content.siteUrl: is required"),
+        ({"content": []}, "content"),
+        ({"content": None}, "content"),
+        ({"meta": {"idempotencyKey": "with space"}}, "idempotencyKey"),
+        ({"meta": {"idempotencyKey": "k" * 129}}, "idempotencyKey"),
+        ({"meta": {"timeStamp": "yesterday"}}, "timeStamp"),
+        ({"severity": "severe"}, "severity"),
+        ({"tenant": {}}, "tenant.id: is required"),
+        ({"extra": 1}, "extra: is not known here"),
+    ],
+)
+def test_a_wrong_event_says_what_to_change_and_in_an_array_which_it_is(
+    api: Api, change: dict[str, Any], says: str
+) -> None:
+    answer = api(events.publish_events, envelope() | change)
+    assert answer.status == 400
+    assert says in answer.body["detail"]
+    answer = api(events.publish_events, [envelope("a"), envelope("b") | change])
+    assert answer.status == 400
+    assert "[1]." in answer.body["detail"]
+    assert api(events.get, route="a").status == 404, "all are validated before the first is accepted"
+
+
+def test_an_array_is_answered_in_order_and_a_clash_in_it_names_the_index(api: Api) -> None:
+    answer = api(events.publish_events, [envelope("a"), envelope("b"), envelope("a")])
+    assert [each["idempotencyKey"] for each in answer.body] == ["a", "b", "a"]
+    assert [each["duplicate"] for each in answer.body] == [False, False, True]
+    clash = api(events.publish_events, [envelope("c"), envelope("b", content={"other": 1})])
+    assert clash.status == 409
+    assert "[1]" in clash.body["detail"]
+    assert [each["idempotencyKey"] for each in clash.body["accepted"]] == ["c"]
+    assert api(events.publish_events, envelope("b", content={"other": 1})).status == 409
+
+
+def test_an_event_beyond_256_kib_a_body_beyond_1_mib_and_more_than_100_events_are_refused(api: Api) -> None:
+    assert api(events.publish_events, envelope(content={"a": "x" * 256 * 1024})).status == 413
+    assert api(events.publish_events, [envelope("a"), envelope(content={"a": "x" * 256 * 1024})]).status == 413
+    assert api(events.publish_events, b" " * (1024 * 1024 + 1)).status == 413
+    assert api(events.publish_events, [envelope(str(number)) for number in range(101)]).status == 400
+    assert api(events.publish_events, []).status == 400
+    assert api(events.publish_events, envelope(content={"a": "x" * 255 * 1024})).status == 202
+
+
+def test_no_202_carries_a_location(api: Api) -> None:
+    assert "Location" not in api(events.publish_events, envelope()).headers

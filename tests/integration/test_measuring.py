@@ -1,0 +1,78 @@
+"""`queue.measured`: what to alert on."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from shared.app import App, build
+from shared.delivery.measuring import measure
+from shared.delivery.messages import decode, encode
+from shared.settings import Settings
+from shared.storage.queues import Queue
+
+from .scene import Scene, an_event
+
+
+@pytest.fixture
+def real(settings: Settings, scene: Scene) -> App:
+    """The app with its own queues, on the scene's clock."""
+    app = build(settings)
+    object.__setattr__(app, "now", scene.clock)
+    return app
+
+
+def measured(app: App, caplog: pytest.LogCaptureFixture) -> dict[str, dict[str, Any]]:
+    caplog.set_level("INFO", "tenant_hooks")
+    caplog.clear()
+    measure(app)
+    lines = [json.loads(record.message) for record in caplog.records]
+    assert {line.pop("event") for line in lines} == {"queue.measured"}
+    return {line.pop("queue"): line for line in lines}
+
+
+def a_message(scene: Scene, due_at: datetime) -> str:
+    if not scene.app.endpoints.all():
+        scene.register()
+    scene.publish(an_event(f"key-{len(scene.queue.held)}"))
+    return encode(decode(scene.queue.held[-1][0].encode()).model_copy(update={"due_at": due_at}))
+
+
+def inserted_at(queue: Queue) -> datetime:
+    first = queue.peek()
+    assert first is not None
+    assert first[1] is not None
+    return first[1]
+
+
+def test_queues_that_are_empty_or_not_there_are_measured_too(real: App, caplog: pytest.LogCaptureFixture) -> None:
+    empty = {"length": 0, "oldestSeconds": 0}
+    assert measured(real, caplog) == {"deliveries": empty, "deliveries-poison": empty}
+
+
+def test_the_length_counts_hidden_messages_and_the_age_does_not(
+    real: App, scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        real.queue.put(a_message(scene, scene.clock.now), timedelta(minutes=10))
+    assert measured(real, caplog)["deliveries"] == {"length": 3, "oldestSeconds": 0}
+
+
+def test_the_age_is_for_how_long_the_first_in_line_has_been_due(
+    real: App, scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whenever it was put: a retry that has just become visible is not late."""
+    real.queue.put(a_message(scene, scene.clock.now + timedelta(seconds=600)))
+    scene.clock.move(timedelta(seconds=590))
+    assert measured(real, caplog)["deliveries"] == {"length": 1, "oldestSeconds": 0}
+    scene.clock.move(timedelta(seconds=100))
+    assert measured(real, caplog)["deliveries"] == {"length": 1, "oldestSeconds": 90}
+
+
+def test_what_is_no_message_of_ours_is_as_old_as_it_lies_there(
+    real: App, scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    real.poison.put("nonsense")
+    scene.clock.now = inserted_at(real.poison) + timedelta(seconds=42)
+    assert measured(real, caplog)["deliveries-poison"] == {"length": 1, "oldestSeconds": 42}

@@ -1,0 +1,80 @@
+"""The table of contents, as the host reads it."""
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+
+from shared import app as app_module
+from shared import settings as settings_module
+
+ROOT = Path(__file__).parents[2]
+HOST: dict[str, Any] = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def functions() -> Iterator[dict[str, list[dict[str, Any]]]]:
+    """Every function's bindings, by its name."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AzureWebJobsStorage", "UseDevelopmentStorage=true")
+        environment.setenv("SECRETS_KEY", Fernet.generate_key().decode())
+        environment.syspath_prepend(str(ROOT))
+        settings_module.settings.cache_clear()
+        app_module.app.cache_clear()
+        environment.delitem(sys.modules, "function_app", raising=False)
+        module = importlib.import_module("function_app")
+        found = {each.get_function_name(): each.get_dict_repr()["bindings"] for each in module.app.get_functions()}
+        yield found
+        sys.modules.pop("function_app", None)
+    settings_module.settings.cache_clear()
+    app_module.app.cache_clear()
+
+
+def http_triggers(functions: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    return {name: bindings[0] for name, bindings in functions.items() if bindings[0]["type"] == "httpTrigger"}
+
+
+def test_the_catch_all_comes_last_by_name(functions: dict[str, list[dict[str, Any]]]) -> None:
+    by_name = sorted(http_triggers(functions))
+    assert http_triggers(functions)[by_name[-1]]["route"] == "{*path}"
+
+
+def test_the_token_is_the_key_to_every_http_function(functions: dict[str, list[dict[str, Any]]]) -> None:
+    assert {str(each["authLevel"]) for each in http_triggers(functions).values()} == {"ANONYMOUS"}
+
+
+def test_no_two_functions_take_the_same_method_and_path(functions: dict[str, list[dict[str, Any]]]) -> None:
+    taken = [
+        (str(method), trigger["route"].lower())
+        for trigger in http_triggers(functions).values()
+        for method in trigger["methods"]
+    ]
+    assert len(set(taken)) == len(taken)
+
+
+def test_dispatch_and_exhausted_read_their_queues_through_the_apps_connection(
+    functions: dict[str, list[dict[str, Any]]],
+) -> None:
+    triggers = {name: bindings[0] for name, bindings in functions.items() if bindings[0]["type"] == "queueTrigger"}
+    assert {name: each["queueName"] for name, each in triggers.items()} == {
+        "dispatch": "deliveries",
+        "exhausted": "deliveries-poison",
+    }
+    assert {each["connection"] for each in triggers.values()} == {"AzureWebJobsStorage"}
+
+
+def test_the_sweep_runs_every_five_minutes(functions: dict[str, list[dict[str, Any]]]) -> None:
+    assert functions["sweep"][0]["schedule"] == "0 */5 * * * *"
+
+
+def test_the_host_is_configured_as_the_design_says() -> None:
+    queues = HOST["extensions"]["queues"]
+    assert HOST["extensions"]["http"]["routePrefix"] == ""
+    assert (queues["maxDequeueCount"], queues["visibilityTimeout"]) == (10, "00:01:00")
+    assert queues["messageEncoding"] == "none"
+    assert queues["maxPollingInterval"] <= "00:00:02"

@@ -1,0 +1,143 @@
+"""Settings are typed, validated once, and wrong ones are named without showing a value."""
+
+from datetime import timedelta
+
+import pytest
+from cryptography.fernet import Fernet
+
+from shared.settings import Settings, SettingsError, read_settings
+
+KEY, OLD_KEY = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+LEAST = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": KEY}
+
+
+def reading(**changes: str) -> Settings:
+    return read_settings(LEAST | changes)
+
+
+def complaint(environment: dict[str, str]) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(environment)
+    return str(caught.value)
+
+
+def test_the_published_schedule_is_the_default() -> None:
+    assert reading().retry_delays == (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
+    assert reading().schedule_length == timedelta(seconds=750)
+
+
+def test_everything_dangerous_is_off_and_nobody_is_trusted_by_default() -> None:
+    settings = reading()
+    assert not settings.allow_private_endpoints
+    assert settings.trusted_local_issuer == ""
+    assert settings.entra_tenant_id == ""
+    assert (settings.dedupe_hours, settings.retention_days) == (24, 30)
+
+
+def test_blank_settings_are_absent_ones() -> None:
+    assert reading(RETRY_DELAYS="", DEDUPE_HOURS=" ", DANGEROUS_ALLOW_PRIVATE_ENDPOINTS="") == reading()
+
+
+def test_other_environment_variables_do_not_matter() -> None:
+    assert reading(PATH="/bin", HOME="/root") == reading()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1", [1]), ("0.5, 2", [0.5, 2]), ("30,120,600,604050", [30, 120, 600, 604050])]
+)
+def test_a_schedule_is_any_list_of_up_to_seven_days(text: str, seconds: list[float]) -> None:
+    assert reading(RETRY_DELAYS=text).retry_delays == tuple(timedelta(seconds=each) for each in seconds)
+
+
+@pytest.mark.parametrize("text", ["30;120", "1e3", "-1", "soon", "30,120,604800", "604801", "NaN", "inf"])
+def test_a_schedule_that_cannot_be_kept_is_refused(text: str) -> None:
+    assert "RETRY_DELAYS" in complaint(LEAST | {"RETRY_DELAYS": text})
+
+
+@pytest.mark.parametrize("text", ["99999999999999999", "9" * 400, "0." + "1" * 400])
+def test_an_absurd_delay_is_a_settings_error_too(text: str) -> None:
+    assert "RETRY_DELAYS" in complaint(LEAST | {"RETRY_DELAYS": text})
+
+
+def test_keys_are_several_for_rotation_and_the_first_one_writes() -> None:
+    assert reading(SECRETS_KEY=f"{KEY}, {OLD_KEY}").secrets_keys == (KEY, OLD_KEY)
+
+
+@pytest.mark.parametrize("key", ["", "  ", "too-short", KEY[:-2], "é" * 44, f"{KEY},short"])
+def test_a_key_that_encrypts_nothing_is_refused_and_not_shown(key: str) -> None:
+    text = complaint(LEAST | {"SECRETS_KEY": key})
+    assert "SECRETS_KEY" in text
+    assert KEY not in text
+    assert "too-short" not in text
+
+
+def test_a_missing_key_says_how_to_make_one() -> None:
+    assert "os.urandom(32)" in complaint({"AzureWebJobsStorage": "x"})
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"AzureWebJobsStorage": "UseDevelopmentStorage=true"},
+        {"AzureWebJobsStorage__accountName": "contoso"},
+        {
+            "AzureWebJobsStorage__queueServiceUri": "https://q.example",
+            "AzureWebJobsStorage__tableServiceUri": "https://t.example",
+        },
+    ],
+)
+def test_storage_is_named_by_connection_string_or_by_identity(environment: dict[str, str]) -> None:
+    assert read_settings(environment | {"SECRETS_KEY": KEY})
+
+
+@pytest.mark.parametrize("environment", [{}, {"AzureWebJobsStorage__queueServiceUri": "https://q.example"}])
+def test_storage_that_is_not_named_is_asked_for(environment: dict[str, str]) -> None:
+    assert "AzureWebJobsStorage" in complaint(environment | {"SECRETS_KEY": KEY})
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:7080/", "http://localhost:7080", "http://[::1]:7080"])
+def test_an_issuer_on_this_machine_can_be_trusted(url: str) -> None:
+    assert reading(DANGEROUS_TRUST_LOCAL_ISSUER=url).trusted_local_issuer == url.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://127.0.0.1:1",
+        "http://10.0.0.1",
+        "http://127.0.0.1@evil.example",
+        "http://127.0.0.1.evil.example",
+        "x",
+        "http://[",
+    ],
+)
+def test_no_other_issuer_can(url: str) -> None:
+    assert "DANGEROUS_TRUST_LOCAL_ISSUER" in complaint(LEAST | {"DANGEROUS_TRUST_LOCAL_ISSUER": url})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ENTRA_TENANT_ID", "contoso.com-value"),
+        ("ENTRA_CLIENT_ID", "not-a-guid-value"),
+        ("ENTRA_CLOUD", "mars-value"),
+        ("DEDUPE_HOURS", "0"),
+        ("DEDUPE_HOURS", "169"),
+        ("RETENTION_DAYS", "zero-value"),
+        ("DANGEROUS_ALLOW_PRIVATE_ENDPOINTS", "perhaps-value"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_its_value_is_not_shown(name: str, value: str) -> None:
+    text = complaint(LEAST | {name: value})
+    assert name in text
+    assert "-value" not in text
+
+
+def test_every_wrong_setting_is_named_at_once() -> None:
+    text = complaint({"RETRY_DELAYS": "x", "DEDUPE_HOURS": "x", "ENTRA_TENANT_ID": "x"})
+    assert all(name in text for name in ("RETRY_DELAYS", "DEDUPE_HOURS", "ENTRA_TENANT_ID", "SECRETS_KEY"))
+
+
+def test_guids_are_read_in_any_notation_and_compared_in_one() -> None:
+    settings = reading(ENTRA_TENANT_ID="{235EC2CB-0767-40B3-A1DE-4DA2C42B19E9}")
+    assert settings.entra_tenant_id == "235ec2cb-0767-40b3-a1de-4da2c42b19e9"
