@@ -7,7 +7,7 @@ POST /v1.0/events -> queue `deliveries` -> dispatch -> receiver
 
 import azure.functions as func
 
-from shared.api import deliveries, endpoints, events, health, options, types, unknown
+from shared.api import deliveries, endpoints, events, health, openapi, options, types, unknown
 from shared.api.auth import Role
 from shared.api.call import Call, Reply
 from shared.api.routes import Routes
@@ -15,7 +15,7 @@ from shared.app import app as the_app
 from shared.delivery import dispatch as dispatching
 from shared.delivery import exhausted as exhaustion
 from shared.delivery import measuring
-from shared.storage import retention
+from shared.storage import reencryption, retention
 
 STORAGE = "AzureWebJobsStorage"
 
@@ -27,22 +27,22 @@ the_app()  # wrong settings end the start with a clear message, not the first re
 # Registering receivers
 
 
-@http.route("POST", "v1.0/webhooks/endpoints", Role.ADMIN)
+@http.route("POST", "v1.0/webhooks/endpoints", Role.ADMIN, Role.SUBSCRIBE)
 def endpoint_register(call: Call) -> Reply:
     return endpoints.register(call)
 
 
-@http.route("GET", "v1.0/webhooks/endpoints", Role.ADMIN)
+@http.route("GET", "v1.0/webhooks/endpoints", Role.ADMIN, Role.SUBSCRIBE)
 def endpoint_list(call: Call) -> Reply:
     return endpoints.list_all(call)
 
 
-@http.route("DELETE", "v1.0/webhooks/endpoints", Role.ADMIN)
+@http.route("DELETE", "v1.0/webhooks/endpoints", Role.ADMIN, Role.SUBSCRIBE)
 def endpoint_delete_by_url(call: Call) -> Reply:
     return endpoints.delete_by_url(call)
 
 
-@http.route("GET", "v1.0/webhooks/endpoints/{id}", Role.ADMIN)
+@http.route("GET", "v1.0/webhooks/endpoints/{id}", Role.ADMIN, Role.SUBSCRIBE)
 def endpoint_get(call: Call) -> Reply:
     return endpoints.get(call)
 
@@ -52,7 +52,7 @@ def endpoint_change(call: Call) -> Reply:
     return endpoints.change(call)
 
 
-@http.route("DELETE", "v1.0/webhooks/endpoints/{id}", Role.ADMIN)
+@http.route("DELETE", "v1.0/webhooks/endpoints/{id}", Role.ADMIN, Role.SUBSCRIBE)
 def endpoint_delete(call: Call) -> Reply:
     return endpoints.delete(call)
 
@@ -82,7 +82,7 @@ def options_rotate(call: Call) -> Reply:
     return options.rotate(call)
 
 
-@http.route("GET", "v1.0/webhooks/types", Role.READ)
+@http.route("GET", "v1.0/webhooks/types", Role.READ, Role.SUBSCRIBE)
 def type_list(call: Call) -> Reply:
     return types.list_all(call)
 
@@ -159,9 +159,19 @@ def retire(timer: func.TimerRequest) -> None:
     retention.drop_old_tables(the_app().services, the_app().now(), the_app().retention)
 
 
-@http.route("GET", "health", None)
+@app.timer_trigger("timer", "0 45 3 * * *")
+def reencrypt(timer: func.TimerRequest) -> None:
+    reencryption.reencrypt(the_app().endpoints, the_app().options)
+
+
+@http.route("GET", "health", anybody=True)
 def health_get(call: Call) -> Reply:
     return health.get(call)
+
+
+@http.route("GET", "openapi.json", anybody=True)
+def openapi_get(call: Call) -> Reply:
+    return openapi.get(call, http)
 
 
 @http.otherwise

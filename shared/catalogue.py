@@ -5,6 +5,7 @@
 own.
 """
 
+import re
 from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
@@ -220,6 +221,15 @@ def type_problem(name: str) -> str | None:
         "or a type of your own that starts with 'custom.'"
     )
 
+
+_OF_ONES_OWN = {"pattern": rf"^{re.escape(CUSTOM_PREFIX)}[\s\S]"}
+_PREFIXES = dict.fromkeys(f"{name.partition('.')[0]}.*" for name in CATALOGUE if "." in name)
+ASKED_TYPE_SCHEMA: dict[str, Any] = {"anyOf": [{"enum": ["*", *_PREFIXES, *CATALOGUE]}, _OF_ONES_OWN]}
+"""JSON Schema of what `type_problem` lets pass."""
+PUBLISHED_TYPE_SCHEMA: dict[str, Any] = {
+    "anyOf": [{"enum": [name for name in CATALOGUE if not name.startswith(OPERATIONAL_PREFIX)]}, _OF_ONES_OWN]
+}
+"""JSON Schema of what `publish_problem` lets a caller pass."""
 
 Origin = Literal["caller", "app"]
 

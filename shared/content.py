@@ -8,7 +8,10 @@ from pydantic.alias_generators import to_camel
 
 
 def _date_time(text: str) -> str:
-    datetime.fromisoformat(text)
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:  # its text quotes the value
+        raise ValueError("not a time such as 2026-11-22T10:00:00Z") from None
     return text
 
 

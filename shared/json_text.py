@@ -10,6 +10,9 @@ from collections import Counter
 from typing import Any
 
 MAX_DEPTH = 64
+MAX_VALUES = 50_000
+"""Of one text: a body of values and nothing else costs more to hold than to send."""
+
 _SPACE_OUTSIDE_STRINGS = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\n\r]+')
 _SCANNER = json.JSONDecoder(parse_int=str, parse_float=str)
 
@@ -99,8 +102,12 @@ def _integer(digits: str) -> int:
 
 def _check_strings_and_depth(root: Any) -> None:
     waiting = [(root, 1)]
+    seen = 0
     while waiting:
         value, depth = waiting.pop()
+        seen += 1
+        if seen > MAX_VALUES:
+            raise JsonError(f"more than {MAX_VALUES} values")
         if isinstance(value, str):
             if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
                 raise JsonError("a string holds half of a surrogate pair")

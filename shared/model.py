@@ -27,7 +27,13 @@ _LATEST_MS = 2**47 - 1  # in the year 6429; row keys hold no later time
 class Model(BaseModel):
     """A value with camelCase names in JSON; unknown names are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        hide_input_in_errors=True,  # a row that does not fit would put its secrets into the text
+    )
 
 
 def utc_text(at: datetime) -> str:
@@ -67,7 +73,9 @@ def read_time(text: str) -> datetime:
     return _in_our_time(at if at.tzinfo else at.replace(tzinfo=UTC))
 
 
-TimeStamp = Annotated[str, AfterValidator(_time_stamp)]
+TimeStamp = Annotated[
+    str, AfterValidator(_time_stamp), Field(json_schema_extra={"pattern": f"^{_TIME_STAMP.pattern}$"})
+]
 
 
 class Stored(Model):
@@ -135,6 +143,8 @@ class Endpoint(Stored):
     old_secrets: tuple[OldSecret, ...] = ()
     generation: int
     types: tuple[str, ...]
+    owner: str = ""
+    """The directory object that registered it first."""
     name: str | None = None
     format: str = "point"
     min_severity: Severity | None = None

@@ -38,7 +38,7 @@ class Site:
 
     def application(self) -> web.Application:
         application = web.Application(client_max_size=BODY_LIMIT_BYTES)
-        application.router.add_route("*", "/{path:.*}", self.answer)
+        application.router.add_route("*", "/{path:(?s:.*)}", self.answer)
         return application
 
     async def answer(self, request: web.Request) -> web.StreamResponse:

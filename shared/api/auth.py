@@ -5,6 +5,7 @@ import enum
 import functools
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,11 +34,12 @@ _KEY_SERVER_TIMEOUT = 5.0
 
 
 class Role(enum.StrEnum):
-    """App roles; ADMIN implies the others."""
+    """App roles; ADMIN implies the others. SUBSCRIBE sees no endpoints but those that its holder registered."""
 
     ADMIN = "Point.Admin"
     PUBLISH = "Point.Publish"
     READ = "Point.Read"
+    SUBSCRIBE = "Point.Subscribe"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Caller:
 
     object_id: str
     application: str
+    is_admin: bool = False
 
     def __str__(self) -> str:
         return f"{self.object_id or '-'} through {self.application or '-'}"
@@ -81,13 +84,20 @@ def trusted_issuers(settings: Settings) -> dict[str, Issuer]:
     return {issuer.name: issuer for issuer in found}
 
 
-def authorise(authorization: str | None, role: Role, settings: Settings) -> Caller:
-    """The caller, who carries the role. Raises Problem 401, 403, or 503 where the key server is down."""
+def authorise(authorization: str | None, roles: Collection[Role], settings: Settings) -> Caller:
+    """The caller, who carries one of the roles. Raises Problem 401, 403, or 503 where the key server is down."""
     claims = _claims(_bearer(authorization), settings)
-    roles = claims.get("roles")
-    if not isinstance(roles, list) or not {role, Role.ADMIN} & {item for item in roles if isinstance(item, str)}:
-        raise Problem(403, "forbidden", f"This needs the app role {role}: have an admin assign it to the caller")
-    return Caller(str(claims.get("oid", "")), str(claims.get("azp") or claims.get("appid") or ""))
+    listed = claims.get("roles")
+    carried = {item for item in listed if isinstance(item, str)} if isinstance(listed, list) else set()
+    caller = Caller(
+        str(claims.get("oid") or ""), str(claims.get("azp") or claims.get("appid") or ""), Role.ADMIN in carried
+    )
+    if not caller.is_admin and not carried & set(roles):
+        wanted = " or ".join(roles)
+        raise Problem(403, "forbidden", f"This needs the app role {wanted}: have an admin assign it to the caller")
+    if not caller.is_admin and not caller.object_id:
+        raise Problem(403, "forbidden", "The token names no directory object (oid), so nothing can be its caller's own")
+    return caller
 
 
 def _bearer(authorization: str | None) -> str:
@@ -145,9 +155,11 @@ class Keys:
 
     def key(self, kid: str) -> jwt.PyJWK | None:
         """None where the issuer does not publish it; Problem 503 where that cannot be found out."""
-        age = time.monotonic() - self._fetched_at
-        if kid in self._keys and age < _REFRESH_EVERY:
-            return self._keys[kid]
+        known = self._keys.get(kid)
+        if known is not None:
+            if time.monotonic() - self._fetched_at >= _REFRESH_EVERY:
+                self._renew_soon()
+            return known
         with self._lock:
             if time.monotonic() - self._tried_at >= _REFRESH_COOLDOWN:
                 self._tried_at = time.monotonic()
@@ -157,6 +169,21 @@ class Keys:
                 detail = "The token issuer's keys cannot be fetched: try again later"
                 raise Problem(503, "unavailable", detail, headers={"Retry-After": "10"})
             return self._keys.get(kid)
+
+    def _renew_soon(self) -> None:
+        """In a thread of its own: nobody whose key is known waits for the key server."""
+        if time.monotonic() - self._tried_at < _REFRESH_COOLDOWN or not self._lock.acquire(blocking=False):
+            return
+        self._tried_at = time.monotonic()
+
+        def renew() -> None:
+            try:
+                with contextlib.suppress(requests.RequestException, ValueError, jwt.PyJWTError):
+                    self._fetch()
+            finally:
+                self._lock.release()
+
+        threading.Thread(target=renew, name="keys", daemon=True).start()
 
     def _fetch(self) -> None:
         answer = requests.get(self._url, timeout=_KEY_SERVER_TIMEOUT, allow_redirects=False)

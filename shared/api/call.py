@@ -16,6 +16,14 @@ from shared.catalogue import describe
 from shared.model import read_time
 
 SMALL_BODY_BYTES = 64 * 1024
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=31536000",
+    "X-Content-Type-Options": "nosniff",
+}
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -119,7 +127,7 @@ def invalid(errors: list[str]) -> Problem:
 
 
 def respond(reply: Reply) -> func.HttpResponse:
-    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", **reply.headers}
+    headers = {**SECURITY_HEADERS, **reply.headers}
     body = reply.text
     if body is None and reply.value is not None:
         body = json.dumps(reply.value, ensure_ascii=False, separators=(",", ":"))

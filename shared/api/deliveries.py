@@ -4,13 +4,15 @@ from typing import get_args
 
 from shared.api.call import Call, Reply
 from shared.api.problem import bad_request, conflict, not_found
-from shared.api.views import delivery_view, malformed_view, without_absent
+from shared.api.views import Delivery as DeliveryView
+from shared.api.views import DeliveryPage, MalformedMessage, Retried, delivery_view, malformed_view
 from shared.delivery.retry import Refusal, retry
+from shared.delivery.transitions import unattempted
 from shared.logs import write_line
 from shared.model import ENDPOINT_ID, Delivery, DeliveryId, Status
 from shared.storage.deliveries import Filters, Malformed
 
-_DEFAULT_TOP, _MOST_TOP = 50, 500
+DEFAULT_TOP, MOST_TOP = 50, 500
 
 
 def list_some(call: Call) -> Reply:
@@ -21,21 +23,20 @@ def list_some(call: Call) -> Reply:
     filters = Filters(_status(call), call.query("type"), call.time("from"), call.time("to"))
     if endpoint is None and filters.status != "failed":
         raise bad_request("Name an endpoint's id (?endpoint=), or ask for the alert log (?status=failed)")
-    top = call.number("top", _DEFAULT_TOP, 1, _MOST_TOP)
+    top = call.number("top", DEFAULT_TOP, 1, MOST_TOP)
     now, continuation = call.app.now(), call.query("continuation")
     try:
         if endpoint is None:
             page = call.app.deliveries.alerts(filters, now, top, continuation)
-            items = [
+            lines: list[DeliveryView | MalformedMessage] = [
                 malformed_view(each) if isinstance(each, Malformed) else delivery_view(*each) for each in page.items
             ]
-            return Reply(200, without_absent({"value": items, "continuation": page.continuation}))
+            return Reply(200, DeliveryPage(value=lines, continuation=page.continuation).shown())
         log = call.app.deliveries.log(endpoint.upper(), filters, now, top, continuation)
     except ValueError:
         raise bad_request("?continuation= must be one that an earlier page gave") from None
-    return Reply(
-        200, without_absent({"value": [delivery_view(*each) for each in log.items], "continuation": log.continuation})
-    )
+    items = [delivery_view(*each) for each in log.items]
+    return Reply(200, DeliveryPage(value=items, continuation=log.continuation).shown())
 
 
 def get(call: Call) -> Reply:
@@ -45,8 +46,8 @@ def get(call: Call) -> Reply:
         line = call.app.deliveries.malformed(call.path("id"))
         if line is None:
             raise _unknown()
-        return Reply(200, malformed_view(line))
-    return Reply(200, delivery_view(delivery_id, _find(call, delivery_id)))
+        return Reply(200, malformed_view(line).shown())
+    return Reply(200, delivery_view(delivery_id, _find(call, delivery_id)).shown())
 
 
 def retry_one(call: Call) -> Reply:
@@ -65,7 +66,7 @@ def retry_one(call: Call) -> Reply:
         deliveryId=str(delivery_id),
         endpointId=delivery_id.endpoint,
     )
-    return Reply(202, {"id": str(delivery_id), "status": "pending"})
+    return Reply(202, Retried(id=str(delivery_id), status="pending").shown())
 
 
 def _find(call: Call, delivery_id: DeliveryId) -> Delivery:
@@ -75,15 +76,7 @@ def _find(call: Call, delivery_id: DeliveryId) -> Delivery:
     row = call.app.events.get(delivery_id.accepted_ms, delivery_id.event)
     for addressee in row.addressees if row else ():
         if row and addressee.id == delivery_id.endpoint and row.accepted_ms == delivery_id.accepted_ms:
-            return Delivery(
-                type=row.event.type,
-                key=row.event.key,
-                format=addressee.format,
-                generation=addressee.generation,
-                event_ms=row.accepted_ms,
-                traceparent=row.traceparent,
-                status="pending",
-            )
+            return unattempted(row, addressee)
     raise _unknown()
 
 

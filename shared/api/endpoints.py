@@ -8,15 +8,15 @@ from pydantic import AfterValidator, Field
 
 from shared.api.call import Call, Reply, validated
 from shared.api.problem import bad_request, conflict, not_found
-from shared.api.views import attempt_view, without_absent
-from shared.catalogue import type_problem
+from shared.api.views import Replayed, RotatedSecret, Secret, attempt_view, endpoint_view
+from shared.catalogue import ASKED_TYPE_SCHEMA, type_problem
 from shared.delivery.formats import FORMATS
 from shared.delivery.replay import replay
 from shared.delivery.sampling import send_test
 from shared.delivery.signing import make_secret
 from shared.logs import write_line
-from shared.model import ENDPOINT_ID, Endpoint, Model, Severity, endpoint_id, read_time, utc_text
-from shared.storage.endpoints import MOST_ENDPOINTS, TooManyEndpoints
+from shared.model import ENDPOINT_ID, Endpoint, Model, Severity, endpoint_id, read_time
+from shared.storage.endpoints import MOST_ENDPOINTS, OthersEndpoint, TooManyEndpoints
 
 PATH = "/v1.0/webhooks/endpoints"
 SECRET_OVERLAP = timedelta(hours=24)
@@ -37,16 +37,17 @@ def _known_format(name: str) -> str:
 
 
 Pattern = Annotated[str, Field(min_length=1, max_length=400)]
-TypeName = Annotated[str, Field(max_length=128)]
+TypeName = Annotated[str, Field(max_length=128, json_schema_extra=ASKED_TYPE_SCHEMA)]
+Format = Annotated[str, AfterValidator(_known_format), Field(json_schema_extra={"enum": [*FORMATS]})]
 Types = Annotated[tuple[TypeName, ...], Field(min_length=1, max_length=100), AfterValidator(_known_types)]
 
 
 class EndpointChanges(Model):
-    """What can be said of an endpoint besides its URL; None is not said."""
+    """What can be said of an endpoint besides its URL; null is not said."""
 
     types: Types | None = None
     name: Annotated[str, Field(max_length=200)] | None = None
-    format: Annotated[str, AfterValidator(_known_format)] | None = None
+    format: Format | None = None
     min_severity: Severity | None = None
     tenants: Annotated[tuple[Pattern, ...], Field(max_length=100)] | None = None
     sites: Annotated[tuple[Pattern, ...], Field(max_length=100)] | None = None
@@ -83,22 +84,35 @@ def register(call: Call) -> Reply:
     if body.types is None and call.app.endpoints.read(endpoint_id(body.endpoint)) is None:
         raise bad_request("types: is required")
     try:
-        endpoint, new = call.app.endpoints.register(body.endpoint, make_secret(), body.given(), call.app.now())
+        endpoint, new = call.app.endpoints.register(
+            body.endpoint,
+            make_secret(),
+            body.given(),
+            call.app.now(),
+            owner=call.caller.object_id,
+            only_own=not call.caller.is_admin,
+        )
+    except OthersEndpoint:
+        raise conflict("This URL belongs to another caller: ask an admin, or register a URL of your own") from None
     except TooManyEndpoints:
         raise conflict(f"There are {MOST_ENDPOINTS} endpoints already: delete one first") from None
     _audit(call, "endpoint.registered" if new else "endpoint.changed", endpoint.id)
     headers = {"Location": f"{PATH}/{endpoint.id}"}
     if "return=representation" in (call.header("prefer") or "").replace(" ", "").lower():
-        return Reply(200, view(endpoint), headers={**headers, "Preference-Applied": "return=representation"})
+        return Reply(
+            200, endpoint_view(endpoint).shown(), headers={**headers, "Preference-Applied": "return=representation"}
+        )
     return Reply(200, text="null", headers=headers)
 
 
 def list_all(call: Call) -> Reply:
-    return Reply(200, [view(endpoint) for endpoint in call.app.endpoints.read_all()])
+    return Reply(
+        200, [endpoint_view(endpoint).shown() for endpoint in call.app.endpoints.read_all() if _may_see(call, endpoint)]
+    )
 
 
 def get(call: Call) -> Reply:
-    return Reply(200, view(_named(call)))
+    return Reply(200, endpoint_view(_named(call)).shown())
 
 
 def change(call: Call) -> Reply:
@@ -117,11 +131,11 @@ def change(call: Call) -> Reply:
     if endpoint is None:
         raise _unknown()
     _audit(call, "endpoint.changed", endpoint.id)
-    return Reply(200, view(endpoint))
+    return Reply(200, endpoint_view(endpoint).shown())
 
 
 def delete(call: Call) -> Reply:
-    if not call.app.endpoints.delete(_id(call)):
+    if not call.app.endpoints.delete(_named(call).id):
         raise _unknown()
     _audit(call, "endpoint.deleted", _id(call))
     return Reply(204)
@@ -133,7 +147,8 @@ def delete_by_url(call: Call) -> Reply:
     if url is None:
         raise bad_request('Name the endpoint: {"endpoint": "https://…"} as the body, or ?endpoint=')
     identity = endpoint_id(url)
-    if not call.app.endpoints.delete(identity):
+    known = call.app.endpoints.read(identity)
+    if known is None or not _may_see(call, known) or not call.app.endpoints.delete(identity):
         detail = f"This URL is not registered (its id would be {identity}): GET {PATH} lists those that are"
         raise not_found(detail, message=detail, exceptionMessage=detail, exceptionType="EndpointNotFound")
     _audit(call, "endpoint.deleted", identity)
@@ -143,7 +158,7 @@ def delete_by_url(call: Call) -> Reply:
 def secret(call: Call) -> Reply:
     endpoint = _named(call)
     _audit(call, "endpoint.secret_read", endpoint.id)
-    return Reply(200, {"secret": endpoint.secret})
+    return Reply(200, Secret(secret=endpoint.secret).shown())
 
 
 def rotate_secret(call: Call) -> Reply:
@@ -153,7 +168,7 @@ def rotate_secret(call: Call) -> Reply:
     if endpoint is None:
         raise _unknown()
     _audit(call, "endpoint.secret_rotated", endpoint.id)
-    return Reply(200, {"secret": endpoint.secret, "previousSecretExpiresAt": utc_text(now + SECRET_OVERLAP)})
+    return Reply(200, RotatedSecret(secret=endpoint.secret, previous_secret_expires_at=now + SECRET_OVERLAP).shown())
 
 
 def replay_since(call: Call) -> Reply:
@@ -176,7 +191,7 @@ def replay_since(call: Call) -> Reply:
     write_line(
         "audit", actor=str(call.caller), action="endpoint.replayed", endpointId=endpoint.id, deliveries=replayed.count
     )
-    return Reply(202, without_absent({"count": replayed.count, "continuation": replayed.continuation}))
+    return Reply(202, Replayed(count=replayed.count, continuation=replayed.continuation).shown())
 
 
 def test(call: Call) -> Reply:
@@ -187,36 +202,7 @@ def test(call: Call) -> Reply:
     if isinstance(attempt, str):
         raise bad_request(f"type: {attempt}")
     _audit(call, "endpoint.tested", endpoint.id)
-    return Reply(200, attempt_view(attempt))
-
-
-def view(endpoint: Endpoint) -> dict[str, Any]:
-    """An endpoint as admins see it: with its URL, without its secret."""
-    health = endpoint.health
-    return without_absent(
-        {
-            "endpoint": endpoint.url,
-            "types": list(endpoint.types),
-            "id": endpoint.id,
-            "name": endpoint.name,
-            "format": endpoint.format,
-            "minSeverity": endpoint.min_severity,
-            "tenants": list(endpoint.tenants) or None,
-            "sites": list(endpoint.sites) or None,
-            "enabled": endpoint.enabled,
-            "createdAt": utc_text(endpoint.created_at),
-            "updatedAt": utc_text(endpoint.updated_at),
-            "health": without_absent(
-                {
-                    "state": health.state if endpoint.enabled else "disabled",
-                    "firstFailureAt": health.first_failure_at and utc_text(health.first_failure_at),
-                    "lastSuccessAt": health.last_success_at and utc_text(health.last_success_at),
-                    "lastError": health.last_error,
-                    "disabledReason": health.disabled_reason if endpoint.enabled else "disabled by an admin",
-                }
-            ),
-        }
-    )
+    return Reply(200, attempt_view(attempt).shown())
 
 
 def _id(call: Call) -> str:
@@ -228,9 +214,14 @@ def _id(call: Call) -> str:
 
 def _named(call: Call) -> Endpoint:
     endpoint = call.app.endpoints.read(_id(call))
-    if endpoint is None:
+    if endpoint is None or not _may_see(call, endpoint):
         raise _unknown()
     return endpoint
+
+
+def _may_see(call: Call, endpoint: Endpoint) -> bool:
+    """Callers who may only subscribe see what they registered; for them the rest does not exist."""
+    return call.caller.is_admin or endpoint.owner == call.caller.object_id
 
 
 def _unknown() -> Exception:

@@ -1,13 +1,15 @@
 """`/v1.0/events`: publishing events in Syskit Point's envelope, widened by severity and tenant."""
 
+import json
 import uuid
 from typing import Annotated, Any
 
 from pydantic import Field
 
+from shared.api import views
 from shared.api.call import Call, Reply, invalid, validated
 from shared.api.problem import Problem, bad_request, conflict, not_found
-from shared.catalogue import content_errors, default_severity, publish_problem
+from shared.catalogue import PUBLISHED_TYPE_SCHEMA, content_errors, default_severity, publish_problem
 from shared.delivery import erasure as erasing
 from shared.delivery.publish import (
     MOST_DELIVERIES,
@@ -18,9 +20,9 @@ from shared.delivery.publish import (
     delivery_ids,
     publish,
 )
-from shared.json_text import elements, joined, members, quoted
+from shared.json_text import elements, joined, members
 from shared.logs import write_line
-from shared.model import IDEMPOTENCY_KEY, Event, Model, Severity, Tenant, TimeStamp, utc_text
+from shared.model import IDEMPOTENCY_KEY, DeliveryId, Event, Model, Severity, Tenant, TimeStamp, utc_text
 from shared.storage.events import EventRow
 
 MOST_EVENT_BYTES = 256 * 1024
@@ -41,11 +43,14 @@ class TenantBody(Model):
 
 
 class EventBody(Model):
-    type: Annotated[str, Field(min_length=1, max_length=128)]
+    type: Annotated[str, Field(min_length=1, max_length=128, json_schema_extra=PUBLISHED_TYPE_SCHEMA)]
     content: dict[str, Any]
     meta: MetaBody | None = None
     severity: Severity | None = None
     tenant: TenantBody | None = None
+
+
+EventBatch = Annotated[list[EventBody], Field(min_length=1, max_length=MOST_EVENTS)]
 
 
 def publish_events(call: Call) -> Reply:
@@ -76,20 +81,17 @@ def get(call: Call) -> Reply:
     """The event as it was accepted, and how its deliveries stand."""
     row = _stored(call)
     event = row.event
-    deliveries = []
-    for delivery_id in delivery_ids(row):
-        known = call.app.deliveries.get(delivery_id)
-        status = known[0].status if known else "pending"
-        members_ = {"id": str(delivery_id), "endpointId": delivery_id.endpoint, "status": status}
-        deliveries.append(joined({name: quoted(value) for name, value in members_.items()}))
-    meta = {"timeStamp": quoted(event.time_stamp), "idempotencyKey": quoted(event.key)}
-    parts = {"type": quoted(event.type), "content": event.content, "meta": joined(meta)}
-    parts["severity"] = quoted(event.severity)
-    if event.tenant is not None:
-        parts["tenant"] = event.tenant.model_dump_json(by_alias=True, exclude_none=True)
-    if row.erased:
-        parts["erased"] = "true"
-    parts["deliveries"] = f"[{','.join(deliveries)}]"
+    shown = views.Event(
+        type=event.type,
+        content={},
+        meta=views.Meta(time_stamp=event.time_stamp, idempotency_key=event.key),
+        severity=event.severity,
+        tenant=event.tenant,
+        erased=row.erased or None,
+        deliveries=[_delivery(call, delivery_id) for delivery_id in delivery_ids(row)],
+    ).shown()
+    parts = {name: json.dumps(value, ensure_ascii=False, separators=(",", ":")) for name, value in shown.items()}
+    parts["content"] = event.content  # as received, byte for byte
     return Reply(200, text=joined(parts))
 
 
@@ -131,8 +133,15 @@ def _event(call: Call, value: Any, text: str, where: str) -> Event:
     )
 
 
+def _delivery(call: Call, delivery_id: DeliveryId) -> views.EventDelivery:
+    known = call.app.deliveries.get(delivery_id)
+    status = known[0].status if known else "pending"
+    return views.EventDelivery(id=str(delivery_id), endpoint_id=delivery_id.endpoint, status=status)
+
+
 def _accepted(outcome: Accepted) -> dict[str, Any]:
-    return {"idempotencyKey": outcome.key, "deliveries": outcome.deliveries, "duplicate": outcome.duplicate}
+    shown = views.Accepted(idempotency_key=outcome.key, deliveries=outcome.deliveries, duplicate=outcome.duplicate)
+    return shown.shown()
 
 
 def _batch(outcomes: list[Accepted | Conflict]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from shared import __version__
 from shared.api.call import Call, Reply
+from shared.api.views import AppHealth, StorageState
 from shared.storage.clients import StorageUnavailable
 
 
@@ -12,8 +13,9 @@ def get(call: Call) -> Reply:
     tables = _reach(call.app.options.ping)
     queues = _reach(call.app.queue.length)
     well = tables == queues == "reachable"
-    state = {"status": "healthy" if well else "unhealthy", "version": __version__}
-    return Reply(200 if well else 503, {**state, "storage": {"tables": tables, "queues": queues}})
+    storage = StorageState(tables=tables, queues=queues)
+    state = AppHealth(status="healthy" if well else "unhealthy", version=__version__, storage=storage)
+    return Reply(200 if well else 503, state.shown())
 
 
 def _reach(ask: Callable[[], object]) -> str:

@@ -1,15 +1,14 @@
 """`/v1.0/options`: the signature key (seed 000, "Signature Validation") and its rotation."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from shared.api.call import Call, Reply
-from shared.api.views import without_absent
+from shared.api.views import options_view
 from shared.logs import write_line
 from shared.model import Model, utc_text
-from shared.storage.options import SignatureKeys
 
 
 class Rotation(Model):
@@ -18,7 +17,7 @@ class Rotation(Model):
 
 def get(call: Call) -> Reply:
     write_line("audit", actor=str(call.caller), action="signature_key.read")
-    return Reply(200, _view(call.app.options.signature_keys(call.app.now())))
+    return Reply(200, options_view(call.app.options.signature_keys(call.app.now())).shown())
 
 
 def rotate(call: Call) -> Reply:
@@ -28,14 +27,4 @@ def rotate(call: Call) -> Reply:
     activates_at = now + timedelta(hours=24 if wanted is None else wanted)
     keys = call.app.options.rotate_signature_key(now, activates_at)
     write_line("audit", actor=str(call.caller), action="signature_key.rotated", activatesAt=utc_text(activates_at))
-    return Reply(200, _view(keys))
-
-
-def _view(keys: SignatureKeys) -> dict[str, Any]:
-    return without_absent(
-        {
-            "webhooksSignatureAuthenticationKey": keys.current,
-            "nextWebhooksSignatureAuthenticationKey": keys.following,
-            "activatesAt": keys.activates_at and utc_text(keys.activates_at),
-        }
-    )
+    return Reply(200, options_view(keys).shown())

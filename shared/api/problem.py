@@ -1,7 +1,11 @@
 """Errors that a caller can cause, as problem details (RFC 9457). Their `type` URIs are listed in docs/api.md."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from shared.api.views import Accepted, View
 
 PREFIX = "urn:tenant-hooks:problem:"
 
@@ -21,6 +25,22 @@ TITLES = {
 }
 
 
+class ProblemBody(View):
+    """Problem details (RFC 9457)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Annotated[str, Field(json_schema_extra={"enum": [PREFIX + kind for kind in TITLES]})]
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: Annotated[str, Field(description="What to change")]
+    errors: Annotated[list[str], Field(description="Each wrong field, said as a clause")] | None = None
+    accepted: Annotated[list[Accepted], Field(description="The events of an array that were accepted")] | None = None
+    message: Annotated[str, Field(description="As Syskit Point says it, like the next two")] | None = None
+    exception_message: str | None = None
+    exception_type: str | None = None
+
+
 class Problem(Exception):
     """Ends a request. `detail` says what to change and holds no secret; `members` are extension members."""
 
@@ -36,7 +56,8 @@ class Problem(Exception):
         super().__init__(detail)
         self.status = status
         self.headers = dict(headers or {})
-        self.body = {"type": PREFIX + kind, "title": TITLES[kind], "status": status, "detail": detail, **members}
+        body = ProblemBody(type=PREFIX + kind, title=TITLES[kind], status=status, detail=detail, **members)
+        self.body = body.shown()
 
 
 def bad_request(detail: str, **members: Any) -> Problem:

@@ -1,7 +1,8 @@
 """HTTP functions: each route is declared once, with the role it needs, and nothing reaches a handler without it."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 import azure.functions as func
 
@@ -15,8 +16,17 @@ from shared.storage.clients import StorageUnavailable
 Handler = Callable[[Call], Reply]
 Decorator = Callable[[Handler], Handler]
 
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _LOG = logging.getLogger("tenant_hooks.api")
+
+
+@dataclass(frozen=True)
+class Route:
+    """As it was declared; `name` is its function's. Without roles it is for anybody."""
+
+    method: str
+    path: str
+    roles: tuple[Role, ...]
+    name: str
 
 
 class Routes:
@@ -25,13 +35,18 @@ class Routes:
     def __init__(self, functions: func.FunctionApp) -> None:
         self._functions = functions
         self._declared: dict[tuple[str, ...], list[str]] = {}
+        self.declared: list[Route] = []
 
-    def route(self, method: str, path: str, role: Role | None) -> Decorator:
-        """Declares a function for a method and a path; `role` None lets anybody in."""
+    def route(self, method: str, path: str, *roles: Role, anybody: bool = False) -> Decorator:
+        """Declares a function for a method and a path, and whom it is for: the holders of any of the roles, or anybody.
+        Raises ValueError where that is not said."""
+        if bool(roles) is anybody:
+            raise ValueError(f"{method} {path}: name the roles it is for, or say anybody=True")
 
         def declare(handler: Handler) -> Handler:
             self._declared.setdefault(tuple(path.lower().split("/")), []).append(method)
-            self._add(handler, path, [method], lambda request: serve(request, role, handler))
+            self.declared.append(Route(method, path, roles, handler.__name__))
+            self._add(handler, path, [method], lambda request: serve(request, roles, handler))
             return handler
 
         return declare
@@ -39,7 +54,7 @@ class Routes:
     def otherwise(self, handler: Handler) -> Handler:
         """Declares the function that answers all other paths and methods. The host tries functions in the order of
         their names, so its name must come last."""
-        self._add(handler, "{*path}", list(_METHODS), lambda request: serve(request, None, handler))
+        self._add(handler, "{*path}", None, lambda request: serve(request, (), handler))
         return handler
 
     def methods_of(self, path: str) -> list[str]:
@@ -57,7 +72,7 @@ class Routes:
         self,
         handler: Handler,
         path: str,
-        methods: list[str],
+        methods: list[str] | None,
         run: Callable[[func.HttpRequest], func.HttpResponse],
     ) -> None:
         def function(req: func.HttpRequest) -> func.HttpResponse:
@@ -68,11 +83,11 @@ class Routes:
         self._functions.function_name(handler.__name__)(declared)
 
 
-def serve(request: func.HttpRequest, role: Role | None, handler: Handler) -> func.HttpResponse:
-    """Authorises, runs the handler, and turns what goes wrong into problem details."""
+def serve(request: func.HttpRequest, roles: Collection[Role], handler: Handler) -> func.HttpResponse:
+    """Authorises (without roles: nobody is asked), runs the handler, and turns what goes wrong into problem details."""
     try:
         context = the_app()
-        caller = NOBODY if role is None else authorise(request.headers.get("authorization"), role, context.settings)
+        caller = authorise(request.headers.get("authorization"), roles, context.settings) if roles else NOBODY
         reply = handler(Call(context, request, caller))
     except Problem as problem:
         return _refuse(problem)

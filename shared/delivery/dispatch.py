@@ -11,6 +11,7 @@ every crash point (tests/unit/test_crash_points.py):
 
 import random
 from datetime import datetime, timedelta
+from typing import Literal
 
 from shared.app import App
 from shared.delivery.formats import FORMATS
@@ -67,7 +68,7 @@ def dispatch(app: App, body: bytes, dequeue_count: int) -> None:
     with app.share.place(endpoint.id) as has_place:
         sent = send(app, endpoint, message, event) if has_place else None
     if sent is None:
-        _put_back(app, message, timedelta(seconds=random.uniform(*SHARE_HOLD_SECONDS)))  # noqa: S311 (jitter)
+        _put_back(app, message, timedelta(seconds=random.uniform(*SHARE_HOLD_SECONDS)), "share")  # noqa: S311 (jitter)
         return
     delivery = record(app, message, sent, dequeue_count, known)
     if delivery is not None and delivery.status == "delivered" and endpoint.health.first_failure_at is not None:
@@ -84,15 +85,18 @@ def _cancel(app: App, message: Message, reason: str, known: Known) -> None:
 def _hold(app: App, message: Message, hold: timedelta) -> None:
     """The breaker is open: back to the queue, or given up when the delivery's time is over."""
     if app.now() < message.deadline_at:
-        _put_back(app, message, hold)
+        _put_back(app, message, hold, "breaker")
     else:
         app.poison.put(encode(message.model_copy(update={"given_up": "endpoint failing"})))
 
 
-def _put_back(app: App, message: Message, hold: timedelta) -> None:
+def _put_back(app: App, message: Message, hold: timedelta, by: Literal["breaker", "share"]) -> None:
     """Puts the message back, spending no attempt."""
     app.queue.put(encode(message.model_copy(update={"due_at": app.now() + hold, "repeat": True})), hold)
-    write_line("delivery.held", deliveryId=message.delivery, seconds=round(hold.total_seconds()))
+    endpoint = message.delivery_id.endpoint
+    write_line(
+        "delivery.held", deliveryId=message.delivery, endpointId=endpoint, by=by, seconds=round(hold.total_seconds())
+    )
 
 
 def _may_be_known(message: Message, dequeue_count: int, now: datetime) -> bool:

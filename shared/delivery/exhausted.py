@@ -14,7 +14,7 @@ from shared.delivery.disabling import Disable, Warn, judge
 from shared.delivery.messages import MalformedMessage, Message, decode
 from shared.delivery.origin import Unknown, stored_event
 from shared.delivery.recording import next_message, record_made
-from shared.delivery.transitions import change, failed
+from shared.delivery.transitions import change, failed, outcome
 from shared.logs import write_line
 from shared.model import Delivery, Endpoint, digest
 from shared.storage.clients import StorageUnavailable
@@ -99,7 +99,8 @@ def _alert(app: App, message: Message, delivery: Delivery) -> None:
     announce_failure(app, message, delivery)
     endpoint = app.endpoints.get(message.delivery_id.endpoint)
     if endpoint is not None and endpoint.generation == delivery.generation and delivery.attempts:
-        failing = app.endpoints.note_exhausted(endpoint, message.delivery, delivery.attempts[-1].started_at, reason)
+        last = delivery.attempts[-1]
+        failing = app.endpoints.note_exhausted(endpoint, message.delivery, last.started_at, outcome(last))
         _judge(app, failing, delivery)
 
 

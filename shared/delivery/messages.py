@@ -5,11 +5,12 @@ No top-level name here may be one that the host merges over its own metadata (`i
 """
 
 import json
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from shared.model import IDEMPOTENCY_KEY, TRACEPARENT, Attempt, DeliveryId, Event, Instant, Stored, digest
+from shared.model import IDEMPOTENCY_KEY, TRACEPARENT, Attempt, Delivery, DeliveryId, Event, Instant, Stored, digest
 
 INLINE_EVENT_BYTES = 48 * 1024
 """A message is at most 64 KiB; an event beyond this is read from its table instead."""
@@ -46,7 +47,7 @@ class Message(Stored):
     due_at: Instant
     """When the message becomes visible."""
     deadline_at: Instant
-    """When a delivery that the breaker or the share holds back is given up."""
+    """When a delivery that the breaker holds back is given up."""
     given_up: Annotated[str, Field(max_length=200)] | None = None
     """Why, in a poison message."""
     asked: bool = False
@@ -73,6 +74,24 @@ class Message(Stored):
         parsed = DeliveryId.parse(self.delivery)
         assert parsed is not None  # noqa: S101 (validated above)
         return parsed
+
+
+def resend(
+    delivery_id: DeliveryId, delivery: Delivery, generation: int, due_at: datetime, longest: timedelta
+) -> Message:
+    """The message of a delivery's first attempt, from its row: the event is read from its table. `longest` is how long
+    the breaker may hold it."""
+    return Message(
+        delivery=str(delivery_id),
+        type=delivery.type,
+        key=delivery.key,
+        format=delivery.format,
+        generation=generation,
+        event_ms=delivery.event_ms,
+        due_at=due_at,
+        deadline_at=due_at + longest,
+        traceparent=delivery.traceparent,
+    )
 
 
 def encode(message: Message) -> str:

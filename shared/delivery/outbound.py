@@ -6,6 +6,7 @@ byte, where urllib3 would normalise them. A watchdog shuts the socket down at th
 socket starts anew with every byte that drips in.
 """
 
+import logging
 import socket
 import ssl
 import threading
@@ -35,6 +36,8 @@ RESPONSE_BYTES = 2048
 IDLE_SECONDS = 4.0
 """A connection unused for longer is not used again: many receivers close theirs after five seconds, and a request that
 crosses with the closing would cost an attempt."""
+
+logging.getLogger("urllib3.connection").setLevel(logging.ERROR)  # its warnings quote the receiver's headers
 
 USER_AGENT = f"TenantHooks/{__version__}"
 

@@ -96,4 +96,5 @@ def _disable(app: App, message: Message, reason: str) -> None:
     """The receiver answered 410."""
     endpoint = app.endpoints.read(message.delivery_id.endpoint)
     if endpoint is not None and endpoint.generation == message.generation:
-        announce_disabled(app, app.endpoints.disable(endpoint, reason, app.now()), message.type)
+        disabled = app.endpoints.disable(endpoint, reason, app.now())
+        announce_disabled(app, disabled, message.type, news=endpoint.health.disabled_reason is None)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.app import App
-from shared.delivery.messages import Message, encode
+from shared.delivery.messages import encode, resend
 from shared.delivery.publish import REPEAT_DELAY, put_all
-from shared.model import Delivery, DeliveryId, Endpoint, Status, from_ms, to_ms
+from shared.model import DeliveryId, Endpoint, Status, from_ms, to_ms
 from shared.storage.deliveries import Filters
 
 MOST_REPLAYED = 1000
@@ -55,23 +55,7 @@ def replay(
         count += 1
         new_id = DeliveryId(at_ms, old_id.event, endpoint.id)
         if not repeated or app.deliveries.get(new_id) is None:
-            texts.append(encode(_message(app, new_id, delivery, endpoint, due_at, repeated)))
+            message = resend(new_id, delivery, endpoint.generation, due_at, app.settings.longest_delivery)
+            texts.append(encode(message.model_copy(update={"repeat": repeated})))
     put_all(app, texts, due_at - now)
     return Replayed(count, page.continuation)
-
-
-def _message(
-    app: App, delivery_id: DeliveryId, delivery: Delivery, endpoint: Endpoint, due_at: datetime, repeat: bool
-) -> Message:
-    return Message(
-        delivery=str(delivery_id),
-        type=delivery.type,
-        key=delivery.key,
-        format=delivery.format,
-        generation=endpoint.generation,
-        event_ms=delivery.event_ms,
-        due_at=due_at,
-        deadline_at=due_at + app.settings.longest_delivery,
-        repeat=repeat,
-        traceparent=delivery.traceparent,
-    )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.app import App
-from shared.delivery.messages import Message, encode
+from shared.delivery.messages import Message, encode, resend
 from shared.model import Delivery, DeliveryId, utc_text
 
 LOST_AFTER = timedelta(minutes=15)
@@ -31,28 +31,15 @@ def retry(app: App, delivery_id: DeliveryId, delivery: Delivery) -> Refusal | No
         due_at = delivery.next_attempt_at
         if due_at is None or now - due_at < app.settings.longest_delivery + LOST_AFTER:
             when = f" at {utc_text(due_at)}" if due_at else ""
-            return Refusal(f"It is still on its way: its next attempt is due{when}")
-    endpoint = app.endpoints.get(delivery_id.endpoint)
+            return Refusal(f"It is still on its way: its next attempt is due{when or ' soon'}")
+    endpoint = app.endpoints.read(delivery_id.endpoint)
     if endpoint is None:
         return Refusal("Its endpoint is not registered any more: register it again first")
     if not endpoint.receives:
         return Refusal('Its endpoint is disabled: enable it first (PATCH {"enabled": true})')
     number = delivery.last_number + 1
-    message = Message(
-        delivery=str(delivery_id),
-        type=delivery.type,
-        key=delivery.key,
-        format=delivery.format,
-        generation=endpoint.generation,
-        event_ms=delivery.event_ms,
-        attempt=number,
-        round_start=number,
-        due_at=now,
-        deadline_at=now + app.settings.longest_delivery,
-        asked=True,
-        repeat=True,
-        traceparent=delivery.traceparent,
-    )
+    again = resend(delivery_id, delivery, endpoint.generation, now, app.settings.longest_delivery)
+    message = again.model_copy(update={"attempt": number, "round_start": number, "asked": True, "repeat": True})
     app.queue.put(encode(message))
     _show_pending(app, delivery_id, delivery, message)
     return None

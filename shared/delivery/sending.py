@@ -34,7 +34,7 @@ def send(app: App, endpoint: Endpoint, message: Message, event: Event, *, test: 
         token=secrets.token_hex(8),
     )
     succeeded = attempt.status is not None and 200 <= attempt.status <= 299
-    if not test and app.breaker.note(endpoint.id, message.delivery, succeeded, app.now()):
+    if (succeeded or not test) and app.breaker.note(endpoint.id, message.delivery, succeeded, app.now()):
         write_line("breaker.opened", 30, endpointId=endpoint.id, host=endpoint.host)
     write_line(
         "delivery.attempted",

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 WORKERS = 32
 """Messages that an instance handles at once: host.json's batchSize + newBatchThreshold."""
 
-PATIENCE_SECONDS = 0.1
-"""How long a message waits for a place: receivers that answer at once give it back well before that."""
+PATIENCE_SECONDS = 0.5
+"""How long after the last place was given back a message still waits for one: receivers that answer give them back well
+before that, and one that hangs costs others no more."""
 
 
 class Share:
@@ -45,7 +46,7 @@ class Share:
     def _worth_waiting(self, endpoint: str) -> float:
         """Nothing where no place has been given back for a while: then the endpoint hangs."""
         since = time.monotonic() - self._given_back_at.get(endpoint, 0.0)
-        return self._patience if since < 2 * self._patience else 0.0
+        return max(0.0, self._patience - since)
 
     def _give_back(self, endpoint: str) -> None:
         with self._changed:

@@ -111,9 +111,9 @@ def failed(current: Delivery | None, message: Message, reason: str) -> Delivery:
     return base.model_copy(update={"status": "failed", "reason": reason, "next_attempt_at": None})
 
 
-def erased(current: Delivery | None, row: EventRow, addressee: Addressee) -> Delivery:
-    """The row of a delivery whose event was erased: no answers of the receiver, and no further attempt."""
-    base = current or Delivery(
+def unattempted(row: EventRow, addressee: Addressee) -> Delivery:
+    """The delivery of an accepted event that no attempt is recorded of yet."""
+    return Delivery(
         type=row.event.type,
         key=row.event.key,
         format=addressee.format,
@@ -122,6 +122,11 @@ def erased(current: Delivery | None, row: EventRow, addressee: Addressee) -> Del
         traceparent=row.traceparent,
         status="pending",
     )
+
+
+def erased(current: Delivery | None, row: EventRow, addressee: Addressee) -> Delivery:
+    """The row of a delivery whose event was erased: no answers of the receiver, and no further attempt."""
+    base = current or unattempted(row, addressee)
     if base.erased:
         return base
     update: dict[str, object] = {

@@ -12,9 +12,18 @@ class Cipher:
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self._first = Fernet(keys[0])
 
     def encrypt(self, text: str) -> str:
         return self._fernet.encrypt(text.encode()).decode()
+
+    def is_current(self, token: str) -> bool:
+        """Whether the first key alone opens it."""
+        try:
+            self._first.decrypt(token)
+        except InvalidToken:
+            return False
+        return True
 
     def decrypt(self, token: str) -> str:
         """Raises SettingsError where no key fits."""

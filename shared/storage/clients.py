@@ -47,9 +47,9 @@ def reaching(operation: str) -> Iterator[None]:
         yield
     except HttpResponseError as error:
         code = getattr(error, "error_code", None) or error.reason
-        raise StorageUnavailable(f"{operation}: storage answered {error.status_code} ({code})") from error
+        raise StorageUnavailable(f"{operation}: storage answered {error.status_code} ({code})") from None
     except AzureError as error:
-        raise StorageUnavailable(f"{operation}: storage is out of reach ({type(error).__name__})") from error
+        raise StorageUnavailable(f"{operation}: storage is out of reach ({type(error).__name__})") from None
 
 
 class Table:

@@ -21,6 +21,10 @@ _EXHAUSTED_KEPT = 5
 _OLD_SECRETS_KEPT = 4
 
 
+class OthersEndpoint(Exception):
+    """The URL is registered by somebody else."""
+
+
 class TooManyEndpoints(Exception):
     """There are MOST_ENDPOINTS already."""
 
@@ -51,12 +55,17 @@ class Endpoints:
         known = self._read(identity)
         return None if known is None else known[0]
 
-    def register(self, url: str, secret: str, given: Mapping[str, Any], now: datetime) -> tuple[Endpoint, bool]:
-        """Registers a URL, or changes what is given of its registration; True where it is new."""
+    def register(
+        self, url: str, secret: str, given: Mapping[str, Any], now: datetime, owner: str = "", only_own: bool = False
+    ) -> tuple[Endpoint, bool]:
+        """Registers a URL, or changes what is given of its registration; True where it is new. With `only_own` raises
+        OthersEndpoint where the registration has another owner."""
         identity = endpoint_id(url)
         while True:
             known = self._read(identity)
             if known is not None:
+                if only_own and known[0].owner != owner:
+                    raise OthersEndpoint
                 changed = self._change(*known, lambda endpoint: _merged(endpoint, given, now))
                 if changed is not None:
                     return changed, False
@@ -68,6 +77,7 @@ class Endpoints:
                 id=identity,
                 url=url,
                 secret=secret,
+                owner=owner,
                 generation=generation,
                 created_at=now,
                 updated_at=now,
@@ -134,6 +144,15 @@ class Endpoints:
             return endpoint.model_copy(update={"secret": secret, "old_secrets": kept, "updated_at": now})
 
         return self._update(identity, rotate)
+
+    def reencrypt(self) -> int:
+        """Writes what is not under the first key anew; answers how many endpoints that were."""
+        rows = self._table.query("PartitionKey eq @partition", {"partition": PARTITION})
+        old = [row["RowKey"] for row in rows if "Url" in row and not self._is_current(row)]
+        return sum(self._update(identity, lambda endpoint: endpoint) is not None for identity in old)
+
+    def _is_current(self, row: TableEntity) -> bool:
+        return self._cipher.is_current(row["Url"]) and self._cipher.is_current(row["Secret"])
 
     def _change_health(self, endpoint: Endpoint, change: Callable[[Health], Health]) -> Endpoint:
         """Health is a row of its own so that the dispatcher never overwrites an admin's change; a row of an earlier
