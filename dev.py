@@ -17,7 +17,8 @@ CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
     ("mypy",),
-    ("pytest",),
+    ("pytest", "-n", "2", "--dist", "loadfile", "-m", "not alone"),
+    ("pytest", "-m", "alone"),
 )
 
 

@@ -9,6 +9,7 @@ from shared.delivery import outbound
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone: measures or kills; runs when nothing else does")
     config.addinivalue_line("markers", "slow: waits for something long that began earlier; runs after the others")
 
 

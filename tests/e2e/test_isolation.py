@@ -13,6 +13,8 @@ from .conftest import Issuer, MakeSettings, MakeStorage
 from .hosting import Host, hosting
 from .receiving import Hook, Receivers
 
+pytestmark = pytest.mark.alone
+
 HEALTHY = 10
 A_SECOND = 5
 SECONDS = 7.0

@@ -19,12 +19,16 @@ from .conftest import Issuer, MakeSettings, MakeStorage, Storage
 from .hosting import QUEUES, Host, Record
 from .receiving import Answer, Hook, Receivers
 
+pytestmark = pytest.mark.alone
+
 KILLS = 10
 EVENTS = 500
 BATCH = 10
 LEASE = 3
 QUICKLY = {f"{QUEUES}maxPollingInterval": "00:00:00.5", f"{QUEUES}visibilityTimeout": "00:00:01"}
 ATTEMPTS = 4
+MOST_COPIES = 4
+"""Of one message at a time: each kill that a delivery lives through can leave one more, and it lives for seconds."""
 MOST_REPEATS = KILLS * 32
 """What ten kills can catch between a POST and its record: each at most batchSize + newBatchThreshold."""
 
@@ -170,7 +174,7 @@ def test_no_crash_starts_a_second_chain(run: Run) -> None:
     twice = Counter(delivery for (_, delivery, _), count in logged.items() if count > 1)
     print(f"\nattempts made twice within one host: {sum(twice.values())}")
     assert all(count == 1 for count in twice.values()), twice
-    assert all(count <= 2 for count in logged.values())
+    assert all(count <= MOST_COPIES for count in logged.values())
     latest: Counter[str] = Counter()
     for _, delivery, number in run.attempts_logged():
         assert latest[delivery] <= number <= latest[delivery] + 1
@@ -183,4 +187,4 @@ def test_repeats_are_few(run: Run) -> None:
     print(f"\n{len(run.hook.received)} POSTs of {len(run.deliveries)} deliveries; repeated: {sum(repeats.values())}")
     assert min(repeats.values()) >= 0, "what is on record was sent"
     assert sum(repeats.values()) <= MOST_REPEATS
-    assert max(repeats.values()) <= 3
+    assert max(repeats.values()) <= KILLS

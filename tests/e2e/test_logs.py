@@ -18,6 +18,7 @@ def test_every_attempt_has_one_line(app: App) -> None:
     key = app.api.publish(custom("custom.logged"))["idempotencyKey"]
     delivery_id = app.api.delivery_id(key, endpoint)
     app.api.ended(delivery_id, "delivered")
+    app.host.wait_for("delivery.attempted", deliveryId=delivery_id, status=200)
     lines = app.host.found("delivery.attempted", deliveryId=delivery_id)
     shared = {
         "event": "delivery.attempted",
@@ -53,6 +54,7 @@ def test_admin_actions_leave_an_audit_line(app: App) -> None:
     app.api.call("GET", f"{path}/secret")
     app.api.call("POST", f"{path}/test")
     app.api.call("DELETE", path, expect=204)
+    app.host.wait_for("audit", action="endpoint.deleted", endpointId=endpoint["id"])
     lines = app.host.found("audit", endpointId=endpoint["id"])
     assert len(lines) == 5
     assert len({line["action"] for line in lines}) == 5

@@ -14,6 +14,8 @@ from .conftest import Issuer, MakeSettings, MakeStorage, Storage
 from .hosting import hosting
 from .receiving import Receivers
 
+pytestmark = pytest.mark.alone
+
 BURST = 500
 BATCH = 100
 MOST_FOR_ONE = 4.3

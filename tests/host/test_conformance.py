@@ -92,7 +92,7 @@ def describe(trigger: dict[str, Any]) -> str:
         case "timerTrigger":
             return f"timerTrigger {trigger['schedule']}"
         case _:
-            return f"httpTrigger [{','.join(sorted(trigger['methods']))}] /{trigger['route']}"
+            return f"httpTrigger [{','.join(sorted(trigger.get('methods', ()))) or '*'}] /{trigger['route']}"
 
 
 def http_call(function: str, method: str, url: str, **rest: Any) -> dict[str, Any]:

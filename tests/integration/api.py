@@ -39,7 +39,7 @@ class Api:
             route_params={"id": route, "key": route},
             body=text,
         )
-        response = routes.serve(request, None, handler)
+        response = routes.serve(request, (), handler)
         answer = response.get_body().decode()
         assert response.status_code != 500, answer
         return Answer(response.status_code, json.loads(answer or "null"), dict(response.headers), answer)

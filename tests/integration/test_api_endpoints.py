@@ -141,7 +141,7 @@ def test_a_port_that_cannot_be_reached_is_refused(api: Api) -> None:
     assert (answer.status, "port 0" in answer.body["detail"]) == (400, True)
 
 
-def test_test_events_do_not_feed_the_breaker(api: Api) -> None:
+def test_failing_test_events_do_not_feed_the_breaker(api: Api) -> None:
     """Whoever tried out a receiver that was not there yet stopped its deliveries for a minute."""
     endpoint = api.scene.register()
     api.scene.receiver.answers = [BUSY]
@@ -152,4 +152,4 @@ def test_test_events_do_not_feed_the_breaker(api: Api) -> None:
         api.scene.app.breaker.note(endpoint.id, f"delivery-{number}", False, api.scene.clock.now)
     api.scene.receiver.answers = [OK]
     assert api(endpoints.test, route=endpoint.id).body["status"] == 200
-    assert api.scene.app.breaker.hold(endpoint.id, api.scene.clock.now) is not None
+    assert api.scene.app.breaker.hold(endpoint.id, api.scene.clock.now) is None, "it is seen to be well again"

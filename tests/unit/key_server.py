@@ -82,7 +82,7 @@ def status(authorization: str | None, settings: Settings, role: Role = Role.ADMI
 
 def refusal(authorization: str | None, settings: Settings, role: Role) -> Problem | None:
     try:
-        authorise(authorization, role, settings)
+        authorise(authorization, (role,), settings)
     except Problem as problem:
         return problem
     return None

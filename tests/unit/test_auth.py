@@ -18,10 +18,10 @@ from .key_server import CLIENT, KEY, LEAST, OTHER_KEY, TENANT, KeyServer, status
 
 
 def test_a_good_token_tells_who_calls(local: Settings) -> None:
-    caller = authorise(f"Bearer {token()}", Role.ADMIN, local)
+    caller = authorise(f"Bearer {token()}", (Role.ADMIN,), local)
     assert (caller.object_id, caller.application) == ("an-object", "an-application")
     assert str(caller) == "an-object through an-application"
-    assert authorise(f"bearer  {token(azp=..., appid='old-style')}", Role.ADMIN, local).application == "old-style"
+    assert authorise(f"bearer  {token(azp=..., appid='old-style')}", (Role.ADMIN,), local).application == "old-style"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_what_is_no_bearer_token_is_401(authorization: str | None, local: Settin
         {"nbf": int(time.time()) + 600},
         {"iat": int(time.time()) + 600},
     ],
-    ids=str,
+    ids=lambda changes: "-".join(changes),
 )
 def test_a_token_with_a_wrong_claim_is_401(changes: dict[str, Any], local: Settings) -> None:
     assert status(f"Bearer {token(**changes)}", local) == 401

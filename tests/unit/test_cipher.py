@@ -33,7 +33,9 @@ def test_after_a_rotation_old_values_are_read_and_new_ones_written_with_the_new_
         Cipher([OLD]).decrypt(rotated.encrypt("new"))
 
 
-@pytest.mark.parametrize("token", ["", "garbage", Cipher([OLD]).encrypt("a secret")])
+@pytest.mark.parametrize(
+    "token", ["", "garbage", Cipher([OLD]).encrypt("a secret")], ids=["nothing", "garbage", "another-key"]
+)
 def test_what_no_key_opens_says_what_to_do_and_shows_nothing(token: str) -> None:
     with pytest.raises(SettingsError, match="put the key it was written with back into the list") as caught:
         Cipher([NEW]).decrypt(token)

@@ -52,7 +52,7 @@ def test_no_two_functions_take_the_same_method_and_path(functions: dict[str, lis
     taken = [
         (str(method), trigger["route"].lower())
         for trigger in http_triggers(functions).values()
-        for method in trigger["methods"]
+        for method in trigger.get("methods", ["any"])
     ]
     assert len(set(taken)) == len(taken)
 

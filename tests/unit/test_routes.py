@@ -39,7 +39,7 @@ def problem_of(response: func.HttpResponse) -> dict[str, Any]:
 
 
 def test_an_open_route_answers_anybody() -> None:
-    response = serve(request(), None, lambda call: Reply(200, {"caller": str(call.caller)}))
+    response = serve(request(), (), lambda call: Reply(200, {"caller": str(call.caller)}))
     assert (response.status_code, json.loads(response.get_body())) == (200, {"caller": "- through -"})
 
 
@@ -53,7 +53,7 @@ def test_no_handler_runs_without_a_token_or_with_empty_configuration(role: Role)
 
     principal = {"x-ms-client-principal": "eyJyb2xlcyI6WyJQb2ludC5BZG1pbiJdfQ==", "x-ms-client-principal-id": "me"}
     for headers in ({}, principal, {"authorization": "Bearer x.y.z"}, {"x-functions-key": "x"}):
-        response = serve(request(**headers), role, handler)
+        response = serve(request(**headers), (role,), handler)
         assert problem_of(response)["status"] == 401
         assert response.headers["WWW-Authenticate"].startswith("Bearer")
     assert ran == []
@@ -63,7 +63,7 @@ def raising(error: Exception) -> func.HttpResponse:
     def handler(call: Call) -> Reply:
         raise error
 
-    return serve(request(), None, handler)
+    return serve(request(), (), handler)
 
 
 def test_a_problem_is_answered_with_its_members_and_headers() -> None:
@@ -129,9 +129,9 @@ def test_a_path_knows_its_methods(declared: Routes, path: str, methods: list[str
 
 def test_an_unknown_path_is_404_and_a_wrong_method_405_with_those_there_are(declared: Routes) -> None:
     assert (
-        problem_of(serve(request(path="nothing/here"), None, lambda call: unknown.refuse(call, declared)))["status"]
+        problem_of(serve(request(path="nothing/here"), (), lambda call: unknown.refuse(call, declared)))["status"]
         == 404
     )
-    response = serve(request("DELETE", "v1.0/things"), None, lambda call: unknown.refuse(call, declared))
+    response = serve(request("DELETE", "v1.0/things"), (), lambda call: unknown.refuse(call, declared))
     assert problem_of(response)["status"] == 405
     assert response.headers["Allow"] == "GET, POST"

@@ -63,7 +63,11 @@ def test_keys_are_several_for_rotation_and_the_first_one_writes() -> None:
     assert reading(SECRETS_KEY=f"{KEY}, {OLD_KEY}").secrets_keys == (KEY, OLD_KEY)
 
 
-@pytest.mark.parametrize("key", ["", "  ", "too-short", KEY[:-2], "é" * 44, f"{KEY},short"])
+@pytest.mark.parametrize(
+    "key",
+    ["", "  ", "too-short", KEY[:-2], "é" * 44, f"{KEY},short"],
+    ids=["empty", "blank", "short", "cut", "not-ascii", "second-short"],
+)
 def test_a_key_that_encrypts_nothing_is_refused_and_not_shown(key: str) -> None:
     text = complaint(LEAST | {"SECRETS_KEY": key})
     assert "SECRETS_KEY" in text

@@ -2,8 +2,7 @@
 
 import json
 
-from shared.api.endpoints import view
-from shared.api.views import attempt_view, delivery_view, malformed_view
+from shared.api.views import attempt_view, delivery_view, endpoint_view, malformed_view
 from shared.model import DeliveryId, Health, to_ms
 from shared.storage.deliveries import Malformed
 
@@ -14,7 +13,7 @@ ID = a_message().delivery_id
 
 def test_a_delivery_shows_its_attempts_and_no_token() -> None:
     delivery = a_delivery(an_attempt(1, 500, response="no"), next_attempt_at=NOW)
-    assert delivery_view(ID, delivery) == {
+    assert delivery_view(ID, delivery).shown() == {
         "id": str(ID),
         "endpointId": ID.endpoint,
         "type": "custom.test",
@@ -30,17 +29,17 @@ def test_a_delivery_shows_its_attempts_and_no_token() -> None:
 
 def test_absent_values_are_left_out_and_never_null() -> None:
     shown = [
-        attempt_view(an_attempt(1, None)),
-        delivery_view(ID, a_delivery()),
-        view(an_endpoint()),
-        malformed_view(Malformed(id=str(DeliveryId(to_ms(NOW), "A", "B")), reason="why", message="text")),
+        attempt_view(an_attempt(1, None)).shown(),
+        delivery_view(ID, a_delivery()).shown(),
+        endpoint_view(an_endpoint()).shown(),
+        malformed_view(Malformed(id=str(DeliveryId(to_ms(NOW), "A", "B")), reason="why", message="text")).shown(),
     ]
     assert "null" not in json.dumps(shown)
 
 
 def test_an_endpoint_shows_its_url_and_health_and_never_its_secret() -> None:
     failing = an_endpoint(health=Health(generation=1, first_failure_at=NOW, last_error="the receiver answered 500"))
-    shown = view(failing)
+    shown = endpoint_view(failing).shown()
     assert shown["endpoint"] == failing.url
     assert shown["health"] == {
         "state": "failing",
@@ -52,4 +51,7 @@ def test_an_endpoint_shows_its_url_and_health_and_never_its_secret() -> None:
 
 
 def test_an_endpoint_that_an_admin_disabled_says_so() -> None:
-    assert view(an_endpoint(enabled=False))["health"] == {"state": "disabled", "disabledReason": "disabled by an admin"}
+    assert endpoint_view(an_endpoint(enabled=False)).shown()["health"] == {
+        "state": "disabled",
+        "disabledReason": "disabled by an admin",
+    }

@@ -1,0 +1,73 @@
+"""Rotation of SECRETS_KEY: two keys are listed, everything is written anew, the old key goes."""
+
+from datetime import timedelta
+
+import pytest
+from cryptography.fernet import Fernet
+
+from shared.delivery.signing import make_secret
+from shared.model import endpoint_id
+from shared.settings import Settings, SettingsError
+from shared.storage.cipher import Cipher
+from shared.storage.clients import Services
+from shared.storage.endpoints import Endpoints
+from shared.storage.options import Options
+from shared.storage.reencryption import reencrypt
+
+from .conftest import KEY, Calls
+from .scene import THURSDAY, URL
+
+NEW = Fernet.generate_key().decode()
+URLS = [f"{URL}&n={number}" for number in range(3)]
+
+
+@pytest.fixture
+def _rows_of_old(settings: Settings) -> None:
+    """Endpoints, one with rotated secrets, and a rotated signature key, all under the old key."""
+    endpoints, options = stores(settings, KEY)
+    for url in URLS:
+        endpoints.register(url, make_secret(), {"types": ("*",), "name": "SIEM"}, THURSDAY, owner="somebody")
+    endpoints.rotate_secret(endpoint_id(URLS[0]), make_secret(), THURSDAY, THURSDAY + timedelta(days=1))
+    endpoints.note_exhausted(endpoints.read_all()[0], "delivery", THURSDAY, "the receiver answered 500")
+    options.rotate_signature_key(THURSDAY, THURSDAY + timedelta(days=1))
+
+
+def stores(settings: Settings, *keys: str) -> tuple[Endpoints, Options]:
+    """As an instance has them that was started with these keys."""
+    services, cipher = Services(settings), Cipher(keys)
+    return Endpoints(services, cipher), Options(services, cipher)
+
+
+@pytest.mark.usefixtures("_rows_of_old")
+def test_after_a_rotation_the_old_key_is_not_needed(settings: Settings, calls: Calls) -> None:
+    old_endpoints, old_options = stores(settings, KEY)
+    expected = old_endpoints.read_all(), old_options.signature_keys(THURSDAY)
+    assert any(endpoint.old_secrets for endpoint in expected[0])
+    assert expected[1].following
+    with pytest.raises(SettingsError):
+        stores(settings, NEW)[0].read_all()
+    endpoints, options = stores(settings, NEW, KEY)
+    assert (endpoints.read_all(), options.signature_keys(THURSDAY)) == expected, "both keys read"
+    assert reencrypt(endpoints, options) == len(URLS) + 1
+    endpoints, options = stores(settings, NEW)
+    assert (endpoints.read_all(), options.signature_keys(THURSDAY)) == expected, "the new key is enough"
+    with pytest.raises(SettingsError):
+        stores(settings, KEY)[0].read_all()
+    calls.clear()
+    assert reencrypt(*stores(settings, NEW, KEY)) == 0
+    assert {method for method, _ in calls} == {"GET"}, "a second run writes nothing"
+
+
+@pytest.mark.usefixtures("_rows_of_old")
+def test_what_was_written_under_the_new_key_meanwhile_is_left_alone(settings: Settings) -> None:
+    endpoints, options = stores(settings, NEW, KEY)
+    endpoints.change(endpoint_id(URLS[1]), {"name": "Jira"}, THURSDAY)
+    assert reencrypt(endpoints, options) == len(URLS)
+    named = {endpoint.url: endpoint.name for endpoint in stores(settings, NEW)[0].read_all()}
+    assert named == {URLS[0]: "SIEM", URLS[1]: "Jira", URLS[2]: "SIEM"}
+
+
+def test_with_nothing_registered_only_the_signature_key_is_there(settings: Settings) -> None:
+    stores(settings, KEY)[1].signature_key(THURSDAY)
+    assert reencrypt(*stores(settings, NEW, KEY)) == 1
+    assert reencrypt(*stores(settings, NEW, KEY)) == 0
