@@ -37,7 +37,7 @@ def decide(
 
     `Retry-After` counts on 429 and 503 (RFC 9110 §10.2.3), only ever lengthens the delay, and at most to one hour.
     """
-    if status is not None and 200 <= status <= 299:
+    if is_success(status):
         return Delivered()
     if status == 410:
         return Gone()
@@ -47,6 +47,11 @@ def decide(
     if status in (429, 503) and retry_after is not None:
         delay = max(delay, min(retry_after, LONGEST_RETRY_AFTER))
     return Retry(delay)
+
+
+def is_success(status: int | None) -> bool:
+    """Any 2xx; None is no answer at all."""
+    return status is not None and 200 <= status <= 299
 
 
 def read_retry_after(value: str | None, now: datetime) -> timedelta | None:

@@ -8,6 +8,7 @@ from shared.delivery.formats import FORMATS
 from shared.delivery.messages import Message
 from shared.delivery.outbound import Answer, NoAnswer
 from shared.delivery.recording import Sent
+from shared.delivery.schedule import is_success
 from shared.delivery.signing import sign_point, sign_standard
 from shared.logs import write_line
 from shared.model import Attempt, Endpoint, Event
@@ -33,7 +34,7 @@ def send(app: App, endpoint: Endpoint, message: Message, event: Event, *, test: 
         response=result.response if isinstance(result, Answer) else None,
         token=secrets.token_hex(8),
     )
-    succeeded = attempt.status is not None and 200 <= attempt.status <= 299
+    succeeded = is_success(attempt.status)
     if (succeeded or not test) and app.breaker.note(endpoint.id, message.delivery, succeeded, app.now()):
         write_line("breaker.opened", 30, endpointId=endpoint.id, host=endpoint.host)
     write_line(

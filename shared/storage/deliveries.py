@@ -11,7 +11,7 @@ from azure.data.tables import TableEntity
 
 from shared.model import Attempt, Delivery, DeliveryId, Model, Status, from_ms, to_ms
 from shared.storage.clients import Services, Table, Written
-from shared.storage.weeks import GRACE, newest_first, table_name, time_of, weeks_back
+from shared.storage.weeks import newest_first, oldest_kept, table_name, time_of, weeks_back
 
 _ROOM_BYTES = 60_000
 """For a row's JSON, in one property of 64 KiB."""
@@ -156,7 +156,7 @@ class Deliveries:
         after = _read_continuation(continuation)
         values = {"partition": partition, "after": after, "status": filters.status, "type": filters.type}
         condition = "PartitionKey eq @partition and RowKey gt @after"
-        oldest, newest = now - self._retention - GRACE, now + timedelta(minutes=5)
+        oldest, newest = oldest_kept(now, self._retention), now + timedelta(minutes=5)
         if filters.until is not None:
             values["until"] = newest_first(to_ms(filters.until) - 1)
             condition += " and RowKey ge @until"

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from shared.model import Event, Stored, digest, from_ms, to_ms
 from shared.storage import chunks
 from shared.storage.clients import Services, Table, Written
-from shared.storage.weeks import GRACE, WEEK, table_name, week_start, weeks_back
+from shared.storage.weeks import WEEK, oldest_kept, table_name, week_start, weeks_back
 
 _ROW = "event"
 _ANCHOR = "anchor"
@@ -76,7 +76,7 @@ class Events:
     def find_all(self, idempotency_key: str, now: datetime) -> Iterator[EventRow]:
         """The events of this key that are still kept, the newest first: weeks apart a key may be used again."""
         key = digest(idempotency_key)
-        for week in weeks_back(now, now - self._retention - GRACE):
+        for week in weeks_back(now, oldest_kept(now, self._retention)):
             row = self.get(to_ms(week), key)
             if row is not None:
                 yield row

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.logs import write_line
 from shared.storage.clients import Services
-from shared.storage.weeks import GRACE, WEEK
+from shared.storage.weeks import WEEK, oldest_kept
 
 _DATED = re.compile(r"(?:events|deliveries|failures)(\d{8})")
 
@@ -15,7 +15,7 @@ def drop_old_tables(services: Services, now: datetime, retention: timedelta) -> 
     dropped = []
     for name in services.table_names():
         week = _week_of(name)
-        if week is not None and week + WEEK < now - retention - GRACE:
+        if week is not None and week + WEEK < oldest_kept(now, retention):
             services.table(name).drop()
             write_line("table.dropped", table=name)
             dropped.append(name)

@@ -6,10 +6,15 @@ from datetime import UTC, datetime, timedelta
 from shared.model import from_ms
 
 WEEK = timedelta(days=7)
-GRACE = timedelta(days=14)
+_GRACE = timedelta(days=14)
 """How much longer than the retention period a table is kept: a week of table, a week of schedule."""
 
 _END_MS = 2**47 - 1
+
+
+def oldest_kept(now: datetime, retention: timedelta) -> datetime:
+    """What was accepted in a week that ended before this is dropped."""
+    return now - retention - _GRACE
 
 
 def week_start(at: datetime) -> datetime:
