@@ -53,6 +53,7 @@ class Settings(BaseModel):
     queue_service_uri: str = Field("", alias="AzureWebJobsStorage__queueServiceUri")
     table_service_uri: str = Field("", alias="AzureWebJobsStorage__tableServiceUri")
     storage_client_id: str = Field("", alias="AzureWebJobsStorage__clientId")
+    identity_client_id: str = Field("", alias="AZURE_CLIENT_ID")
     secrets_keys: Words = Field((), alias="SECRETS_KEY")
 
     entra_tenant_id: str = Field("", alias="ENTRA_TENANT_ID")
@@ -125,6 +126,11 @@ class Settings(BaseModel):
             return None
         name = self.tenant_display_name or None
         return Tenant(id=identity, display_name=name, microsoft_tenant_id=microsoft_id or None)
+
+    @property
+    def client_id(self) -> str:
+        """Of the managed identity as which the app calls Microsoft 365; empty for the app's own."""
+        return self.identity_client_id or self.storage_client_id
 
     @property
     def schedule_length(self) -> timedelta:

@@ -15,6 +15,7 @@ from azure.data.tables import TableClient, TableEntity, TableServiceClient, Upda
 from azure.storage.queue import QueueServiceClient
 from requests.adapters import HTTPAdapter
 
+from shared.identity import managed_identity
 from shared.settings import Settings
 
 CONNECTIONS = 64
@@ -159,7 +160,7 @@ def _table_service(settings: Settings) -> TableServiceClient:
     if settings.storage_connection:
         return TableServiceClient.from_connection_string(settings.storage_connection, **options)
     uri = settings.table_service_uri or f"https://{settings.storage_account}.table.core.windows.net"
-    return TableServiceClient(uri, credential=_identity(settings), **options)
+    return TableServiceClient(uri, credential=managed_identity(settings.storage_client_id), **options)
 
 
 def _queue_service(settings: Settings) -> QueueServiceClient:
@@ -167,13 +168,7 @@ def _queue_service(settings: Settings) -> QueueServiceClient:
     if settings.storage_connection:
         return QueueServiceClient.from_connection_string(settings.storage_connection, **options)
     uri = settings.queue_service_uri or f"https://{settings.storage_account}.queue.core.windows.net"
-    return QueueServiceClient(uri, credential=_identity(settings), **options)
-
-
-def _identity(settings: Settings) -> Any:
-    from azure.identity import ManagedIdentityCredential  # half a second to import, and not needed on Azurite
-
-    return ManagedIdentityCredential(client_id=settings.storage_client_id or None)
+    return QueueServiceClient(uri, credential=managed_identity(settings.storage_client_id), **options)
 
 
 def _transport() -> RequestsTransport:

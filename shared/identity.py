@@ -1,0 +1,16 @@
+"""The managed identity as which the app calls Azure and Microsoft 365."""
+
+import functools
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from azure.identity import ManagedIdentityCredential
+
+
+@functools.cache
+def managed_identity(client_id: str) -> "ManagedIdentityCredential":
+    """The user-assigned identity with this client id, or with an empty one the app's own. One for a process: it keeps
+    the tokens that it was given."""
+    from azure.identity import ManagedIdentityCredential  # half a second to import, and not needed on Azurite
+
+    return ManagedIdentityCredential(client_id=client_id or None)
