@@ -36,16 +36,17 @@ def command_line() -> argparse.ArgumentParser:
     commands.add_parser(
         "demo",
         help="show the whole thing at work, in under a minute, and end",
-        description="Starts everything on free ports with empty storage, registers endpoints, publishes events, and "
-        "shows each signed delivery verified, a retry, an exhausted delivery and its rescue.",
+        description="Starts everything on free ports with empty storage, registers endpoints, publishes events, scans "
+        "sites, and shows each signed delivery verified, a retry, an exhausted delivery and its rescue.",
     )
 
     start = commands.add_parser(
         "start",
         help="run the app and stay up until Ctrl+C",
         description="Starts Azurite (the storage emulator), a token issuer, a webhook receiver to point endpoints at, "
-        "and the app in a function host. App settings come from local.settings.json, else from the sample; "
-        "environment variables override them. With AzureWebJobsStorage in the environment no Azurite is started.",
+        "a stand-in for Microsoft Graph, and the app in a function host. App settings come from local.settings.json, "
+        "else from the sample; environment variables override them. With AzureWebJobsStorage in the environment no "
+        "Azurite is started, and with GRAPH_BASE_URL no stand-in is used.",
     )
     start.add_argument("--port", type=_port, default=7071, help="where the app listens (default %(default)s)")
     start.add_argument(

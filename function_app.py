@@ -1,13 +1,13 @@
 """Tenant Hooks: every trigger, in the order in which an event meets them.
 
-POST /v1.0/events -> queue `deliveries` -> dispatch -> receiver
+POST /v1.0/events, scan_storage -> queue `deliveries` -> dispatch -> receiver
                                              |-> failed: same queue, visible after 30 s, 2 min, 10 min
                                              |-> schedule spent: queue `deliveries-poison` -> exhausted -> alert log
 """
 
 import azure.functions as func
 
-from shared.api import deliveries, endpoints, events, health, openapi, options, types, unknown
+from shared.api import deliveries, endpoints, events, health, openapi, options, storage, types, unknown
 from shared.api.auth import Role
 from shared.api.call import Call, Reply
 from shared.api.routes import Routes
@@ -15,6 +15,7 @@ from shared.app import app as the_app
 from shared.delivery import dispatch as dispatching
 from shared.delivery import exhausted as exhaustion
 from shared.delivery import measuring
+from shared.sharepoint import scan as scanning
 from shared.storage import reencryption, retention
 
 STORAGE = "AzureWebJobsStorage"
@@ -103,6 +104,29 @@ def event_get(call: Call) -> Reply:
 @http.route("DELETE", "v1.0/events/{key}", Role.ADMIN)
 def event_erase(call: Call) -> Reply:
     return events.erase(call)
+
+
+# Watching SharePoint's storage
+
+
+@app.timer_trigger("timer", "%STORAGE_SCAN_SCHEDULE%")
+def scan_storage(timer: func.TimerRequest) -> None:
+    scanning.scan(the_app())
+
+
+@http.route("GET", "v1.0/storage/sites", Role.READ)
+def storage_site_list(call: Call) -> Reply:
+    return storage.list_sites(call)
+
+
+@http.route("GET", "v1.0/storage/thresholds", Role.ADMIN)
+def storage_threshold_get(call: Call) -> Reply:
+    return storage.get_thresholds(call)
+
+
+@http.route("PUT", "v1.0/storage/thresholds", Role.ADMIN)
+def storage_threshold_put(call: Call) -> Reply:
+    return storage.put_thresholds(call)
 
 
 # Delivering

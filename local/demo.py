@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from local.appsettings import is_storage, read_values
 from local.client import ApiFault
+from local.demo_scan import scan_sites
 from local.demo_story import Inbox, Story, Unexpected
 from local.ports import free_ports
 from local.problem import Problem
@@ -26,12 +27,15 @@ async def show(root: Path) -> int:
     started_at = time.monotonic()
     console.print("[bold]Tenant Hooks[/] · signed webhooks for Microsoft 365 governance events")
     try:
-        story.begin("Starting the app, its storage (Azurite), a receiver and a token issuer")
+        story.begin(
+            "Starting the app, its storage (Azurite), a receiver, a token issuer, and a stand-in for Microsoft Graph"
+        )
         async with running(plan, inbox.add, host_log=plan.logs / "host.log") as stack:
             story.tell(f"They run on free ports and begin empty. The app: {stack.host.url}")
             story.tell("Retries come after 1, 2 and 3 s here; the real schedule is 30 s, 2 min, 10 min.")
             story.tell("(Up to 2 s more each time, until the host looks into the queue again.)")
             await story.run(stack)
+            await scan_sites(story, stack)
     except (Unexpected, ApiFault, Problem) as fault:
         console.print(f"\n[bold red]✗ The demo failed at: {story.chapter}[/]")
         console.print(f"  {escape(str(fault))}")
@@ -49,7 +53,12 @@ def make_plan(root: Path) -> Plan:
     """A stack of its own, whatever runs on this machine and whatever its owner has set."""
     values = {**read_values(root, sample=True), "RETRY_DELAYS": RETRY_DELAYS}
     ours = {*values, "ALLOWED_ENDPOINT_HOSTS", "DANGEROUS_TRUST_LOCAL_ISSUER", "SECRETS_KEY"}
-    environment = {name: value for name, value in os.environ.items() if name not in ours and not is_storage(name)}
+    scans = ("GRAPH_", "STORAGE_")
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ours and not name.startswith(scans) and not is_storage(name)
+    }
     port = free_ports(5)
     return Plan(
         root=root,

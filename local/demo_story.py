@@ -39,15 +39,21 @@ class Inbox:
     async def get(self, path: str, key: str, attempt: int = 1) -> Received:
         """That attempt at `path` of the event `key`; waits for it. Raises Unexpected, also when it does not verify."""
         wanted = (path.partition("?")[0], key, attempt)
+        return await self.find(
+            lambda it: (it.path, it.key, it.attempt) == wanted, f"attempt {attempt} of {key} did not reach {path}"
+        )
+
+    async def find(self, is_it: Callable[[Received], bool], otherwise: str) -> Received:
+        """The first delivery that is meant; waits for it. Raises Unexpected, also when it does not verify."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while not (found := [it for it in self.received if (it.path, it.key, it.attempt) == wanted]):
+                while not (found := [it for it in self.received if is_it(it)]):
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            raise Unexpected(f"attempt {attempt} of {key} did not reach {path} in {PATIENCE_SECONDS} s") from None
+            raise Unexpected(f"{otherwise} in {PATIENCE_SECONDS} s") from None
         if found[0].faults:
-            raise Unexpected(f"a delivery to {path} did not verify: {'; '.join(found[0].faults)}")
+            raise Unexpected(f"a delivery to {found[0].path} did not verify: {'; '.join(found[0].faults)}")
         return found[0]
 
 
@@ -57,7 +63,7 @@ class Story:
     def __init__(self, console: Console, inbox: Inbox) -> None:
         self.chapter = ""
         self._console = console
-        self._inbox = inbox
+        self.inbox = inbox
         self._ids: dict[str, str] = {}
 
     async def run(self, stack: Stack) -> None:
@@ -92,48 +98,48 @@ class Story:
         for event in EVENTS:
             answer = await stack.api.call("POST", "/v1.0/events", event)
             self.tell(f"[bold]{event['type']}[/] → {answer['deliveries']} deliveries")
-            _expect(answer["deliveries"] == 2, f"{event['type']} went to {answer['deliveries']} endpoints, not 2")
+            expect(answer["deliveries"] == 2, f"{event['type']} went to {answer['deliveries']} endpoints, not 2")
         for event in EVENTS:
-            self.tell_verified(await self._inbox.get(OK, key_of(event)))
+            self.tell_verified(await self.inbox.get(OK, key_of(event)))
         self.tell("The first as it came, in the wire format [bold]point[/]:")
-        self.show(await self._inbox.get(OK, key_of(STARTED)), SHOWN_HEADERS)
+        self.show(await self.inbox.get(OK, key_of(STARTED)), SHOWN_HEADERS)
         self.tell("The same event in the wire format [bold]spscan[/]:")
-        self.show(await self._inbox.get(FLAKY, key_of(STARTED)))
+        self.show(await self.inbox.get(FLAKY, key_of(STARTED)))
 
     async def retry(self) -> None:
         self.begin("A receiver that fails twice gets the event again, unchanged")
-        attempts = [await self._inbox.get(FLAKY, key_of(FAILED), number) for number in (1, 2, 3)]
+        attempts = [await self.inbox.get(FLAKY, key_of(FAILED), number) for number in (1, 2, 3)]
         self.tell_attempts(attempts)
-        _expect([it.status for it in attempts] == [500, 500, 200], "the third attempt was not the first to succeed")
-        _expect(len({it.body for it in attempts}) == 1, "the attempts differ in their bodies")
+        expect([it.status for it in attempts] == [500, 500, 200], "the third attempt was not the first to succeed")
+        expect(len({it.body for it in attempts}) == 1, "the attempts differ in their bodies")
         self.tell(f"Each time with the same body ({len(attempts[0].body)} bytes) and the same idempotency key.")
 
     async def repeat(self, stack: Stack) -> None:
         self.begin("Publishing an event once more, as a caller does that got no answer")
         answer = await stack.api.call("POST", "/v1.0/events", STARTED)
-        _expect(answer["duplicate"] is True, f"the repeated event was not recognised: {answer}")
+        expect(answer["duplicate"] is True, f"the repeated event was not recognised: {answer}")
         self.tell(f"Recognised by its key: {escape(json.dumps(answer))}")
 
     async def press_test(self, stack: Stack) -> None:
         self.begin("Sending a test event to one endpoint")
         path = f"/v1.0/webhooks/endpoints/{self._ids[OK]}/test"
         attempt = await stack.api.call("POST", path, {"type": "permission.external_share_created"})
-        _expect(attempt.get("status") == 200, f"the test event was not delivered: {attempt}")
+        expect(attempt.get("status") == 200, f"the test event was not delivered: {attempt}")
         self.tell(f"The answer tells how it went: status {attempt['status']} after {attempt['durationMs']} ms")
-        self.tell_verified(self._inbox.received[-1])
+        self.tell_verified(self.inbox.received[-1])
 
     async def exhaust(self, stack: Stack) -> str:
         """Returns the id of the delivery that failed."""
         self.begin("A receiver that keeps failing: the schedule is spent, and the alert log has the delivery")
         numbers = range(1, SCHEDULED_ATTEMPTS + 1)
-        self.tell_attempts([await self._inbox.get(FAIL, key_of(STORAGE_EXCEEDED), number) for number in numbers])
-        failed = await self._poll(
+        self.tell_attempts([await self.inbox.get(FAIL, key_of(STORAGE_EXCEEDED), number) for number in numbers])
+        failed = await self.poll(
             lambda: stack.api.call("GET", "/v1.0/webhooks/deliveries?status=failed"),
             lambda page: [it for it in page["value"] if it["endpointId"] == self._ids[FAIL]],
             "the alert log never got the failed delivery",
         )
         delivery = failed[0]
-        _expect(len(delivery["attempts"]) == SCHEDULED_ATTEMPTS, f"the log has other attempts: {delivery['attempts']}")
+        expect(len(delivery["attempts"]) == SCHEDULED_ATTEMPTS, f"the log has other attempts: {delivery['attempts']}")
         self.tell("GET /v1.0/webhooks/deliveries?status=failed")
         self.tell_logged(delivery)
         return str(delivery["id"])
@@ -142,12 +148,12 @@ class Story:
         self.begin("The receiver is mended, and the delivery sent again")
         stack.receiver.well.add(FAIL)
         await stack.api.call("POST", f"/v1.0/webhooks/deliveries/{delivery}/retry")
-        again = await self._inbox.get(FAIL, key_of(STORAGE_EXCEEDED), SCHEDULED_ATTEMPTS + 1)
+        again = await self.inbox.get(FAIL, key_of(STORAGE_EXCEEDED), SCHEDULED_ATTEMPTS + 1)
         self.tell_verified(again)
-        first = await self._inbox.get(FAIL, key_of(STORAGE_EXCEEDED))
-        _expect((again.status, again.body) == (200, first.body), "it was not the same event that arrived")
+        first = await self.inbox.get(FAIL, key_of(STORAGE_EXCEEDED))
+        expect((again.status, again.body) == (200, first.body), "it was not the same event that arrived")
         path = f"/v1.0/webhooks/deliveries?endpoint={self._ids[FAIL]}"
-        logged = await self._poll(
+        logged = await self.poll(
             lambda: stack.api.call("GET", path),
             lambda page: page["value"] if page["value"][0]["status"] == "delivered" else None,
             "the log never showed it delivered",
@@ -171,7 +177,7 @@ class Story:
     def tell_verified(self, received: Received, when: str = "") -> None:
         answer = f"[{'green' if received.status < 300 else 'yellow'}]{received.status}[/]"
         self.tell(
-            f"[green]✓ verified[/] {received.path:<6} attempt {received.attempt} → {answer}  {received.type}{when}"
+            f"[green]✓ verified[/] {received.path:<11} attempt {received.attempt} → {answer}  {received.type}{when}"
         )
 
     def tell_logged(self, delivery: dict[str, Any]) -> None:
@@ -186,7 +192,7 @@ class Story:
         for line in json.dumps(json.loads(received.body), indent=2, ensure_ascii=False).splitlines():
             self._console.print(f"    {escape(line)}")
 
-    async def _poll(self, ask: Callable[[], Awaitable[Any]], find: Callable[[Any], Any], otherwise: str) -> Any:
+    async def poll(self, ask: Callable[[], Awaitable[Any]], find: Callable[[Any], Any], otherwise: str) -> Any:
         """Ask the API until `find` finds something in its answer, which is returned: nothing announces it."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
@@ -197,6 +203,7 @@ class Story:
             raise Unexpected(otherwise) from None
 
 
-def _expect(truth: bool, otherwise: str) -> None:
+def expect(truth: bool, otherwise: str) -> None:
+    """Raises Unexpected unless it is so."""
     if not truth:
         raise Unexpected(otherwise)

@@ -16,7 +16,7 @@ from local.issuer import read_key, sign_token
 from local.keyfiles import issuer_key_file, require_issuer_key
 from local.problem import Problem
 from local.receiver import BEHAVIOURS
-from local.stack import Plan, receiver_port_near, running
+from local.stack import Plan, port_beside, running
 
 
 def main() -> int:
@@ -48,6 +48,7 @@ async def start(options: argparse.Namespace) -> int:
     plan = make_plan(dev.ROOT, options)
     async with running(plan, lambda received: say(received.line())) as stack:
         say(f"Receiver: {stack.receiver_url} (answers as the path says: {', '.join(BEHAVIOURS)})")
+        say(f"Microsoft Graph: {describe_graph(plan, stack.graph_url)}")
         say(f"Storage: {describe_storage(plan)}")
         say("Token: python3 dev.py token")
         say(f"Ready: {stack.host.url}")
@@ -62,10 +63,17 @@ def make_plan(root: Path, options: argparse.Namespace) -> Plan:
         root=root,
         port=options.port,
         azurite_port=options.azurite_port,
-        receiver_port=options.receiver_port or receiver_port_near(options.port),
+        receiver_port=options.receiver_port or port_beside(options.port, 1000),
+        graph_port=port_beside(options.port, 2000),
         values=read_values(root),
         data=None if options.in_memory else data or default_folder(root / ".local", options.azurite_port),
         lease_seconds=options.lease,
+    )
+
+
+def describe_graph(plan: Plan, url: str) -> str:
+    return (
+        f"a stand-in at {url} (open it to read how to change its sites)" if plan.needs_graph else "as the settings say"
     )
 
 

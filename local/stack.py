@@ -12,6 +12,7 @@ from pathlib import Path
 from local import appsettings, azurite
 from local.client import Api
 from local.functionhost import FunctionHost
+from local.graph import GraphStandIn, serving_graph
 from local.issuer import make_issuer
 from local.keyfiles import issuer_key_file, secrets_key
 from local.ports import LOOPBACK, free_ports, is_free, require_free
@@ -20,6 +21,7 @@ from local.receiver import Received, Receiver
 from local.serving import serving
 from local.verification import Verifier
 
+SCAN_SCHEDULE = "0 20 */6 * * *"
 LOGS_KEPT_SECONDS = 7 * 24 * 3600
 
 
@@ -32,6 +34,8 @@ class Plan:
     azurite_port: int
     receiver_port: int
     values: Mapping[str, str]
+    graph_port: int = 0
+    """Of the Graph stand-in; 0 takes any free one."""
     data: Path | None = None
     lease_seconds: int = 600
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -49,6 +53,11 @@ class Plan:
     def needs_azurite(self) -> bool:
         return appsettings.needs_azurite(self.values, self.environment)
 
+    @property
+    def needs_graph(self) -> bool:
+        """Whether the settings name no Microsoft Graph of their own."""
+        return not appsettings.merge(self.values, self.environment).get("GRAPH_BASE_URL")
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -58,6 +67,8 @@ class Stack:
     api: Api
     receiver: Receiver
     receiver_url: str
+    graph: GraphStandIn
+    graph_url: str
     azurite: asyncio.subprocess.Process | None
 
     async def keep_running(self, say: Callable[[str], None]) -> None:
@@ -99,13 +110,15 @@ async def running(
         api = await stack.enter_async_context(Api(f"http://{LOOPBACK}:{plan.port}", key_file))
         receiver = Receiver(Verifier(api), on_delivery)
         receiver_url = await stack.enter_async_context(serving(receiver.application(), plan.receiver_port))
+        graph = GraphStandIn()
+        graph_url = await stack.enter_async_context(serving_graph(graph, plan.graph_port))
 
         output = stack.enter_context(host_log.open("wb")) if host_log else None
         host = FunctionHost(
             plan.root,
             plan.port,
             plan.lease_seconds,
-            host_environment(plan, issuer_url),
+            host_environment(plan, issuer_url, graph_url, graph.token),
             output,
             pid_file=plan.logs / "host.pid",
         )
@@ -113,23 +126,27 @@ async def running(
         if not await host.start():
             where = f" Its output:\n{host_log.read_text(errors='replace')}" if host_log else " Its output is above."
             raise Problem(f"The function host ended while starting.{where}")
-        yield Stack(host, api, receiver, receiver_url, emulator)
+        yield Stack(host, api, receiver, receiver_url, graph, graph_url, emulator)
 
 
-def host_environment(plan: Plan, issuer_url: str) -> dict[str, str]:
+def host_environment(plan: Plan, issuer_url: str, graph_url: str, graph_token: str) -> dict[str, str]:
     """The environment of the host: the app's settings, with what only this start knows filled in."""
     settings = appsettings.merge(plan.values, plan.environment)
     if settings.get(appsettings.STORAGE) == appsettings.DEVELOPMENT_STORAGE or not appsettings.names_storage(settings):
         settings[appsettings.STORAGE] = azurite.connection_string(plan.azurite_port)
     settings.setdefault("DANGEROUS_TRUST_LOCAL_ISSUER", issuer_url)
+    if plan.needs_graph:
+        settings |= {"GRAPH_BASE_URL": graph_url, "GRAPH_ACCESS_TOKEN": graph_token}
+    settings.setdefault("STORAGE_SCAN_SCHEDULE", SCAN_SCHEDULE)  # a file made from an older sample lacks it
     if not settings.get("SECRETS_KEY"):
         settings["SECRETS_KEY"] = secrets_key(plan.state)
     return settings
 
 
-def receiver_port_near(port: int) -> int:
-    """The port for the receiver of an app on `port`: the same at every start if it can be, since endpoints name it."""
-    preferred = port + 1000
+def port_beside(port: int, distance: int) -> int:
+    """The port of a companion of the app on `port`: the same at every start if it can be, since people and endpoints
+    name it."""
+    preferred = port + distance
     return preferred if preferred <= 65535 and is_free(preferred) else free_ports()
 
 

@@ -18,6 +18,7 @@ from shared.storage.endpoints import Endpoints
 from shared.storage.events import Events
 from shared.storage.options import Options
 from shared.storage.queues import DELIVERIES, POISON, Queue
+from shared.storage.sites import Sites
 
 Post = Callable[[str, Mapping[str, str], bytes], Answer | NoAnswer]
 """One POST: URL, headers, body."""
@@ -32,6 +33,7 @@ class App:
     events: Events
     deliveries: Deliveries
     options: Options
+    sites: Sites
     queue: Queue
     poison: Queue
     outbound: Outbound
@@ -59,6 +61,7 @@ def build(settings: Settings) -> App:
         events=Events(services, timedelta(hours=settings.dedupe_hours), retention),
         deliveries=Deliveries(services, retention),
         options=Options(services, cipher),
+        sites=Sites(services),
         queue=Queue(services, DELIVERIES),
         poison=Queue(services, POISON),
         outbound=outbound,

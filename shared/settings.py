@@ -14,9 +14,20 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from shared.delivery.breaker import GRACE, PROBE_EVERY
 from shared.model import Tenant
+from shared.sharepoint.thresholds import Threshold, read_thresholds
 
 LONGEST_SCHEDULE = timedelta(days=7)
 """A queue message can be hidden for at most seven days."""
+
+REPORTING_GRAPH = "https://graph.microsoft.com"
+"""Microsoft Graph of the global cloud, the only one with the site usage report."""
+
+_GRAPH = {
+    "global": REPORTING_GRAPH,
+    "gcchigh": "https://graph.microsoft.us",
+    "dod": "https://dod-graph.microsoft.us",
+    "china": "https://microsoftgraph.chinacloudapi.cn",
+}
 
 
 class SettingsError(Exception):
@@ -33,6 +44,15 @@ def _delays(value: Any) -> Any:
     if not all(isinstance(part, str) and re.fullmatch(r"\d{1,7}(\.\d{1,3})?", part) for part in parts):
         raise ValueError("give seconds separated by commas, for example 30,120,600")
     return [timedelta(seconds=float(part)) for part in parts]
+
+
+def _thresholds(value: Any) -> Any:
+    return read_thresholds(value) if isinstance(value, str) else value
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a URL's host is this machine."""
+    return host in ("127.0.0.1", "localhost", "::1")
 
 
 def _seconds(value: Any) -> Any:
@@ -76,6 +96,14 @@ class Settings(BaseModel):
     allow_private_endpoints: bool = Field(False, alias="DANGEROUS_ALLOW_PRIVATE_ENDPOINTS")
     allowed_endpoint_hosts: Words = Field((), alias="ALLOWED_ENDPOINT_HOSTS")
 
+    storage_thresholds: Annotated[tuple[Threshold, ...], BeforeValidator(_thresholds)] = Field(
+        read_thresholds("75:medium,90:high,100:critical"), alias="STORAGE_THRESHOLDS"
+    )
+    storage_hysteresis: float = Field(2.0, alias="STORAGE_HYSTERESIS", ge=0, le=50)
+    storage_confirm_crossings: bool = Field(False, alias="STORAGE_CONFIRM_CROSSINGS")
+    graph_base_url: str = Field("", alias="GRAPH_BASE_URL")
+    graph_access_token: str = Field("", alias="GRAPH_ACCESS_TOKEN", repr=False)
+
     @field_validator("retry_delays")
     @classmethod
     def _schedule_fits_a_message(cls, delays: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
@@ -91,9 +119,21 @@ class Settings(BaseModel):
     @field_validator("trusted_local_issuer")
     @classmethod
     def _issuer_is_this_machine(cls, url: str) -> str:
-        if url and (urlsplit(url).scheme != "http" or urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1")):
+        if url and (urlsplit(url).scheme != "http" or not is_loopback(urlsplit(url).hostname or "")):
             raise ValueError("only an issuer on this machine can be trusted, such as http://127.0.0.1:7080")
         return url.rstrip("/")
+
+    @field_validator("graph_base_url")
+    @classmethod
+    def _graph_is_microsofts_or_this_machine(cls, url: str) -> str:
+        bare, parts = url.rstrip("/"), urlsplit(url)
+        local = parts.scheme in ("http", "https") and is_loopback(parts.hostname or "") and "@" not in parts.netloc
+        if bare and bare not in _GRAPH.values() and not (local and bare == f"{parts.scheme}://{parts.netloc}"):
+            raise ValueError(
+                f"must be Microsoft Graph ({', '.join(_GRAPH.values())}), or a stand-in on this machine such as "
+                "http://127.0.0.1:7090: the app's token goes nowhere else"
+            )
+        return bare
 
     @field_validator("secrets_keys")
     @classmethod
@@ -116,6 +156,23 @@ class Settings(BaseModel):
                 "AzureWebJobsStorage__accountName (or __queueServiceUri and __tableServiceUri)"
             )
         return self
+
+    @model_validator(mode="after")
+    def _token_is_for_a_stand_in(self) -> "Settings":
+        local = is_loopback(urlsplit(self.graph_base_url).hostname or "")
+        if self.graph_access_token and not local:
+            raise ValueError(
+                "GRAPH_ACCESS_TOKEN: only for a stand-in of Microsoft Graph on this machine (GRAPH_BASE_URL such as "
+                "http://127.0.0.1:7090); remove it, and the managed identity is asked"
+            )
+        if local and not self.graph_access_token:
+            raise ValueError("GRAPH_ACCESS_TOKEN: give the one that the stand-in named by GRAPH_BASE_URL prints")
+        return self
+
+    @property
+    def graph_url(self) -> str:
+        """Scheme and host of the Microsoft Graph to ask, without a slash at the end."""
+        return self.graph_base_url or _GRAPH[self.entra_cloud]
 
     @property
     def own_tenant(self) -> Tenant | None:

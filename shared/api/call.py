@@ -93,9 +93,9 @@ class Call:
         except json_text.JsonError as error:
             raise bad_request(f"The body cannot be read: {error}") from None
 
-    def model(self, kind: type[M]) -> M:
+    def model(self, kind: type[M], most_bytes: int = SMALL_BODY_BYTES) -> M:
         """The body as a model."""
-        value, _ = self.json()
+        value, _ = self.json(most_bytes)
         return validated(kind, value)
 
     def _require_json(self) -> None:

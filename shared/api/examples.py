@@ -10,6 +10,7 @@ from shared.api.endpoints import EndpointChanges, Registration, ReplayRequest, T
 from shared.api.events import EventBody
 from shared.api.options import Rotation
 from shared.api.problem import ProblemBody, bad_request
+from shared.api.storage import ListedSites, ThresholdsBody
 from shared.catalogue import CATALOGUE
 from shared.model import endpoint_id
 
@@ -48,6 +49,8 @@ _UNREADABLE = {
     "attempts": [],
     "message": "hello",
 }
+_THRESHOLD = {"threshold": 90, "severity": "high"}
+_SIZE = {"threshold": "500GB", "severity": "high"}
 _SECRET = "whsec_gCq6ac0y3H390pLddLbbqDRjIPBDIIHSFWiiynp+lvc="  # noqa: S105 - the one that docs/api.md shows
 
 EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
@@ -58,6 +61,10 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     ReplayRequest: {"since": "2026-11-21T00:00:00Z", "status": "failed"},
     Rotation: {"activateInHours": 24},
     EventBody: _EVENT,
+    ThresholdsBody: {
+        "default": [{"threshold": 75, "severity": "medium"}, _THRESHOLD],
+        "sites": [{"site": "https://contoso.sharepoint.com/sites/hr*", "thresholds": [_SIZE]}],
+    },
     views.Endpoint: {
         "endpoint": _URL,
         "types": _FILTERS["types"],
@@ -89,6 +96,18 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     views.DeliveryPage: {"value": [_UNREADABLE, _FAILED], "continuation": "MDFBMjA0NERGMEEz"},
     views.Retried: {"id": _DELIVERY, "status": "pending"},
     views.Replayed: {"count": 17},
+    ListedSites: {
+        "value": [
+            {
+                "siteUrl": "https://contoso.sharepoint.com/sites/hr",
+                "currentUsage": 25838523252736,
+                "quota": 27487790694400,
+                "percent": 94.0,
+                "threshold": 90,
+                "changedAt": "2026-11-22T06:20:11.094Z",
+            }
+        ]
+    },
     views.AppHealth: {
         "status": "healthy",
         "version": __version__,

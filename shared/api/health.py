@@ -1,20 +1,32 @@
 """`/health`: whether the app can reach what it lives on."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from shared import __version__
 from shared.api.call import Call, Reply
 from shared.api.views import AppHealth, StorageState
+from shared.app import App
+from shared.model import utc_text
 from shared.storage.clients import StorageUnavailable
+
+OLD_REPORT = timedelta(days=5)
+"""Microsoft's usage report is usually two days old."""
 
 
 def get(call: Call) -> Reply:
-    """200 when tables and queues answer, else 503; asks storage each time."""
+    """200 when tables and queues answer, else 503; asks storage each time. Warnings are for anybody to read: they name
+    no site and no error."""
     tables = _reach(call.app.options.ping)
     queues = _reach(call.app.queue.length)
     well = tables == queues == "reachable"
     storage = StorageState(tables=tables, queues=queues)
-    state = AppHealth(status="healthy" if well else "unhealthy", version=__version__, storage=storage)
+    state = AppHealth(
+        status="healthy" if well else "unhealthy",
+        version=__version__,
+        storage=storage,
+        warnings=(_warnings(call.app) if well else None) or None,
+    )
     return Reply(200 if well else 503, state.shown())
 
 
@@ -24,3 +36,20 @@ def _reach(ask: Callable[[], object]) -> str:
     except StorageUnavailable as error:
         return str(error)
     return "reachable"
+
+
+def _warnings(app: App) -> list[str]:
+    """What is odd about the storage scans."""
+    try:
+        state = app.sites.state()
+    except StorageUnavailable:
+        return []  # the tables answered a moment ago
+    found = []
+    if state.has_failed and state.last_failure_at is not None:
+        at = utc_text(state.last_failure_at)
+        found.append(f"the storage scan failed at {at}: see storage.scan_failed in the log")
+    if state.names_concealed:
+        found.append("the tenant's usage reports conceal site names, so no storage threshold is watched")
+    if state.report_date is not None and app.now().date() - state.report_date > OLD_REPORT:
+        found.append(f"Microsoft's usage report is of {state.report_date}: storage is watched by figures that old")
+    return found

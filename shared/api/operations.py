@@ -12,7 +12,10 @@ from shared.api.deliveries import DEFAULT_TOP, MOST_TOP
 from shared.api.endpoints import EndpointChanges, Registration, ReplayRequest, TestRequest, UrlOnly
 from shared.api.events import EventBatch, EventBody
 from shared.api.options import Rotation
+from shared.api.storage import DEFAULT_TOP as DEFAULT_SITES
+from shared.api.storage import ListedSites, ThresholdsBody
 from shared.model import Status
+from shared.sharepoint.listing import MOST_LISTED
 
 Json = dict[str, Any]
 
@@ -50,7 +53,8 @@ def _header(name: str, description: str, schema: Json | None = None) -> Json:
     return {"name": name, "in": "header", "description": description, "schema": schema or {"type": "string"}}
 
 
-_ENDPOINTS, _KEYS, _EVENTS, _DELIVERIES, _APP = "Endpoints", "Keys", "Events", "Deliveries", "App"
+_ENDPOINTS, _KEYS, _EVENTS, _DELIVERIES = "Endpoints", "Keys", "Events", "Deliveries"
+_STORAGE, _APP = "Storage", "App"
 _ENDPOINT = Answer("The endpoint", views.Endpoint)
 _ACCEPTED_TIME = "Accepted {} this time; without a zone it is UTC"
 
@@ -184,6 +188,35 @@ OPERATIONS: dict[str, Operation] = {
         ),
         ReplayRequest,
         refusals=(409,),
+    ),
+    "storage_site_list": Operation(
+        _STORAGE,
+        "List the sites nearest their storage limit",
+        {200: Answer("Nearest first, as the last scan saw them", ListedSites)},
+        "Sites near or above a threshold; figures are those of Microsoft's report, which is about two days old.",
+        (
+            _query(
+                "top",
+                "How many at most",
+                {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": DEFAULT_SITES},
+            ),
+            _query(
+                "above",
+                "Only sites that use so many percent of their quota or more",
+                {"type": "number", "minimum": 0, "maximum": 1000},
+            ),
+        ),
+    ),
+    "storage_threshold_get": Operation(
+        _STORAGE, "Read the storage thresholds", {200: Answer("The thresholds in force", ThresholdsBody)}
+    ),
+    "storage_threshold_put": Operation(
+        _STORAGE,
+        "Replace the storage thresholds",
+        {200: Answer("The thresholds in force", ThresholdsBody)},
+        "The body is the whole configuration. Of `sites` the first pattern that matches holds instead of `default`; an "
+        "empty list leaves sites alone. The next scan goes by it.",
+        body=ThresholdsBody,
     ),
     "health_get": Operation(
         _APP,

@@ -164,6 +164,7 @@ class AppHealth(View):
     status: Literal["healthy", "unhealthy"]
     version: str
     storage: StorageState
+    warnings: Annotated[list[str], Field(description="What an admin should look at; no reason for 503")] | None = None
 
 
 def endpoint_view(endpoint: model.Endpoint) -> Endpoint:

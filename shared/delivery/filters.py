@@ -51,10 +51,10 @@ def _site(event: Event) -> str | None:
 
 def _at_a_site(endpoint: Endpoint, site: str | None) -> bool:
     """An event that names no site passes no site filter."""
-    return site is not None and any(_site_pattern(pattern).match(site) for pattern in endpoint.sites)
+    return site is not None and any(site_pattern(pattern).match(site) for pattern in endpoint.sites)
 
 
 @functools.lru_cache(maxsize=4096)
-def _site_pattern(pattern: str) -> re.Pattern[str]:
+def site_pattern(pattern: str) -> re.Pattern[str]:
     """SharePoint URLs ignore case, and one trailing slash more or less is the same site."""
     return re.compile(translate(pattern.rstrip("/")).removesuffix(r"\Z").removesuffix(r"\z") + r"/?\Z", re.IGNORECASE)

@@ -91,17 +91,7 @@ def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
     duplicate = stored.token != row.token
     if duplicate and stored.fingerprint != row.fingerprint:
         return Conflict(row.event.key)
-    waiting = [
-        (delivery_id, addressee)
-        for delivery_id, addressee in zip(delivery_ids(stored), stored.addressees, strict=True)
-        if not stored.erased and (not duplicate or app.deliveries.get(delivery_id) is None)
-    ]
-    longest = app.settings.longest_delivery
-    delay = REPEAT_DELAY if duplicate else timedelta()
-    texts = [
-        encode(_first_message(stored, *each, due_at=now + delay, longest=longest, repeat=duplicate)) for each in waiting
-    ]
-    put_all(app, texts, delay)
+    _put_first_messages(app, stored, now, repeat=duplicate)
     write_line(
         "event.published",
         type=row.event.type,
@@ -110,6 +100,26 @@ def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
         duplicate=duplicate,
     )
     return Accepted(row.event.key, len(stored.addressees), duplicate)
+
+
+def resume(app: App, stored: EventRow) -> None:
+    """Puts what an earlier publish of a stored event may have left undone: for when it is too old to be recognised as a
+    duplicate. Harmless to repeat."""
+    _put_first_messages(app, stored, app.now(), repeat=True)
+
+
+def _put_first_messages(app: App, stored: EventRow, now: datetime, repeat: bool) -> None:
+    waiting = [
+        (delivery_id, addressee)
+        for delivery_id, addressee in zip(delivery_ids(stored), stored.addressees, strict=True)
+        if not stored.erased and (not repeat or app.deliveries.get(delivery_id) is None)
+    ]
+    longest = app.settings.longest_delivery
+    delay = REPEAT_DELAY if repeat else timedelta()
+    texts = [
+        encode(_first_message(stored, *each, due_at=now + delay, longest=longest, repeat=repeat)) for each in waiting
+    ]
+    put_all(app, texts, delay)
 
 
 def _first_message(

@@ -104,6 +104,16 @@ class Table:
         with reaching(f"deleting from {self.name}"), contextlib.suppress(ResourceNotFoundError):
             self._client.delete_entity(partition, row)
 
+    def remove(self, partition: str, row: str, etag: str) -> Written:
+        """Deletes a row as it was at `etag`; CONFLICT where it has changed since. One that is gone is as good as
+        deleted."""
+        return self._write(
+            "deleting from",
+            lambda: self._client.delete_entity(
+                partition, row, etag=etag, match_condition=MatchConditions.IfNotModified
+            ),
+        )
+
     def query(self, condition: str, values: Mapping[str, Any], page: int = 1000) -> Iterator[TableEntity]:
         """Rows in key order, fetched `page` at a time; none where there is no table."""
         with reaching(f"querying {self.name}"), contextlib.suppress(ResourceNotFoundError):

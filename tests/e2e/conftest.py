@@ -10,6 +10,8 @@ import trustme
 from cryptography.fernet import Fernet
 
 from local import azurite
+from local.graph import GraphStandIn, serving_graph
+from local.graph_tenant import Tenant
 from local.issuer import SigningKey, make_issuer, read_key
 from local.ports import free_ports
 from local.serving import serving
@@ -35,12 +37,25 @@ class Storage:
 
 
 @dataclass(frozen=True)
+class Graph:
+    """A Graph stand-in, and the settings of an app that asks it."""
+
+    stand_in: GraphStandIn
+    url: str
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"GRAPH_BASE_URL": self.url, "GRAPH_ACCESS_TOKEN": self.stand_in.token}
+
+
+@dataclass(frozen=True)
 class App:
-    """The running app, its API, and a receiver to point endpoints at."""
+    """The running app, its API, a receiver to point endpoints at, and the Microsoft Graph that it scans."""
 
     host: Host
     api: Api
     receiver: Receiver
+    graph: GraphStandIn
 
 
 MakeStorage = Callable[[], Storage]
@@ -68,6 +83,21 @@ def receivers(background: Background) -> Iterator[Receivers]:
     receivers.close()
 
 
+MakeGraph = Callable[[], Graph]
+
+
+@pytest.fixture(scope="session")
+def make_graph(background: Background) -> Iterator[MakeGraph]:
+    """Starts Graph stand-ins that tell of no site yet."""
+
+    def make() -> Graph:
+        stand_in = GraphStandIn(Tenant())
+        return Graph(stand_in, stack.enter_context(background.entered(serving_graph(stand_in))))
+
+    with ExitStack() as stack:
+        yield make
+
+
 @pytest.fixture(scope="session")
 def authority() -> trustme.CA:
     """The certificate authority that the app trusts besides the public ones."""
@@ -87,6 +117,7 @@ def make_settings(
         "DANGEROUS_ALLOW_PRIVATE_ENDPOINTS": "true",
         "PYTHON_THREADPOOL_THREAD_COUNT": "40",
         "SSL_CERT_FILE": str(authority_file),
+        "STORAGE_SCAN_SCHEDULE": "0 0 0 1 1 *",  # tests run it when they want it
         "TENANT_ID": "contoso",
         "TENANT_DISPLAY_NAME": "Contoso",
         "TENANT_MICROSOFT_ID": "235ec2cb-0767-40b3-a1de-4da2c42b19e9",
@@ -120,12 +151,19 @@ def main_storage(background: Background, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="session")
-def app(main_storage: Storage, make_settings: MakeSettings, issuer: Issuer, receivers: Receivers) -> Iterator[App]:
+def app(
+    main_storage: Storage,
+    make_settings: MakeSettings,
+    issuer: Issuer,
+    receivers: Receivers,
+    make_graph: MakeGraph,
+) -> Iterator[App]:
     """The app that most tests share. A delivery has four attempts, after 1, 2 and 1 s."""
     polling = {f"{QUEUES}maxPollingInterval": "00:00:00.5"}
-    with hosting(make_settings(main_storage, RETRY_DELAYS="1,2,1", **polling)) as host:
+    graph = make_graph()
+    with hosting(make_settings(main_storage, RETRY_DELAYS="1,2,1", **polling, **graph.settings)) as host:
         api = Api(host.url, issuer.key)
-        yield App(host, api, receivers.serve())
+        yield App(host, api, receivers.serve(), graph.stand_in)
         api.close()
 
 

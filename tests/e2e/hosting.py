@@ -13,7 +13,10 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 QUEUES = "AzureFunctionsJobHost__extensions__queues__"
-_OURS = ("AZURE", "DANGEROUS_", "ENTRA_", "RETRY_", "TENANT_", "SECRETS_", "ALLOWED_", "DEDUPE_", "RETENTION_", "SSL_")
+_OURS = (
+    *("AZURE", "DANGEROUS_", "ENTRA_", "RETRY_", "TENANT_", "SECRETS_", "ALLOWED_", "DEDUPE_", "RETENTION_", "SSL_"),
+    *("GRAPH_", "STORAGE_"),
+)
 
 Record = dict[str, Any]
 """One of the app's own log lines, which are JSON objects."""

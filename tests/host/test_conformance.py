@@ -133,6 +133,7 @@ def test_tenant_hooks(worker_python: Path, storage: str, start_host: StartHost) 
     settings = {
         "SECRETS_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode(),
         "AzureFunctionsWebHost__hostid": "conformance",
+        "STORAGE_SCAN_SCHEDULE": "0 0 0 1 1 *",
     }
     environment = host_environment(storage, settings)
     calls = (
@@ -145,6 +146,7 @@ def test_tenant_hooks(worker_python: Path, storage: str, start_host: StartHost) 
     answers = [requests.get(host.url + path, timeout=20) for path in ("/health", "/v1.0/options", "/nowhere")]
 
     found = {name: describe(trigger) for name, trigger in outcome["functions"].items()}
+    found["scan_storage"] = found["scan_storage"].replace("%STORAGE_SCAN_SCHEDULE%", settings["STORAGE_SCAN_SCHEDULE"])
     assert {line.partition(": ")[0]: line.partition(": ")[2] for line in functions_in(host.output)} == found
     assert [answer.status_code for answer in answers] == [result["status"] for result in outcome["results"]]
     assert [answer.status_code for answer in answers] == [200, 401, 404]

@@ -70,19 +70,29 @@ def test_azurite_is_needed_where_no_account_is_named(
 
 def test_the_host_gets_what_only_this_start_knows(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}, {"LANG": "C"})
-    environment = host_environment(plan, "http://127.0.0.1:7")
+    environment = host_environment(plan, "http://127.0.0.1:7", "http://127.0.0.1:8", "token")
     assert environment == {
         "LANG": "C",
         "AzureWebJobsStorage": connection_string(5000),
         "DANGEROUS_TRUST_LOCAL_ISSUER": "http://127.0.0.1:7",
         "SECRETS_KEY": secrets_key(tmp_path / ".local"),
+        "GRAPH_BASE_URL": "http://127.0.0.1:8",
+        "GRAPH_ACCESS_TOKEN": "token",
+        "STORAGE_SCAN_SCHEDULE": "0 20 */6 * * *",
     }
     assert "QueueEndpoint=http://127.0.0.1:5001/devstoreaccount1;" in environment["AzureWebJobsStorage"]
 
 
 def test_what_its_owner_has_set_is_kept(tmp_path: Path) -> None:
-    given = {"AzureWebJobsStorage": "AccountName=a;…", "SECRETS_KEY": "k", "DANGEROUS_TRUST_LOCAL_ISSUER": ""}
-    assert host_environment(make_plan(tmp_path, {}, given), "http://127.0.0.1:7") == given
+    given = {
+        "AzureWebJobsStorage": "AccountName=a;…",
+        "SECRETS_KEY": "k",
+        "DANGEROUS_TRUST_LOCAL_ISSUER": "",
+        "GRAPH_BASE_URL": "https://graph.microsoft.us",
+        "STORAGE_SCAN_SCHEDULE": "0 0 5 * * *",
+    }
+    plan = make_plan(tmp_path, {}, given)
+    assert host_environment(plan, "http://127.0.0.1:7", "http://127.0.0.1:8", "token") == given
     assert not (tmp_path / ".local").exists()
 
 

@@ -18,6 +18,7 @@ def test_the_demo_ends_well() -> None:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "\x1b" not in result.stdout, "without a terminal it is plain text"
+    assert "Three scans, three crossings, and each of the two endpoints heard of each once." in result.stdout
     assert re.search(r"✓ All as promised in \d+ s", result.stdout)
     assert result.stderr == ""
 

@@ -1,6 +1,7 @@
 """`dev.py start` as its users meet it: what it prints, that it cleans up behind itself, and what it survives."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -110,6 +111,19 @@ def test_its_receiver_verifies_what_the_app_sends(stack: Started) -> None:
     )
     assert tested.json()["status"] == 202
     assert "✓ verified" in stack.read_until("receiver: ")
+
+
+def test_it_scans_the_sites_of_its_graph(stack: Started) -> None:
+    (told,) = [line for line in stack.lines if line.startswith("Microsoft Graph: ")]
+    graph = re.findall(r"http://[0-9.:]+", told)[0]
+    headers = {"Authorization": f"Bearer {dev_token()}"}
+    endpoint = f"http://127.0.0.1:{stack.port + 4}/status/204"
+    body = {"endpoint": endpoint, "types": ["storage.*"]}
+    requests.post(stack.url + "/v1.0/webhooks/endpoints", json=body, headers=headers, timeout=30).raise_for_status()
+    change = [{"url": "https://contoso.sharepoint.com/sites/hr", "usedBytes": 25838523252736}]
+    requests.patch(graph + "/sites", json=change, timeout=30).raise_for_status()
+    requests.post(stack.url + "/admin/functions/scan_storage", json={}, timeout=30).raise_for_status()
+    assert "✓ verified · storage.threshold_exceeded" in stack.read_until("/status/204 → 204")
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ def _app(world: World) -> App:
         "events": FakeEvents(world),
         "deliveries": FakeDeliveries(world),
         "options": FakeOptions(),
+        "sites": None,
         "queue": FakeQueue(world, world.queue),
         "poison": FakeQueue(world, world.poison),
         "outbound": None,

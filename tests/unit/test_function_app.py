@@ -72,6 +72,14 @@ def test_the_sweep_runs_every_five_minutes(functions: dict[str, list[dict[str, A
     assert functions["sweep"][0]["schedule"] == "0 */5 * * * *"
 
 
+def test_the_scan_runs_as_the_settings_say_and_the_sample_says_when(
+    functions: dict[str, list[dict[str, Any]]],
+) -> None:
+    assert functions["scan_storage"][0]["schedule"] == "%STORAGE_SCAN_SCHEDULE%"
+    sample = json.loads((ROOT / "local.settings.sample.json").read_text(encoding="utf-8"))
+    assert sample["Values"]["STORAGE_SCAN_SCHEDULE"] == "0 20 */6 * * *"
+
+
 def test_the_host_is_configured_as_the_design_says() -> None:
     queues = HOST["extensions"]["queues"]
     assert HOST["extensions"]["http"]["routePrefix"] == ""

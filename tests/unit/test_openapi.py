@@ -100,6 +100,13 @@ def test_it_says_which_roles_an_operation_takes(described: Json, routes: list[Ro
         assert ({"401", "403"} <= operation["responses"].keys()) is bool(needed)
 
 
+def test_who_may_read_sites_may_not_touch_thresholds(described: Json) -> None:
+    paths = described["paths"]
+    assert paths["/v1.0/storage/sites"]["get"]["x-roles"] == [Role.ADMIN, Role.READ]
+    for operation in paths["/v1.0/storage/thresholds"].values():
+        assert operation["x-roles"] == [Role.ADMIN]
+
+
 def test_every_reference_resolves_and_every_schema_is_referred_to(described: Json) -> None:
     used = set(references(described))
     for reference in used:

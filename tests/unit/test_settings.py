@@ -145,3 +145,81 @@ def test_every_wrong_setting_is_named_at_once() -> None:
 def test_guids_are_read_in_any_notation_and_compared_in_one() -> None:
     settings = reading(ENTRA_TENANT_ID="{235EC2CB-0767-40B3-A1DE-4DA2C42B19E9}")
     assert settings.entra_tenant_id == "235ec2cb-0767-40b3-a1de-4da2c42b19e9"
+
+
+def test_storage_thresholds_have_the_documented_default() -> None:
+    settings = reading()
+    assert [(each.percent, each.severity) for each in settings.storage_thresholds] == [
+        (75, "medium"),
+        (90, "high"),
+        (100, "critical"),
+    ]
+    assert (settings.storage_hysteresis, settings.storage_confirm_crossings) == (2, False)
+    assert [each.written for each in reading(STORAGE_THRESHOLDS="500GB:high, 95:low").storage_thresholds] == [
+        "500GB",
+        95,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STORAGE_THRESHOLDS", "90"),
+        ("STORAGE_THRESHOLDS", "90:high,90:low"),
+        ("STORAGE_THRESHOLDS", "101:high"),
+        ("STORAGE_HYSTERESIS", "-1"),
+        ("STORAGE_HYSTERESIS", "NaN"),
+        ("STORAGE_HYSTERESIS", "51"),
+        ("STORAGE_CONFIRM_CROSSINGS", "perhaps"),
+    ],
+)
+def test_storage_settings_that_cannot_be_are_named(name: str, value: str) -> None:
+    assert name in complaint(LEAST | {name: value})
+
+
+@pytest.mark.parametrize(
+    ("cloud", "url"),
+    [
+        ("global", "https://graph.microsoft.com"),
+        ("gcchigh", "https://graph.microsoft.us"),
+        ("dod", "https://dod-graph.microsoft.us"),
+        ("china", "https://microsoftgraph.chinacloudapi.cn"),
+    ],
+)
+def test_graph_is_that_of_the_cloud(cloud: str, url: str) -> None:
+    assert reading(ENTRA_CLOUD=cloud).graph_url == url
+    assert reading(GRAPH_BASE_URL=url + "/").graph_url == url
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:7090", "https://localhost:7090/", "http://[::1]:7090"])
+def test_a_stand_in_for_graph_is_on_this_machine_and_has_a_token(url: str) -> None:
+    settings = reading(GRAPH_BASE_URL=url, GRAPH_ACCESS_TOKEN="stand-in")
+    assert settings.graph_url == url.rstrip("/")
+    assert "stand-in" not in repr(settings)
+    assert "GRAPH_ACCESS_TOKEN" in complaint(LEAST | {"GRAPH_BASE_URL": url})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://graph.microsoft.com",
+        "https://graph.example",
+        "https://graph.microsoft.com/v1.0",
+        "https://graph.microsoft.com.evil.example",
+        "http://127.0.0.1@evil.example",
+        "http://user@127.0.0.1",
+        "http://127.0.0.1:7090/x",
+        "http://127.0.0.1?x",
+        "http://[",
+        "graph",
+    ],
+)
+def test_the_token_goes_to_microsoft_or_this_machine_alone(url: str) -> None:
+    assert "GRAPH_" in complaint(LEAST | {"GRAPH_BASE_URL": url, "GRAPH_ACCESS_TOKEN": "stand-in"})
+
+
+@pytest.mark.parametrize("url", ["", "https://graph.microsoft.com"])
+def test_a_token_from_the_settings_is_for_a_stand_in_alone(url: str) -> None:
+    text = complaint(LEAST | {"GRAPH_BASE_URL": url, "GRAPH_ACCESS_TOKEN": "a-real-one"})
+    assert "GRAPH_ACCESS_TOKEN" in text
+    assert "a-real-one" not in text

@@ -1,0 +1,1 @@
+"""Site usage of SharePoint and the thresholds it crosses."""
