@@ -1,0 +1,370 @@
+// Tenant Hooks in a subscription: a resource group and all that the app needs, ready for production by default.
+//
+// Every parameter is set from the azd environment through main.parameters.json: `azd env set RETENTION_DAYS 90`, then
+// `azd provision`. Plain resources and no registry modules, so that what is deployed can be read here.
+
+targetScope = 'subscription'
+
+@description('Name of the azd environment; becomes part of names and the tag azd-env-name.')
+@minLength(1)
+@maxLength(64)
+param environmentName string
+
+@description('Azure region of everything. Flex Consumption must be offered there.')
+@minLength(1)
+param location string
+
+@description('Name of the resource group; empty: rg- and the name of the environment.')
+@maxLength(90)
+param resourceGroupName string = ''
+
+// Keys
+
+@description('Fernet key that encrypts URLs and secrets in storage. Given by the azd hook for a vault that has none; empty leaves the vault\'s own alone.')
+@secure()
+param secretsKey string = ''
+
+@description('Bring back the soft-deleted Key Vault of this environment, after azd down.')
+param recoverKeyVault bool = false
+
+// Who gets in
+
+@description('Client id of the app registration that tokens must be for. Empty: nobody gets in.')
+param entraClientId string = ''
+
+@description('Entra tenant whose tokens are taken. Empty: that of the subscription.')
+param entraTenantId string = ''
+
+@description('Microsoft 365 cloud: global (GCC too), gcchigh, dod or china. Empty: the one that belongs to the Azure cloud; for dod it must be set.')
+@allowed([
+  ''
+  'global'
+  'gcchigh'
+  'dod'
+  'china'
+])
+param entraCloud string = ''
+
+@description('Put the platform\'s own token check (Easy Auth) before the app\'s. /health and /openapi.json stay open.')
+param easyAuth bool = false
+
+// The deployment's own tenant, for events that name none
+
+@description('Id of the tenant as receivers see it. Empty: its Microsoft id.')
+param tenantId string = ''
+
+@description('Display name of the tenant.')
+param tenantDisplayName string = ''
+
+@description('Microsoft id of the tenant. Empty: that of entraTenantId.')
+param tenantMicrosoftId string = ''
+
+// Deliveries
+
+@description('The schedule: seconds between attempts, separated by commas, at most seven days in all.')
+@minLength(1)
+param retryDelays string = '30,120,600'
+
+@description('Hours for which a repeated idempotency key is recognised at the least.')
+@minValue(1)
+@maxValue(168)
+param dedupeHours int = 24
+
+@description('Days for which events, deliveries and the alert log are kept; up to 14 more pass until a table goes.')
+@minValue(1)
+@maxValue(3650)
+param retentionDays int = 30
+
+@description('Hours without a success after which a failing endpoint is disabled.')
+@minValue(1)
+@maxValue(8760)
+param disableAfterHours int = 120
+
+@description('Seconds between probes of an endpoint whose breaker is open.')
+@minValue(1)
+@maxValue(86400)
+param breakerProbeSeconds int = 60
+
+@description('Seconds after the end of its schedule at which a delivery that the breaker holds is given up.')
+@minValue(1)
+@maxValue(86400)
+param breakerGraceSeconds int = 900
+
+@description('Hosts that endpoints may have, separated by commas, such as *.logic.azure.com. Empty: every public host.')
+param allowedEndpointHosts string = ''
+
+@description('Stop sending: deliveries wait on their queue until this is false again.')
+param pauseDeliveries bool = false
+
+// Storage scan
+
+@description('When SharePoint storage is scanned: six fields, seconds first, UTC.')
+@minLength(11)
+param storageScanSchedule string = '0 20 */6 * * *'
+
+@description('Storage thresholds of every site: percent or size, and the severity of crossing it.')
+param storageThresholds string = '75:medium,90:high,100:critical'
+
+@description('Points below a threshold at which a site counts as recovered.')
+@minValue(0)
+@maxValue(50)
+param storageHysteresis int = 2
+
+@description('Ask for the live quota of a site before a crossing is published: the report is two days old.')
+param storageConfirmCrossings bool = false
+
+// Scale
+
+@description('Python version of the app.')
+@allowed([
+  '3.11'
+  '3.12'
+  '3.13'
+])
+param pythonVersion string = '3.12'
+
+@description('Memory of an instance in MB; CPU grows with it.')
+@allowed([
+  512
+  2048
+  4096
+])
+param instanceMemoryMB int = 2048
+
+@description('The most instances that HTTP, and each queue function, may grow to. An instance makes 32 deliveries at once.')
+@minValue(1)
+@maxValue(1000)
+param maximumInstanceCount int = 100
+
+@description('Requests that an instance handles at once before another is added. Above 40 they wait for a thread.')
+@minValue(1)
+@maxValue(40)
+param httpConcurrency int = 32
+
+@description('Instances kept warm for the API. 0 costs nothing and has cold starts.')
+@minValue(0)
+@maxValue(1000)
+param alwaysReadyHttp int = 0
+
+@description('Instances kept warm for deliveries.')
+@minValue(0)
+@maxValue(1000)
+param alwaysReadyDispatch int = 0
+
+@description('Spread instances over availability zones. The region must have them; always-ready counts must then be 0 or at least 2.')
+param zoneRedundant bool = false
+
+@description('Copies of the data: ZRS in three zones, GZRS in a second region too; LRS or GRS where the region has no zones.')
+@allowed([
+  'LRS'
+  'ZRS'
+  'GRS'
+  'GZRS'
+])
+param storageRedundancy string = 'ZRS'
+
+// Network
+
+@description('A virtual network: storage and vault behind private endpoints, and one public address for all that goes out.')
+param privateNetwork bool = false
+
+@description('Address space of that network, /23 or larger.')
+param networkAddressPrefix string = '10.100.0.0/23'
+
+// Monitoring
+
+@description('Days for which logs are kept. The first 31 cost nothing.')
+@minValue(30)
+@maxValue(730)
+param logRetentionDays int = 31
+
+@description('Gigabytes of logs a day at which Azure stops taking more until the next day; -1 for no limit. While it is reached no alert sees anything.')
+@minValue(-1)
+param logDailyCapGb int = 10
+
+@description('Addresses that alerts are mailed to, separated by commas. Without any, and without a webhook, alerts are seen in the portal only.')
+param alertEmails string = ''
+
+@description('An https address that alerts are POSTed to, in the common alert schema.')
+@secure()
+param alertWebhookUrl string = ''
+
+var token = toLower(uniqueString(subscription().id, environmentName, location))
+var tags = { 'azd-env-name': environmentName }
+var deploymentContainerName = 'deployments'
+var entraTenant = empty(entraTenantId) ? subscription().tenantId : entraTenantId
+var cloudsOfMicrosoft365 = {
+  AzureCloud: 'global'
+  AzureUSGovernment: 'gcchigh'
+  AzureChinaCloud: 'china'
+}
+
+resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
+  name: empty(resourceGroupName) ? 'rg-${environmentName}' : resourceGroupName
+  location: location
+  tags: tags
+}
+
+module identity 'modules/identity.bicep' = {
+  scope: group
+  params: {
+    name: 'id-${token}'
+    location: location
+    tags: tags
+  }
+}
+
+module storage 'modules/storage.bicep' = {
+  scope: group
+  params: {
+    name: 'st${token}'
+    location: location
+    tags: tags
+    redundancy: storageRedundancy
+    isPrivate: privateNetwork
+    deploymentContainerName: deploymentContainerName
+  }
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  scope: group
+  params: {
+    logAnalyticsName: 'log-${token}'
+    applicationInsightsName: 'appi-${token}'
+    actionGroupName: 'ag-${token}'
+    location: location
+    tags: tags
+    logRetentionDays: logRetentionDays
+    logDailyCapGb: logDailyCapGb
+    alertEmails: empty(alertEmails) ? [] : split(replace(alertEmails, ' ', ''), ',')
+    alertWebhookUrl: alertWebhookUrl
+  }
+}
+
+module alerts 'modules/alerts.bicep' = {
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    logAnalyticsName: monitoring.outputs.logAnalyticsName
+    actionGroupName: monitoring.outputs.actionGroupName
+    overrides: {} // other thresholds, severities and times than those of alerts.bicep, by rule
+  }
+}
+
+module workbook 'modules/workbook.bicep' = {
+  scope: group
+  params: {
+    location: location
+    tags: tags
+    logAnalyticsName: monitoring.outputs.logAnalyticsName
+  }
+}
+
+module keyVault 'modules/keyvault.bicep' = {
+  scope: group
+  params: {
+    name: 'kv-${token}'
+    location: location
+    tags: tags
+    secretsKey: secretsKey
+    recover: recoverKeyVault
+    isPrivate: privateNetwork
+    logAnalyticsName: monitoring.outputs.logAnalyticsName
+  }
+}
+
+module roles 'modules/roles.bicep' = {
+  scope: group
+  params: {
+    principalId: identity.outputs.principalId
+    storageName: storage.outputs.name
+    keyVaultName: keyVault.outputs.name
+    applicationInsightsName: monitoring.outputs.applicationInsightsName
+  }
+}
+
+module network 'modules/network.bicep' = if (privateNetwork) {
+  scope: group
+  params: {
+    name: 'vnet-${token}'
+    location: location
+    tags: tags
+    addressPrefix: networkAddressPrefix
+    storageName: storage.outputs.name
+    keyVaultName: keyVault.outputs.name
+  }
+}
+
+module app 'modules/app.bicep' = {
+  scope: group
+  dependsOn: [
+    roles // a Key Vault reference that cannot be read at first is tried again only hours later
+  ]
+  params: {
+    name: 'func-${token}'
+    planName: 'plan-${token}'
+    location: location
+    tags: tags
+    identityName: identity.outputs.name
+    storageName: storage.outputs.name
+    deploymentContainerName: deploymentContainerName
+    keyVaultName: keyVault.outputs.name
+    applicationInsightsName: monitoring.outputs.applicationInsightsName
+    subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
+    pythonVersion: pythonVersion
+    instanceMemoryMB: instanceMemoryMB
+    maximumInstanceCount: maximumInstanceCount
+    httpConcurrency: httpConcurrency
+    alwaysReadyHttp: alwaysReadyHttp
+    alwaysReadyDispatch: alwaysReadyDispatch
+    zoneRedundant: zoneRedundant
+    entraTenantId: entraTenant
+    entraClientId: entraClientId
+    easyAuth: easyAuth
+    settings: {
+      ENTRA_CLOUD: empty(entraCloud) ? cloudsOfMicrosoft365[environment().name] : entraCloud
+      TENANT_ID: tenantId
+      TENANT_DISPLAY_NAME: tenantDisplayName
+      TENANT_MICROSOFT_ID: tenantMicrosoftId
+      RETRY_DELAYS: retryDelays
+      DEDUPE_HOURS: string(dedupeHours)
+      RETENTION_DAYS: string(retentionDays)
+      DISABLE_AFTER_HOURS: string(disableAfterHours)
+      BREAKER_PROBE_SECONDS: string(breakerProbeSeconds)
+      BREAKER_GRACE_SECONDS: string(breakerGraceSeconds)
+      ALLOWED_ENDPOINT_HOSTS: allowedEndpointHosts
+      STORAGE_SCAN_SCHEDULE: storageScanSchedule
+      STORAGE_THRESHOLDS: storageThresholds
+      STORAGE_HYSTERESIS: string(storageHysteresis)
+      STORAGE_CONFIRM_CROSSINGS: string(storageConfirmCrossings)
+      'AzureWebJobs.dispatch.Disabled': string(pauseDeliveries)
+    }
+  }
+}
+
+// What the hooks, the scripts and the operator need. azd keeps these in its environment: no secret may be among them.
+
+@description('Resource group of the deployment.')
+output AZURE_RESOURCE_GROUP string = group.name
+
+@description('Name of the function app.')
+output AZURE_FUNCTION_APP_NAME string = app.outputs.name
+
+@description('Address of the API.')
+output API_URL string = app.outputs.url
+
+@description('Name of the Key Vault: by it the hook finds out whether the key exists.')
+output AZURE_KEY_VAULT_NAME string = keyVault.outputs.name
+
+@description('Name of the storage account.')
+output AZURE_STORAGE_ACCOUNT_NAME string = storage.outputs.name
+
+@description('Client id of the app\'s managed identity.')
+output APP_IDENTITY_CLIENT_ID string = identity.outputs.clientId
+
+@description('Object id of the app\'s managed identity, which takes Microsoft Graph permissions.')
+output APP_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
+
+@description('The address that deliveries come from; empty without a network of the app\'s own.')
+output OUTBOUND_ADDRESS string = privateNetwork ? network!.outputs.outboundAddress : ''

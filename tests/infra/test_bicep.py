@@ -1,0 +1,125 @@
+"""Every Bicep file parses, agrees with Azure's schemas, and calls what exists."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import lark
+import pytest
+
+from .bicep import INFRA, ROOT, deployed, expression, files, names, read
+from .compiling import complaints, unreachable
+
+CHECKER = ROOT.parent / "shared" / "tools" / "check_bicep.py"
+TEXTS = deployed()
+KEY_VAULT, MAIN, APP = "modules/keyvault.bicep", "main.bicep", "modules/app.bicep"
+
+
+def changed(name: str, old: str, new: str) -> dict[str, str]:
+    assert TEXTS[name].count(old) >= 1, f"{name} no longer has {old!r}: change this test with it"
+    return TEXTS | {name: TEXTS[name].replace(old, new, 1)}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_it_parses(name: str) -> None:
+    assert read(name, TEXTS[name]).declared
+
+
+@pytest.mark.parametrize("file", [p.relative_to(INFRA).as_posix() for p in sorted(INFRA.rglob("*.json"))])
+def test_json_parses(file: str) -> None:
+    assert json.loads((INFRA / file).read_text("utf-8"))
+
+
+def test_a_file_that_is_no_bicep_does_not() -> None:
+    with pytest.raises(lark.UnexpectedInput):
+        read("broken.bicep", TEXTS[MAIN] + "\nresource without 'a type' = \n")
+
+
+@pytest.mark.parametrize(
+    ("text", "used"),
+    [
+        ("'b-${toLower(c.d)}-${e}'", {("c", "d"), ("e",)}),
+        ("a.b == c ? d.e : f", {("a", "b"), ("c",), ("d", "e"), ("f",)}),
+        ("a[b.c].d", {("a", "d"), ("b", "c")}),
+        ("environment().suffixes.storage", set()),
+        ("{ a: b, 'c': 'd' }", {("b",)}),
+        ("a!.outputs.b ?? c", {("a", "outputs", "b"), ("c",)}),
+    ],
+)
+def test_every_name_in_an_expression_is_seen(text: str, used: set[tuple[str, ...]]) -> None:
+    assert set(names(expression(text))) == used
+
+
+def test_names_are_declared_and_used_and_modules_called_as_they_wish() -> None:
+    assert complaints(files(TEXTS)) == []
+    assert unreachable(files(TEXTS)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        (MAIN, "name: 'st${token}'\n    location: location", "name: 'st${token}'\n    location: locaton",
+         "storage uses locaton, which is not declared"),
+        (MAIN, "'id-${token}'", "'id-${tokn}'", "identity uses tokn, which is not declared"),
+        (MAIN, "toLower(uniqueString", "lower(uniqueString", "token calls lower, which is no function known here"),
+        (MAIN, "redundancy: storageRedundancy", "redundncy: storageRedundancy",
+         "module storage has no parameter redundncy"),
+        (MAIN, "    isPrivate: privateNetwork\n", "", "module storage is not given isPrivate"),
+        (MAIN, "isPrivate: privateNetwork", "isPrivate: location", "takes isPrivate as bool and is given a string"),
+        (MAIN, "DEDUPE_HOURS: string(dedupeHours)", "DEDUPE_HOURS: ''", "param dedupeHours is not used"),
+        (MAIN, "zoneRedundant: zoneRedundant", "zoneRedundant: instanceMemoryMB",
+         "takes zoneRedundant as bool and is given a int"),
+        (MAIN, "subnetId: privateNetwork ?", "subnetId: storage.outputs.subnet ?",
+         "app reads subnet of module storage, which has no such output"),
+        (MAIN, "'modules/roles.bicep'", "'modules/rules.bicep'", "where there is no file"),
+        (MAIN, "var tags = {", "var location = 'x'\nvar tags = {", "location is declared twice"),
+        (KEY_VAULT, "@secure()\n", "", "module keyVault takes the secret secretsKey without @secure()"),
+        (KEY_VAULT, "@description('Azure region.')\n", "", "param location has no @description"),
+    ],
+)  # fmt: skip
+def test_what_the_compiler_would_refuse_is_found(name: str, old: str, new: str, said: str) -> None:
+    assert any(said in complaint for complaint in complaints(files(changed(name, old, new))))
+
+
+def test_a_module_that_nobody_calls_is_found() -> None:
+    assert unreachable(files(TEXTS | {"modules/lost.bicep": "param a string\n"})) == ["modules/lost.bicep"]
+
+
+@pytest.fixture(scope="module")
+def checker() -> ModuleType:
+    """The tool that knows Azure's resource types; it and its data lie beside the clone, where CI puts them too."""
+    if not CHECKER.exists():
+        pytest.skip(f"{CHECKER} is not here: property names are not checked against Azure's schemas")
+    spec = importlib.util.spec_from_file_location("check_bicep", CHECKER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+LOST = ".description: unknown property"
+"""The checker's data came without any property of this name; Azure's alert rules and role assignments have it."""
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_it_agrees_with_the_schemas(name: str, checker: ModuleType) -> None:
+    assert [found for found in checker.check_file(INFRA / name) if not found.endswith(LOST)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        (APP, "httpsOnly: true", "httpsonly: true", "httpsonly: unknown property (did you mean httpsOnly?)"),
+        (APP, "serverFarmId: plan.id", "serverFarmId: plan.id\n    state: 'Running'", "state: read-only"),
+        (KEY_VAULT, "    tenantId: tenant().tenantId\n", "", "tenantId: required, missing"),
+        (KEY_VAULT, "vaults@2024-11-01' = {", "vaults@2001-01-01' = {", "no schema for Microsoft.KeyVault/vaults"),
+    ],
+)
+def test_what_the_schemas_refuse_is_found(
+    name: str, old: str, new: str, said: str, checker: ModuleType, tmp_path: Path
+) -> None:
+    file = tmp_path / "changed.bicep"
+    file.write_text(changed(name, old, new)[name], "utf-8")
+    assert any(said in found for found in checker.check_file(file))

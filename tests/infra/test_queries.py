@@ -1,0 +1,184 @@
+"""The queries of docs/queries: Microsoft's parser takes them, the code writes what they read, and they answer right."""
+
+import json
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.delivery import publish as publishing
+from shared.storage.queues import POISON
+
+from .happenings import START, Happening, Odds
+from .lines import Lines, written
+from .queries import Row, Workspace, events_of, fields_of, looked_for, parse, parsed, texts
+
+TEXTS = texts()
+LINES: Lines = written()
+ON_LINES = sorted(name for name, text in TEXTS.items() if "AppTraces" in text)
+ATTEMPTS = TEXTS["workbook/deliveries-per-minute"]
+
+
+BROKEN = {
+    "column": ATTEMPTS.replace("| where Message", "| where Mesage"),
+    "table": ATTEMPTS.replace("AppTraces", "traces"),
+    "function": ATTEMPTS.replace("countif", "countwhen"),
+    "keyword": ATTEMPTS.replace("line.status", "line.by"),
+    "syntax": ATTEMPTS.replace("| summarize", "| sumarize"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS))
+def test_microsofts_parser_finds_nothing_wrong(name: str) -> None:
+    assert parsed()[name].errors == []
+    assert parsed()[name].columns
+
+
+def test_what_the_parser_would_refuse_is_found() -> None:
+    assert ATTEMPTS not in BROKEN.values()
+    assert [name for name, each in parse(BROKEN).items() if not each.errors] == []
+
+
+def complaints(name: str, query: str, lines: Lines) -> list[str]:
+    """What a query reads and nobody writes."""
+    named = events_of(query)
+    known = set().union(*(lines.get(event, set()) for event in named))
+    found = [f"{name} takes {event}, which nobody writes" for event in sorted(named - lines.keys())]
+    found += [f"{name} reads {field}, which no {sorted(named)} has" for field in sorted(fields_of(query) - known)]
+    if not named or named != looked_for(query):
+        found.append(f"{name} takes {sorted(named)} and looks for {sorted(looked_for(query))}")
+    return found
+
+
+@pytest.mark.parametrize("name", ON_LINES)
+def test_it_reads_what_the_code_writes(name: str) -> None:
+    assert complaints(name, TEXTS[name], LINES) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        pytest.param({"delivery.tried": LINES["delivery.attempted"]}, "takes delivery.attempted", id="event-renamed"),
+        pytest.param({"delivery.attempted": LINES["delivery.attempted"] - {"status"}}, "reads status", id="field"),
+    ],
+)
+def test_a_rename_in_the_code_is_found(lines: Lines, said: str) -> None:
+    assert any(said in each for each in complaints("it", ATTEMPTS, lines))
+
+
+def test_a_prefilter_that_leaves_out_what_the_query_takes_is_found() -> None:
+    broken = ATTEMPTS.replace('has "delivery.attempted"', 'has "delivery.held"')
+    assert complaints("it", broken, LINES) != []
+
+
+def test_lines_are_read_from_the_code(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "function_app.py").write_text("", "utf-8")
+    code = tmp_path / "shared" / "code.py"
+    code.write_text('write_line("a.b", 30, one=1)\nlogs.write_line("a.b", level=40, two=2)\n', "utf-8")
+    assert written(tmp_path) == {"a.b": {"one", "two"}}
+    code.write_text("write_line(name, one=1)\n", "utf-8")
+    with pytest.raises(AssertionError, match="cannot be checked"):
+        written(tmp_path)
+
+
+def test_the_poison_queue_has_this_name() -> None:
+    assert f'"{POISON}"' in TEXTS["alerts/poison-queue-stays-full"]
+
+
+@pytest.fixture(scope="module")
+def busy() -> Happening:
+    """Some deliveries arrive, some fail, some are given up; everything that the log can hold is in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publishing, "_PUTS", type("InThisThread", (), {"map": staticmethod(map)}))
+        happening = Happening(Odds(receiver_fails=0.7))
+        happening.publishes(12)
+    happening.measures(30, length=7, due_for=timedelta(seconds=40), poison=1)
+    happening.disables(0, 5)
+    happening.finds_junk(b"junk")
+    site = {"siteUrl": "https://contoso.sharepoint.com/sites/hr", "quota": 100 * 2**30, "threshold": 90}
+    happening.writes(_line("storage.site_near_limit", percent=91.2, currentUsage=91 * 2**30, **site), 1)
+    happening.writes(_line("storage.site_near_limit", percent=95.5, currentUsage=95 * 2**30, **site), 2)
+    happening.writes(_line("storage.scanned", sites=10, kept=2, reportDate="2026-11-20", seconds=1.5), 3)
+    happening.writes('delivery.attempted {"event": "delivery.attempted", "status": 200} is quoted in a traceback')
+    happening.writes(_line("delivery.attempted", endpointId="TEST", host="t", status=500, durationMs=1, test=True))
+    for status in (302, 500):
+        happening.writes(_line("delivery.attempted", endpointId="ANSWERS", host="a", status=status, durationMs=1))
+    happening.runs("dispatch", "0", times=3)
+    happening.runs("event_publish", "503", times=2)
+    happening.runs("event_publish", "404")
+    happening.runs("measure", "0", success=True)
+    return happening
+
+
+def _line(event: str, **fields: object) -> str:
+    return json.dumps({"event": event, **fields})
+
+
+@pytest.fixture(scope="module")
+def workspace(busy: Happening) -> Workspace:
+    return Workspace(busy.traces, busy.requests)
+
+
+def _written(busy: Happening, event: str) -> list[Row]:
+    lines = [json.loads(row["Message"]) for row in busy.traces if row["Message"].startswith("{")]
+    return [line for line in lines if line["event"] == event and "test" not in line]
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS.keys() - {"alerts/storage-scan-fails"}))
+def test_it_answers(name: str, workspace: Workspace) -> None:
+    """Also a second judge of what it means: DuckDB's columns are those that Microsoft's parser foresees."""
+    [first, *_] = workspace.ask(TEXTS[name])
+    assert list(first) == list(parsed()[name].columns)
+
+
+def test_attempts_are_counted_once_and_test_events_not_at_all(busy: Happening, workspace: Workspace) -> None:
+    attempts = _written(busy, "delivery.attempted")
+    good = [line for line in attempts if line.get("status") == 200]
+    assert 0 < len(good) < len(attempts)
+    per_minute = workspace.ask(ATTEMPTS)
+    assert sum(row["delivered"] for row in per_minute) * 5 == pytest.approx(len(good))
+    assert sum(row["failed"] for row in per_minute) * 5 == pytest.approx(len(attempts) - len(good))
+    rates = workspace.ask(TEXTS["workbook/success-rate"])
+    assert sum(row["attempts"] for row in rates) == len(attempts)
+    assert sum(row["delivered"] for row in rates) == len(good)
+    assert sum(row["exhausted"] for row in rates) == len(_written(busy, "delivery.exhausted")) > 0
+    assert all(row["successPercent"] == round(100 * row["delivered"] / row["attempts"], 2) for row in rates)
+
+
+def test_endpoints_are_told_apart(busy: Happening, workspace: Workspace) -> None:
+    attempts = _written(busy, "delivery.attempted")
+    failed = Counter(line["endpointId"] for line in attempts if line.get("status") != 200)
+    rows = workspace.ask(TEXTS["workbook/failing-endpoints"])
+    assert {row["endpointId"]: row["failed"] for row in rows} == failed
+    assert {row["lastFailure"] for row in rows} <= {"refused", "status 302", "status 500"}
+    slowest = workspace.ask(TEXTS["workbook/slowest-endpoints"])
+    assert {row["endpointId"]: row["attempts"] for row in slowest} == Counter(line["endpointId"] for line in attempts)
+    assert sum(row["held"] for row in workspace.ask(TEXTS["workbook/held-endpoints"])) == len(
+        _written(busy, "delivery.held")
+    )
+
+
+def test_the_time_of_a_success_counts_from_acceptance(workspace: Workspace) -> None:
+    """One delivery that took its time: accepted at the start, delivered by its third attempt."""
+    alone = Happening()
+    identity = f"{round(START.timestamp() * 1000):012X}-EVENT-ENDPOINT"
+    fields = {"deliveryId": identity, "endpointId": "ENDPOINT", "host": "one.example"}
+    alone.writes(_line("delivery.attempted", **fields, attempt=1, error="refused", durationMs=3))
+    alone.writes(_line("delivery.attempted", **fields, attempt=2, status=500, durationMs=3), minute=1)
+    alone.writes(_line("delivery.attempted", **fields, attempt=3, status=202, durationMs=3), minute=3)
+    [row] = Workspace(alone.traces).ask(TEXTS["workbook/publish-to-success"])
+    assert row["p50"] == row["p99"] == 180.0
+    assert workspace.ask(TEXTS["workbook/publish-to-success"])[0]["p50"] >= 0
+
+
+def test_a_site_is_shown_once_as_the_last_scan_saw_it(workspace: Workspace) -> None:
+    [row] = workspace.ask(TEXTS["workbook/sites-near-limit"])
+    assert (row["percent"], row["usedGiB"], row["quotaGiB"], row["threshold"]) == (95.5, 95.0, 100.0, "90")
+    assert row["seenAt"] == datetime(2026, 11, 22, 10, 2)
+
+
+def test_only_requests_and_runs_that_failed_count(workspace: Workspace) -> None:
+    rows = workspace.ask(TEXTS["workbook/failed-runs"])
+    assert {row["function"]: row["runs"] for row in rows} == {"dispatch": 3, "event_publish": 2}
