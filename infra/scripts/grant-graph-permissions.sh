@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Gives the app's managed identity the Microsoft Graph permissions that the storage scan needs; safe to run twice.
+#
+#   infra/scripts/grant-graph-permissions.sh [OBJECT-ID]
+#
+# OBJECT-ID is the identity's object (principal) id; by default the one that azd deployed.
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# shellcheck source=infra/scripts/az.sh
+source "$here/az.sh"
+NEEDS='the Entra role Privileged Role Administrator: these are permissions on the whole tenant'
+
+MICROSOFT_GRAPH='00000003-0000-0000-c000-000000000000' # the same in every tenant
+PERMISSIONS='Reports.Read.All Sites.Read.All ReportSettings.Read.All'
+
+require_az
+principal="${1:-$(setting APP_IDENTITY_PRINCIPAL_ID)}"
+[[ -n "$principal" ]] || fail "there is no managed identity yet: deploy with azd up first, or give the object id of the identity."
+is_guid "$principal" || fail "$principal is not an object id (a GUID)."
+for permission in $PERMISSIONS; do
+  found="$(must ask 'Reading Microsoft Graph' get "servicePrincipals(appId='$MICROSOFT_GRAPH')?\$select=id,appRoles" --output tsv \
+    --query "[[id, (appRoles[?value=='$permission' && contains(allowedMemberTypes, 'Application')] | [0].id) || 'none']]")"
+  read -r resource role <<<"$found"
+  [[ "$role" != none ]] || fail "Microsoft Graph of this cloud has no application permission $permission."
+  assign "$principal" "$resource" "$role" "$permission of Microsoft Graph to $principal"
+done
+say "The storage scan can read the usage report with its next token, within a day; restart the app to have it now."

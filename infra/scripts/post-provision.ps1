@@ -1,0 +1,11 @@
+# The azd hook after provisioning.
+#Requires -Version 7.3
+& (Join-Path $PSScriptRoot 'secrets-key.ps1') forget
+if ($LASTEXITCODE) { exit $LASTEXITCODE }
+Write-Output @'
+Next, once, by somebody who may:
+  infra/scripts/grant-role.ps1 Point.Admin me       lets you call the API
+  infra/scripts/grant-graph-permissions.ps1         lets the app read SharePoint storage usage
+docs/deployment.md goes on from here.
+'@
+exit 0

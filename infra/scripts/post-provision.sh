@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The azd hook after provisioning.
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+"$here/secrets-key.sh" forget
+cat <<'END'
+Next, once, by somebody who may:
+  infra/scripts/grant-role.sh Point.Admin me       lets you call the API
+  infra/scripts/grant-graph-permissions.sh         lets the app read SharePoint storage usage
+docs/deployment.md goes on from here.
+END
