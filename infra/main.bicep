@@ -113,6 +113,9 @@ param storageHysteresis int = 2
 @description('Ask for the live quota of a site before a crossing is published: the report is two days old.')
 param storageConfirmCrossings bool = false
 
+@description('Do not scan SharePoint storage: for a tenant whose reports conceal site names, and in national clouds.')
+param pauseStorageScan bool = false
+
 // Scale
 
 @description('Python version of the app.')
@@ -339,6 +342,7 @@ module app 'modules/app.bicep' = {
       STORAGE_HYSTERESIS: string(storageHysteresis)
       STORAGE_CONFIRM_CROSSINGS: string(storageConfirmCrossings)
       'AzureWebJobs.dispatch.Disabled': string(pauseDeliveries)
+      'AzureWebJobs.scan_storage.Disabled': string(pauseStorageScan)
     }
   }
 }

@@ -143,6 +143,11 @@ class Settings(BaseModel):
                 "it encrypts endpoint URLs and secrets in Table Storage. Make one with: python3 -c "
                 "'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
             )
+        if any(key.startswith("@Microsoft.KeyVault(") for key in keys):  # the platform passes on what it cannot resolve
+            raise ValueError(
+                "the Key Vault reference is not resolved: the app's identity cannot read the secret, or could not when "
+                "the platform last asked. docs/deployment.md says how to have it read again (The key)"
+            )
         for key in keys:
             Fernet(key)
         return keys

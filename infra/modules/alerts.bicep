@@ -197,8 +197,8 @@ var defaults = {
   }
   storageScanFails: {
     name: 'storage-scan-fails'
-    title: 'Tenant Hooks: a storage scan failed'
-    description: 'Threshold crossings are not seen until a scan succeeds; none is lost. The line says why, mostly a missing Microsoft Graph permission.'
+    title: 'Tenant Hooks: a storage scan failed or saw no sites'
+    description: 'Threshold crossings are not seen until a scan sees the sites; none is lost. The line says why, mostly a missing Microsoft Graph permission, or reports that conceal the names of sites.'
     query: loadTextContent('../../docs/queries/alerts/storage-scan-fails.kql')
     enabled: true
     severity: 2

@@ -195,13 +195,14 @@ resource scm 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01'
 }
 
 // Optional outer layer: a token that is not for this app ends before any of its code runs. The app checks again and reads
-// nothing that the platform says of the caller. Takes tokens of version 2 only, which the registration asks for.
-resource authentication 'Microsoft.Web/sites/config@2025-03-01' = if (easyAuth) {
+// nothing that the platform says of the caller. Takes tokens of version 2 only, which the registration asks for. Always
+// deployed: left out, what an earlier deployment switched on would stay on.
+resource authentication 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: app
   name: 'authsettingsV2'
   properties: {
     platform: {
-      enabled: true
+      enabled: easyAuth
     }
     globalValidation: {
       requireAuthentication: true

@@ -49,10 +49,11 @@ call() {
 
 # must COMMAND…: the same where each of those three is a failure too.
 must() {
-  local code=0
+  local code=0 complaint
   "$@" || code=$?
   if [[ $code -gt 1 ]]; then
-    cat "$scratch/complaint" >&2
+    complaint="$(<"$scratch/complaint")"
+    printf 'error: %s\n' "${complaint#ERROR: }" >&2
     return 1
   fi
   return "$code"

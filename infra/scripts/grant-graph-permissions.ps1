@@ -22,5 +22,5 @@ foreach ($permission in $Permissions) {
     if (-not $role) { Write-Failure "Microsoft Graph of this cloud has no application permission $permission." }
     Grant-AppRole $principal $service.id $role.id "$permission of Microsoft Graph to $principal"
 }
-Write-Output 'The storage scan can read the usage report with its next token, within a day; restart the app to have it now.'
+Write-Output 'The storage scan can read the usage report with its next token: at once where it has asked for none yet, else within a day.'
 exit 0

@@ -23,4 +23,4 @@ for permission in $PERMISSIONS; do
   [[ "$role" != none ]] || fail "Microsoft Graph of this cloud has no application permission $permission."
   assign "$principal" "$resource" "$role" "$permission of Microsoft Graph to $principal"
 done
-say "The storage scan can read the usage report with its next token, within a day; restart the app to have it now."
+say "The storage scan can read the usage report with its next token: at once where it has asked for none yet, else within a day."

@@ -96,7 +96,7 @@ update_roles() {
 # refuses to allow a scope that it does not hold yet.
 update_api() {
   local facts version uri scope_id allowed uris scopes clients
-  facts="$(must ask 'Reading the registration' get "applications/$object?\$select=api,identifierUris" --output tsv --query "[[
+  facts="$(must eventually ask 'Reading the registration' get "applications/$object?\$select=api,identifierUris" --output tsv --query "[[
     to_string(api.requestedAccessTokenVersion), to_string(contains(identifierUris, 'api://$client')),
     (api.oauth2PermissionScopes[?value=='$SCOPE'] | [0].id) || 'none',
     to_string(length(api.preAuthorizedApplications[?appId=='$CLI_OF_AZ']))]]")"
@@ -113,12 +113,12 @@ update_api() {
   fi
   if [[ "$uri" != true ]]; then
     uris="$(without_brackets "$(must ask 'Reading the identifier URIs' get "applications/$object?\$select=identifierUris" --query identifierUris --output json)")"
-    must send 'Setting the identifier URI' patch "applications/$object" "{\"identifierUris\": [\"api://$client\"${uris:+, $uris}]}" --output none
+    must eventually send 'Setting the identifier URI' patch "applications/$object" "{\"identifierUris\": [\"api://$client\"${uris:+, $uris}]}" --output none
     say "Set the identifier URI api://$client"
   fi
   if [[ "$allowed" == 0 ]]; then
     clients="$(without_brackets "$(must ask 'Reading the clients' get "applications/$object?\$select=api" --query 'api.preAuthorizedApplications' --output json)")"
-    eventually send 'Allowing the Azure CLI' patch "applications/$object" \
+    must eventually send 'Allowing the Azure CLI' patch "applications/$object" \
       "{\"api\": {\"preAuthorizedApplications\": [{\"appId\": \"$CLI_OF_AZ\", \"delegatedPermissionIds\": [\"$scope_id\"]}${clients:+, $clients}]}}" --output none
     say "Allowed the Azure CLI to ask for tokens on behalf of its user"
   fi

@@ -42,7 +42,7 @@ class GraphFailed(Exception):
 
 
 class Refused(GraphFailed):
-    """Not for this identity, or not there: 401, 403 or 404."""
+    """An answer that asking again will not change: not for this identity, not there, locked or malformed (4xx)."""
 
 
 class CutOff(Exception):
@@ -175,7 +175,7 @@ class Calls:
                 f"permission {asked.permission} (docs/operations.md says how); a grant may take hours to work"
             )
         if not 200 <= status <= 299:
-            failure = Refused if status == 404 else GraphFailed
+            failure = Refused if 400 <= status <= 499 else GraphFailed
             raise failure(f"Microsoft Graph answered {status}{self._error_code(answer)} to {asked.what}")
 
     def _error_code(self, answer: requests.Response) -> str:

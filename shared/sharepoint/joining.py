@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from shared.app import App
-from shared.sharepoint.calls import GraphFailed, Refused
+from shared.sharepoint.calls import GraphFailed
 from shared.sharepoint.graph import Graph
 from shared.storage.sites import ScanState
 
@@ -58,8 +58,6 @@ def _walk(graph: Graph, wanted: Collection[str], start: str | None) -> tuple[dic
     while True:
         try:
             page = graph.site_page(at)
-        except Refused:
-            raise
         except GraphFailed:
             if at is None or at != start:
                 raise

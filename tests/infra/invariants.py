@@ -26,6 +26,7 @@ PLATFORM_SETTINGS = {
     "PYTHON_THREADPOOL_THREAD_COUNT",
     "AzureWebJobsDisableHomepage",
     "AzureWebJobs.dispatch.Disabled",
+    "AzureWebJobs.scan_storage.Disabled",
     "STORAGE_SCAN_SCHEDULE",
 }
 """App settings that the host reads and the app does not."""

@@ -144,6 +144,13 @@ def _events() -> Happening:
     return happening
 
 
+def _names_are_concealed() -> Happening:
+    happening = Happening()
+    happening.measures(40)
+    happening.writes('{"event": "storage.names_concealed", "sites": 6, "settingIsOn": true}', minute=20)
+    return happening
+
+
 ONE, TWO = (endpoint.id for endpoint in Happening().app.endpoints.all())
 
 
@@ -159,6 +166,7 @@ ONE, TWO = (endpoint.id for endpoint in Happening().app.endpoints.all())
         (_poison_stays, {"poisonQueueStaysFull": {()}}),
         (_runs_fail, {"invocationsFail": {("dispatch",)}, "requestsFail": {()}}),
         (_events, {"endpointDisabled": {(TWO,)}, "alertLogGrows": {("none",)}, "storageScanFails": {()}}),
+        (_names_are_concealed, {"storageScanFails": {()}}),
     ],
 )
 def test_what_happens_fires_its_rules_and_no_others(

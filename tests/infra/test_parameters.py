@@ -139,7 +139,7 @@ def test_the_functions_that_the_deployment_names_exist() -> None:
     defined = set(re.findall(r"^def (\w+)\(", (ROOT / "function_app.py").read_text("utf-8"), re.MULTILINE))
     named = set(re.findall(r"'function:(\w+)'", FILES["modules/app.bicep"].text))
     named |= {name.split(".")[1] for name in PLATFORM_SETTINGS if name.endswith(".Disabled")}
-    assert named == {"dispatch"}
+    assert named == {"dispatch", "scan_storage"}
     assert named <= defined
 
 
@@ -156,6 +156,16 @@ def test_easy_auth_leaves_open_what_the_app_leaves_open() -> None:
     excluded = at(FILES["modules/app.bicep"].one("authentication").object, "properties.globalValidation.excludedPaths")
     assert excluded is not None
     assert {literal(path) for path in excluded.children if path} == {f"/{path}" for path in open_routes}  # type: ignore[arg-type]
+
+
+def test_easy_auth_can_be_switched_off_again() -> None:
+    """A resource that is left out of a deployment stays as an earlier one made it."""
+    authentication = FILES["modules/app.bicep"].one("authentication")
+    enabled = at(authentication.object, "properties.platform.enabled")
+    assert enabled is not None
+    assert written(enabled, FILES["modules/app.bicep"].text) == "easyAuth"
+    assert "authsettingsV2" in FILES["modules/app.bicep"].text
+    assert "= if (easyAuth)" not in FILES["modules/app.bicep"].text
 
 
 def test_the_site_is_found_by_azd() -> None:

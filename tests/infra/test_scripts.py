@@ -220,6 +220,22 @@ def test_a_service_principal_is_tried_again_until_entra_knows_the_application(az
     assert azure.environment["ENTRA_CLIENT_ID"] in [each["appId"] for each in azure.state["servicePrincipals"]]
 
 
+@pytest.mark.parametrize("call", ["$select=api,identifierUris", "rest --method patch"], ids=["read", "change"])
+def test_a_registration_just_made_is_asked_for_again_until_entra_knows_it(azure: Azure, call: str) -> None:
+    unknown = 'Not Found({"error":{"code":"Request_ResourceNotFound","message":"Resource \'1\' does not exist"}})'
+    azure.state["refusals"] = [{"call": call, "times": 2, "error": unknown}]
+    azure.succeed("register-app.sh")
+    [application] = azure.state["applications"]
+    assert application["identifierUris"] == [f"api://{application['appId']}"]
+    assert application["api"]["preAuthorizedApplications"]
+
+
+def test_a_registration_that_stays_unknown_is_told_of(azure: Azure) -> None:
+    unknown = 'Not Found({"error":{"code":"Request_ResourceNotFound","message":"Resource \'1\' does not exist"}})'
+    azure.state["refusals"] = [{"call": "rest --method patch", "times": 100, "error": unknown}]
+    assert "Resource '1' does not exist" in azure.fail("register-app.sh")
+
+
 def test_two_registrations_of_one_name_are_not_guessed_between(registered: Azure) -> None:
     del registered.environment["ENTRA_CLIENT_ID"]
     [application] = registered.state["applications"]

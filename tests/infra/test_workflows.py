@@ -110,12 +110,14 @@ def test_shellcheck_finds_nothing_in_a_command(step: dict[str, Any]) -> None:
 
 def test_azd_finds_the_app_and_its_hooks() -> None:
     project: dict[str, Any] = yaml.safe_load((ROOT / "azure.yaml").read_text(encoding="utf-8"))
+    assert project["requiredVersions"] == {"azd": ">= 1.23.5"}, "as docs/deployment.md says"
     service = project["services"]["api"]
     assert service == {"project": ".", "language": "python", "host": "function", "remoteBuild": True}
     assert project["hooks"].keys() == {"preprovision", "postprovision"}
     for event, hook in project["hooks"].items():
         for system, shell, suffix in (("posix", "sh", ".sh"), ("windows", "pwsh", ".ps1")):
             assert hook[system]["shell"] == shell
+            assert hook[system]["interactive"], "or what it did is gone from the screen when it ends"
             assert (ROOT / hook[system]["run"]).suffix == suffix
             assert (ROOT / hook[system]["run"]).is_file(), event
         assert os.access(ROOT / hook["posix"]["run"], os.X_OK)

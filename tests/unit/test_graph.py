@@ -240,6 +240,14 @@ def test_a_refusal_names_the_permission_that_is_missing(
     assert len(server.asked) == 1, "asking again does not help"
 
 
+@pytest.mark.parametrize("status", [400, 404, 410, 423], ids=str)
+def test_a_site_that_cannot_be_asked_is_no_fault_of_graph(server: Server, client: Connect, status: int) -> None:
+    server.replies["/v1.0/sites/contoso.sharepoint.com/drive?$select=quota"] = [Reply(status)]
+    with pytest.raises(Refused, match=f"answered {status} to the live usage"):
+        client().graph.live_usage("https://contoso.sharepoint.com/")
+    assert len(server.asked) == 1, "asking again does not help"
+
+
 def test_throttling_is_obeyed(server: Server, client: Connect) -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
     server.replies[PAGE] = [

@@ -306,7 +306,7 @@ def test_a_walk_whose_place_is_no_longer_known_begins_anew() -> None:
         def site_page(self, at: str | None) -> Any:
             if at == "1" and not self.pages_asked:
                 self.pages_asked.append("refused")
-                raise GraphFailed("Microsoft Graph answered 400 (invalidRequest) to the list of sites")
+                raise Refused("Microsoft Graph answered 400 (invalidRequest) to the list of sites")
             return super().site_page(at)
 
     tenant = Tenant()

@@ -75,6 +75,11 @@ def test_a_key_that_encrypts_nothing_is_refused_and_not_shown(key: str) -> None:
     assert "too-short" not in text
 
 
+def test_an_unresolved_reference_to_a_vault_is_told_as_such() -> None:
+    reference = "@Microsoft.KeyVault(SecretUri=https://kv-1.vault.azure.net/secrets/SECRETS-KEY)"
+    assert "the Key Vault reference is not resolved" in complaint(LEAST | {"SECRETS_KEY": reference})
+
+
 def test_a_missing_key_says_how_to_make_one() -> None:
     assert "os.urandom(32)" in complaint({"AzureWebJobsStorage": "x"})
 
