@@ -7,7 +7,7 @@ POST /v1.0/events, scan_storage -> queue `deliveries` -> dispatch -> receiver
 
 import azure.functions as func
 
-from shared.api import deliveries, endpoints, events, health, openapi, options, storage, types, unknown
+from shared.api import deliveries, endpoints, events, health, openapi, options, storage, subscriptions, types, unknown
 from shared.api.auth import Role
 from shared.api.call import Call, Reply
 from shared.api.routes import Routes
@@ -73,6 +73,31 @@ def endpoint_secret_rotate(call: Call) -> Reply:
     return endpoints.rotate_secret(call)
 
 
+@http.route("POST", "v1.0/webhooks/subscriptions", Role.ADMIN, Role.SUBSCRIBE)
+def subscription_create(call: Call) -> Reply:
+    return subscriptions.create(call)
+
+
+@http.route("POST", "v1.0/webhooks/families/{family}/subscriptions", Role.ADMIN, Role.SUBSCRIBE)
+def subscription_create_of_family(call: Call) -> Reply:
+    return subscriptions.create_of_family(call)
+
+
+@http.route("PUT", "v1.0/webhooks/subscriptions/{key}", Role.ADMIN, Role.SUBSCRIBE)
+def subscription_put(call: Call) -> Reply:
+    return subscriptions.put(call)
+
+
+@http.route("GET", "v1.0/webhooks/subscriptions/{key}", Role.ADMIN, Role.SUBSCRIBE)
+def subscription_get(call: Call) -> Reply:
+    return subscriptions.get(call)
+
+
+@http.route("DELETE", "v1.0/webhooks/subscriptions/{key}", Role.ADMIN, Role.SUBSCRIBE)
+def subscription_delete(call: Call) -> Reply:
+    return subscriptions.delete(call)
+
+
 @http.route("GET", "v1.0/options", Role.ADMIN)
 def options_get(call: Call) -> Reply:
     return options.get(call)
@@ -86,6 +111,11 @@ def options_rotate(call: Call) -> Reply:
 @http.route("GET", "v1.0/webhooks/types", Role.READ, Role.SUBSCRIBE)
 def type_list(call: Call) -> Reply:
     return types.list_all(call)
+
+
+@http.route("GET", "v1.0/webhooks/types/{type}/schema", Role.READ, Role.SUBSCRIBE)
+def type_schema(call: Call) -> Reply:
+    return types.schema(call)
 
 
 # Publishing

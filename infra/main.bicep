@@ -93,6 +93,12 @@ param breakerGraceSeconds int = 900
 @description('Hosts that endpoints may have, separated by commas, such as *.logic.azure.com. Empty: every public host.')
 param allowedEndpointHosts string = ''
 
+@description('Audiences for which an endpoint may be sent a token of the app\'s identity, separated by commas. Empty: Power Automate\'s and api://*.')
+param allowedTokenAudiences string = ''
+
+@description('Address that callers use, where something such as API Management stands before the app. Empty: its own.')
+param publicUrl string = ''
+
 @description('Stop sending: deliveries wait on their queue until this is false again.')
 param pauseDeliveries bool = false
 
@@ -337,6 +343,8 @@ module app 'modules/app.bicep' = {
       BREAKER_PROBE_SECONDS: string(breakerProbeSeconds)
       BREAKER_GRACE_SECONDS: string(breakerGraceSeconds)
       ALLOWED_ENDPOINT_HOSTS: allowedEndpointHosts
+      ALLOWED_TOKEN_AUDIENCES: allowedTokenAudiences
+      PUBLIC_URL: publicUrl
       STORAGE_SCAN_SCHEDULE: storageScanSchedule
       STORAGE_THRESHOLDS: storageThresholds
       STORAGE_HYSTERESIS: string(storageHysteresis)

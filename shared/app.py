@@ -9,6 +9,8 @@ from shared.delivery.addresses import AddressPolicy
 from shared.delivery.breaker import Breaker
 from shared.delivery.outbound import Answer, NoAnswer, Outbound
 from shared.delivery.share import Share
+from shared.delivery.tokens import Tokens
+from shared.identity import managed_identity
 from shared.logs import write_line
 from shared.settings import Settings, settings
 from shared.storage.cipher import Cipher
@@ -20,8 +22,8 @@ from shared.storage.options import Options
 from shared.storage.queues import DELIVERIES, POISON, Queue
 from shared.storage.sites import Sites
 
-Post = Callable[[str, Mapping[str, str], bytes], Answer | NoAnswer]
-"""One POST: URL, headers, body."""
+Post = Callable[[str, Mapping[str, str], bytes, timedelta], Answer | NoAnswer]
+"""One POST: URL, headers, body, and how much of its time is over already."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class App:
     poison: Queue
     outbound: Outbound
     post: Post
+    tokens: Tokens
     breaker: Breaker
     share: Share
     services: Services
@@ -66,6 +69,7 @@ def build(settings: Settings) -> App:
         poison=Queue(services, POISON),
         outbound=outbound,
         post=outbound.post,
+        tokens=Tokens(lambda: managed_identity(settings.client_id)),
         breaker=Breaker(settings.breaker_probe),
         share=Share(),
         services=services,

@@ -177,6 +177,14 @@ CATALOGUE: dict[str, EventType] = {event_type.name: event_type for event_type in
 """Event types by name, in the order in which they are listed."""
 
 
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "provisioning": tuple(name for name in CATALOGUE if name.startswith("Provisioning")),
+    "sharing": ("permission.*",),
+    "storage": ("storage.*",),
+}
+"""Types that are subscribed to together, by the family's name."""
+
+
 def default_severity(name: str) -> Severity:
     return CATALOGUE[name].severity if name in CATALOGUE else "low"
 
@@ -196,13 +204,18 @@ def content_errors(name: str, content: dict[str, Any]) -> list[str]:
     return [f"content.{field}: write it {camel[field]}" for field in content if field in camel]
 
 
+_PLAINER = {
+    "Field required": "is required",
+    "Extra inputs are not permitted": "is not known here",
+    "Unable to extract tag using discriminator 'type'": "must be an object that says its type",
+}
+
+
 def describe(line: Any, *where: str) -> str:
     """One pydantic error as a clause: the field's path, then what is wrong with it."""
     path = ".".join([*where, *(str(part) for part in line["loc"])])
     message = line["msg"].removeprefix("Value error, ")
-    message = {"Field required": "is required", "Extra inputs are not permitted": "is not known here"}.get(
-        message, message[:1].lower() + message[1:]
-    )
+    message = _PLAINER.get(message, message[:1].lower() + message[1:])
     return f"{path}: {message}" if path else message
 
 

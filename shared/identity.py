@@ -13,4 +13,4 @@ def managed_identity(client_id: str) -> "ManagedIdentityCredential":
     the tokens that it was given."""
     from azure.identity import ManagedIdentityCredential  # half a second to import, and not needed on Azurite
 
-    return ManagedIdentityCredential(client_id=client_id or None)
+    return ManagedIdentityCredential(client_id=client_id or None, connection_timeout=5, read_timeout=10)

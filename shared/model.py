@@ -134,6 +134,16 @@ class OldSecret(Stored):
     until: datetime
 
 
+class Auth(Stored):
+    """How deliveries prove themselves to a receiver; what another `type` would need is empty."""
+
+    type: str
+    headers: dict[str, str] = {}
+    username: str = ""
+    password: str = ""
+    audience: str = ""
+
+
 class Endpoint(Stored):
     """A registered receiver. `generation` tells one registration of a URL from the next after a deletion."""
 
@@ -145,8 +155,15 @@ class Endpoint(Stored):
     types: tuple[str, ...]
     owner: str = ""
     """The directory object that registered it first."""
+    key: str | None = None
+    """The owner's own name for it, where it subscribed by one."""
+    turn: int = 0
+    """Which subscription by that key this is; the highest one counts."""
     name: str | None = None
     format: str = "point"
+    settings: dict[str, str] = {}
+    """By wire format, as compact JSON: deliveries of an earlier format may still be on their way."""
+    auth: Auth | None = None
     min_severity: Severity | None = None
     tenants: tuple[str, ...] = ()
     sites: tuple[str, ...] = ()

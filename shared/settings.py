@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from cryptography.fernet import Fernet
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from shared.delivery.audiences import ALLOWED, allowed_problem
 from shared.delivery.breaker import GRACE, PROBE_EVERY
 from shared.model import Tenant
 from shared.sharepoint.thresholds import Threshold, read_thresholds
@@ -81,6 +82,8 @@ class Settings(BaseModel):
     entra_cloud: Literal["global", "gcchigh", "dod", "china"] = Field("global", alias="ENTRA_CLOUD")
     trusted_local_issuer: str = Field("", alias="DANGEROUS_TRUST_LOCAL_ISSUER")
 
+    public_url: str = Field("", alias="PUBLIC_URL")
+
     tenant_id: str = Field("", alias="TENANT_ID")
     tenant_display_name: str = Field("", alias="TENANT_DISPLAY_NAME")
     tenant_microsoft_id: str = Field("", alias="TENANT_MICROSOFT_ID")
@@ -95,6 +98,8 @@ class Settings(BaseModel):
     retention_days: int = Field(30, alias="RETENTION_DAYS", ge=1, le=3650)
     allow_private_endpoints: bool = Field(False, alias="DANGEROUS_ALLOW_PRIVATE_ENDPOINTS")
     allowed_endpoint_hosts: Words = Field((), alias="ALLOWED_ENDPOINT_HOSTS")
+    allowed_token_audiences: Words = Field(ALLOWED, alias="ALLOWED_TOKEN_AUDIENCES")
+    host_name: str = Field("localhost", alias="WEBSITE_HOSTNAME")
 
     storage_thresholds: Annotated[tuple[Threshold, ...], BeforeValidator(_thresholds)] = Field(
         read_thresholds("75:medium,90:high,100:critical"), alias="STORAGE_THRESHOLDS"
@@ -110,6 +115,14 @@ class Settings(BaseModel):
         if sum(delays, timedelta()) > LONGEST_SCHEDULE:
             raise ValueError("the delays add up to more than 7 days, which is as long as a queue message can wait")
         return delays
+
+    @field_validator("allowed_token_audiences")
+    @classmethod
+    def _are_audiences(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        problem = next((problem for pattern in patterns if (problem := allowed_problem(pattern))), None)
+        if problem:
+            raise ValueError(problem)
+        return patterns
 
     @field_validator("entra_tenant_id", "entra_client_id")
     @classmethod
@@ -134,6 +147,14 @@ class Settings(BaseModel):
                 "http://127.0.0.1:7090: the app's token goes nowhere else"
             )
         return bare
+
+    @field_validator("public_url")
+    @classmethod
+    def _public_url_can_be_built_on(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if url and (parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or "@" in url):
+            raise ValueError("give the address that callers use, such as https://hooks.contoso.com")
+        return url.rstrip("/")
 
     @field_validator("secrets_keys")
     @classmethod

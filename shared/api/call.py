@@ -82,28 +82,46 @@ class Call:
     def json(self, most_bytes: int = SMALL_BODY_BYTES) -> tuple[Any, str]:
         """The body's value and its compact text."""
         self._require_json()
-        body = self.request.get_body()
-        if len(body) > most_bytes:
-            raise Problem(413, "too-large", f"The body is {len(body)} bytes; at most {most_bytes} are taken here")
+        text = self._text(most_bytes)
         try:
-            text = body.decode("utf-8-sig")
             return json_text.parse(text), json_text.compact(text)
-        except UnicodeDecodeError:
-            raise bad_request("The body is not UTF-8") from None
         except json_text.JsonError as error:
             raise bad_request(f"The body cannot be read: {error}") from None
+
+    def plain_text(self) -> str | None:
+        """The body where it came as `text/plain`, None where it came as something else."""
+        self._require_body()
+        if self._media_type != "text/plain":
+            return None
+        return self._text(SMALL_BODY_BYTES)
 
     def model(self, kind: type[M], most_bytes: int = SMALL_BODY_BYTES) -> M:
         """The body as a model."""
         value, _ = self.json(most_bytes)
         return validated(kind, value)
 
-    def _require_json(self) -> None:
+    @property
+    def _media_type(self) -> str:
+        return (self.header("content-type") or "").partition(";")[0].strip().lower()
+
+    def _text(self, most_bytes: int) -> str:
+        body = self.request.get_body()
+        if len(body) > most_bytes:
+            raise Problem(413, "too-large", f"The body is {len(body)} bytes; at most {most_bytes} are taken here")
+        try:
+            return body.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise bad_request("The body is not UTF-8") from None
+
+    def _require_body(self) -> None:
         if not self.has_body:
             if "chunked" in (self.header("transfer-encoding") or "").lower():
                 raise Problem(411, "length-required", "Azure Functions drops chunked bodies: send Content-Length")
             raise bad_request("The body is empty: send JSON, with Content-Length")
-        media_type = (self.header("content-type") or "").partition(";")[0].strip().lower()
+
+    def _require_json(self) -> None:
+        self._require_body()
+        media_type = self._media_type
         if media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json")):
             return
         raise Problem(415, "unsupported-media-type", "Send the body with Content-Type: application/json")

@@ -1,64 +1,38 @@
 """`/v1.0/webhooks/endpoints`: registering receivers (Syskit Point's contract, seed 000, and the filters of SPScan's
 alert rules)."""
 
+import contextlib
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from shared.api.call import Call, Reply, validated
-from shared.api.problem import bad_request, conflict, not_found
+from shared.api.problem import Problem, bad_request, conflict, not_found
+from shared.api.registration import (
+    AuthChange,
+    EndpointChanges,
+    Registration,
+    SettingsChange,
+    auth_given,
+    auth_patch,
+    completing,
+    keep,
+    settings_given,
+    settings_patch,
+)
 from shared.api.views import Replayed, RotatedSecret, Secret, attempt_view, endpoint_view
-from shared.catalogue import ASKED_TYPE_SCHEMA, type_problem
-from shared.delivery.formats import FORMATS
 from shared.delivery.replay import replay
 from shared.delivery.sampling import send_test
 from shared.delivery.signing import make_secret
 from shared.logs import write_line
-from shared.model import ENDPOINT_ID, Endpoint, Model, Severity, endpoint_id, read_time
+from shared.model import ENDPOINT_ID, Endpoint, Model, endpoint_id, read_time
 from shared.storage.endpoints import MOST_ENDPOINTS, OthersEndpoint, TooManyEndpoints
 
 PATH = "/v1.0/webhooks/endpoints"
 SECRET_OVERLAP = timedelta(hours=24)
 _NAME_LOOKUP = timedelta(seconds=3)
-
-
-def _known_types(types: tuple[str, ...]) -> tuple[str, ...]:
-    problems = [problem for name in types if (problem := type_problem(name))]
-    if problems:
-        raise ValueError("; ".join(problems))
-    return tuple(dict.fromkeys(types))
-
-
-def _known_format(name: str) -> str:
-    if name not in FORMATS:
-        raise ValueError(f"must be one of {', '.join(FORMATS)}")
-    return name
-
-
-Pattern = Annotated[str, Field(min_length=1, max_length=400)]
-TypeName = Annotated[str, Field(max_length=128, json_schema_extra=ASKED_TYPE_SCHEMA)]
-Format = Annotated[str, AfterValidator(_known_format), Field(json_schema_extra={"enum": [*FORMATS]})]
-Types = Annotated[tuple[TypeName, ...], Field(min_length=1, max_length=100), AfterValidator(_known_types)]
-
-
-class EndpointChanges(Model):
-    """What can be said of an endpoint besides its URL; null is not said."""
-
-    types: Types | None = None
-    name: Annotated[str, Field(max_length=200)] | None = None
-    format: Format | None = None
-    min_severity: Severity | None = None
-    tenants: Annotated[tuple[Pattern, ...], Field(max_length=100)] | None = None
-    sites: Annotated[tuple[Pattern, ...], Field(max_length=100)] | None = None
-    enabled: Annotated[bool, Field(strict=True)] | None = None
-
-    def given(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in EndpointChanges.model_fields if getattr(self, name) is not None}
-
-
-class Registration(EndpointChanges):
-    endpoint: str
 
 
 class UrlOnly(Model):
@@ -78,25 +52,12 @@ class ReplayRequest(Model):
 def register(call: Call) -> Reply:
     """Registers a URL, or changes its registration: a repeated call is harmless."""
     body = call.model(Registration)
-    refused = call.app.outbound.check(body.endpoint, _NAME_LOOKUP)
-    if refused is not None:
-        raise bad_request(f"endpoint: {refused.reason}")
+    check_url(call, "endpoint", body.endpoint)
     if body.types is None and call.app.endpoints.read(endpoint_id(body.endpoint)) is None:
         raise bad_request("types: is required")
-    try:
-        endpoint, new = call.app.endpoints.register(
-            body.endpoint,
-            make_secret(),
-            body.given(),
-            call.app.now(),
-            owner=call.caller.object_id,
-            only_own=not call.caller.is_admin,
-        )
-    except OthersEndpoint:
-        raise conflict("This URL belongs to another caller: ask an admin, or register a URL of your own") from None
-    except TooManyEndpoints:
-        raise conflict(f"There are {MOST_ENDPOINTS} endpoints already: delete one first") from None
-    _audit(call, "endpoint.registered" if new else "endpoint.changed", endpoint.id)
+    if body.auth is not None and not call.caller.is_admin:
+        raise Problem(403, "forbidden", "auth: this needs the app role Point.Admin: it may be the app's own identity")
+    endpoint = store(call, body.endpoint, body.given(), settings_given(body.settings), auth_given(body.auth))
     headers = {"Location": f"{PATH}/{endpoint.id}"}
     if "return=representation" in (call.header("prefer") or "").replace(" ", "").lower():
         return Reply(
@@ -105,9 +66,45 @@ def register(call: Call) -> Reply:
     return Reply(200, text="null", headers=headers)
 
 
+def check_url(call: Call, name: str, url: str) -> None:
+    """Raises Problem 400 about the member `name` where nothing may be sent to the URL."""
+    refused = call.app.outbound.check(url, _NAME_LOOKUP)
+    if refused is not None:
+        raise bad_request(f"{name}: {refused.reason}")
+
+
+def store(
+    call: Call, url: str, given: dict[str, Any], settings: SettingsChange = keep, auth: AuthChange = keep
+) -> Endpoint:
+    """Registers a checked URL as the caller's, or changes its registration. Raises Problem 400 or 409."""
+    with refusals():
+        endpoint, new = call.app.endpoints.register(
+            url,
+            make_secret(),
+            given,
+            call.app.now(),
+            owner=call.caller.object_id,
+            only_own=not call.caller.is_admin,
+            complete=completing(call.app, settings, auth),
+        )
+    audit(call, "endpoint.registered" if new else "endpoint.changed", endpoint.id)
+    return endpoint
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Turns what stands against a registration into Problem 409."""
+    try:
+        yield
+    except OthersEndpoint:
+        raise conflict("This URL belongs to another caller: ask an admin, or register a URL of your own") from None
+    except TooManyEndpoints:
+        raise conflict(f"There are {MOST_ENDPOINTS} endpoints already: delete one first") from None
+
+
 def list_all(call: Call) -> Reply:
     return Reply(
-        200, [endpoint_view(endpoint).shown() for endpoint in call.app.endpoints.read_all() if _may_see(call, endpoint)]
+        200, [endpoint_view(endpoint).shown() for endpoint in call.app.endpoints.read_all() if may_see(call, endpoint)]
     )
 
 
@@ -123,21 +120,22 @@ def change(call: Call) -> Reply:
     changes = validated(EndpointChanges, value).given()
     fields = {EndpointChanges.model_fields[name].alias or name: name for name in EndpointChanges.model_fields}
     for alias, given in value.items():
-        if given is None and (name := fields.get(alias)):
+        if given is None and (name := fields.get(alias)) and name not in ("settings", "auth"):
             if name == "types":
                 raise bad_request("types: cannot be removed; '*' asks for every type")
             changes[name] = Endpoint.model_fields[name].get_default()
-    endpoint = call.app.endpoints.change(_id(call), changes, call.app.now())
+    complete = completing(call.app, settings_patch(value), auth_patch(value))
+    endpoint = call.app.endpoints.change(_id(call), changes, call.app.now(), complete)
     if endpoint is None:
         raise _unknown()
-    _audit(call, "endpoint.changed", endpoint.id)
+    audit(call, "endpoint.changed", endpoint.id)
     return Reply(200, endpoint_view(endpoint).shown())
 
 
 def delete(call: Call) -> Reply:
     if not call.app.endpoints.delete(_named(call).id):
         raise _unknown()
-    _audit(call, "endpoint.deleted", _id(call))
+    audit(call, "endpoint.deleted", _id(call))
     return Reply(204)
 
 
@@ -148,16 +146,16 @@ def delete_by_url(call: Call) -> Reply:
         raise bad_request('Name the endpoint: {"endpoint": "https://…"} as the body, or ?endpoint=')
     identity = endpoint_id(url)
     known = call.app.endpoints.read(identity)
-    if known is None or not _may_see(call, known) or not call.app.endpoints.delete(identity):
+    if known is None or not may_see(call, known) or not call.app.endpoints.delete(identity):
         detail = f"This URL is not registered (its id would be {identity}): GET {PATH} lists those that are"
         raise not_found(detail, message=detail, exceptionMessage=detail, exceptionType="EndpointNotFound")
-    _audit(call, "endpoint.deleted", identity)
+    audit(call, "endpoint.deleted", identity)
     return Reply(204)
 
 
 def secret(call: Call) -> Reply:
     endpoint = _named(call)
-    _audit(call, "endpoint.secret_read", endpoint.id)
+    audit(call, "endpoint.secret_read", endpoint.id)
     return Reply(200, Secret(secret=endpoint.secret).shown())
 
 
@@ -167,7 +165,7 @@ def rotate_secret(call: Call) -> Reply:
     endpoint = call.app.endpoints.rotate_secret(_id(call), make_secret(), now, now + SECRET_OVERLAP)
     if endpoint is None:
         raise _unknown()
-    _audit(call, "endpoint.secret_rotated", endpoint.id)
+    audit(call, "endpoint.secret_rotated", endpoint.id)
     return Reply(200, RotatedSecret(secret=endpoint.secret, previous_secret_expires_at=now + SECRET_OVERLAP).shown())
 
 
@@ -201,7 +199,7 @@ def test(call: Call) -> Reply:
     attempt = send_test(call.app, endpoint, wanted)
     if isinstance(attempt, str):
         raise bad_request(f"type: {attempt}")
-    _audit(call, "endpoint.tested", endpoint.id)
+    audit(call, "endpoint.tested", endpoint.id)
     return Reply(200, attempt_view(attempt).shown())
 
 
@@ -214,12 +212,12 @@ def _id(call: Call) -> str:
 
 def _named(call: Call) -> Endpoint:
     endpoint = call.app.endpoints.read(_id(call))
-    if endpoint is None or not _may_see(call, endpoint):
+    if endpoint is None or not may_see(call, endpoint):
         raise _unknown()
     return endpoint
 
 
-def _may_see(call: Call, endpoint: Endpoint) -> bool:
+def may_see(call: Call, endpoint: Endpoint) -> bool:
     """Callers who may only subscribe see what they registered; for them the rest does not exist."""
     return call.caller.is_admin or endpoint.owner == call.caller.object_id
 
@@ -228,5 +226,5 @@ def _unknown() -> Exception:
     return not_found(f"There is no endpoint with this id: GET {PATH} lists them")
 
 
-def _audit(call: Call, action: str, identity: str) -> None:
+def audit(call: Call, action: str, identity: str) -> None:
     write_line("audit", actor=str(call.caller), action=action, endpointId=identity)

@@ -5,12 +5,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from shared import __version__
-from shared.api import views
-from shared.api.endpoints import EndpointChanges, Registration, ReplayRequest, TestRequest, UrlOnly
+from shared.api import flow_schemas, views
+from shared.api.endpoints import ReplayRequest, TestRequest, UrlOnly
 from shared.api.events import EventBody
 from shared.api.options import Rotation
 from shared.api.problem import ProblemBody, bad_request
+from shared.api.registration import EndpointChanges, Registration
 from shared.api.storage import ListedSites, ThresholdsBody
+from shared.api.subscriptions import FamilySubscriptionRequest, SubscriptionRequest
 from shared.catalogue import CATALOGUE
 from shared.model import endpoint_id
 
@@ -53,9 +55,28 @@ _THRESHOLD = {"threshold": 90, "severity": "high"}
 _SIZE = {"threshold": "500GB", "severity": "high"}
 _SECRET = "whsec_gCq6ac0y3H390pLddLbbqDRjIPBDIIHSFWiiynp+lvc="  # noqa: S105 - the one that docs/api.md shows
 
+_CALLBACK = "https://prod-12.westeurope.logic.azure.com:443/workflows/0c5f/triggers/event/paths/invoke?sp=run&sig=b3Zl"
+_SHOWN = {
+    "endpoint": _URL,
+    "types": _FILTERS["types"],
+    "id": _ENDPOINT,
+    "format": "point",
+    "minSeverity": "high",
+    "enabled": True,
+    "createdAt": "2026-11-20T09:00:00.000Z",
+    "updatedAt": "2026-11-20T09:00:00.000Z",
+    "health": {
+        "state": "failing",
+        "firstFailureAt": "2026-11-22T10:13:00.000Z",
+        "lastError": "the receiver answered 500",
+    },
+}
+
 EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
     Registration: {"endpoint": _URL, **_FILTERS},
     EndpointChanges: {"minSeverity": None, "enabled": True},
+    SubscriptionRequest: {"callbackUrl": _CALLBACK, "types": ["ProvisioningFailed"]},
+    FamilySubscriptionRequest: {"callbackUrl": _CALLBACK, "minSeverity": "high"},
     UrlOnly: {"endpoint": _URL},
     TestRequest: {"type": _TYPE.name},
     ReplayRequest: {"since": "2026-11-21T00:00:00Z", "status": "failed"},
@@ -65,20 +86,13 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
         "default": [{"threshold": 75, "severity": "medium"}, _THRESHOLD],
         "sites": [{"site": "https://contoso.sharepoint.com/sites/hr*", "thresholds": [_SIZE]}],
     },
-    views.Endpoint: {
-        "endpoint": _URL,
-        "types": _FILTERS["types"],
-        "id": _ENDPOINT,
-        "format": "point",
-        "minSeverity": "high",
-        "enabled": True,
-        "createdAt": "2026-11-20T09:00:00.000Z",
-        "updatedAt": "2026-11-20T09:00:00.000Z",
-        "health": {
-            "state": "failing",
-            "firstFailureAt": "2026-11-22T10:13:00.000Z",
-            "lastError": "the receiver answered 500",
-        },
+    views.Endpoint: _SHOWN,
+    views.Subscription: {
+        **_SHOWN,
+        "endpoint": _CALLBACK,
+        "id": endpoint_id(_CALLBACK),
+        "key": "provisioning",
+        "callbackUrl": _CALLBACK,
     },
     views.Secret: {"secret": _SECRET},
     views.RotatedSecret: {"secret": _SECRET, "previousSecretExpiresAt": "2026-11-23T10:00:00.000Z"},
@@ -88,6 +102,11 @@ EXAMPLES: dict[type[BaseModel], dict[str, Any]] = {
         "activatesAt": "2026-11-23T10:00:00.000Z",
     },
     views.Catalogue: {"value": [views.catalogue_entry(_TYPE).shown()]},
+    views.TypeSchema: {
+        "type": _TYPE.name,
+        "schema": flow_schemas.of_notification([_TYPE.name]),
+        "contentSchema": flow_schemas.of_content([_TYPE.name]),
+    },
     views.Accepted: {"idempotencyKey": "hr-90-7", "deliveries": 2, "duplicate": False},
     views.Event: {**_EVENT, "deliveries": [{"id": _DELIVERY, "endpointId": _ENDPOINT, "status": "failed"}]},
     views.Attempt: _ATTEMPT,

@@ -12,6 +12,8 @@ from shared.api.operations import OPERATIONS, Answer, Operation
 from shared.api.problem import Problem
 from shared.api.routes import Route, Routes
 from shared.api.schemas import Schemas
+from shared.api.subscriptions import KEY
+from shared.catalogue import ASKED_TYPE_SCHEMA, FAMILIES
 from shared.model import IDEMPOTENCY_KEY
 
 Json = dict[str, Any]
@@ -29,6 +31,12 @@ _PATH_PARAMETERS: dict[str, Json] = {
         "schema": {"type": "string", "pattern": "^[A-Za-z2-7]{26}$"},
     },
     "deliveries": {"description": "The delivery's id, in any case", "schema": {"type": "string", "minLength": 1}},
+    "subscriptions": {
+        "description": "The key that the caller chose, or the subscription's id",
+        "schema": {"type": "string", "pattern": f"^{KEY.pattern}$"},
+    },
+    "families": {"description": "The family", "schema": {"type": "string", "enum": [*FAMILIES]}},
+    "types": {"description": "A type, a prefix such as `storage.*`, or `*`", "schema": ASKED_TYPE_SCHEMA},
     "events": {
         "description": "The event's idempotency key",
         "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
@@ -37,12 +45,19 @@ _PATH_PARAMETERS: dict[str, Json] = {
 """By the segment before them."""
 
 _HEADERS: dict[str, Json] = {
-    "Location": {"description": "Path of the endpoint", "required": True, "schema": {"type": "string"}},
+    "Location": {
+        "description": "Path of the endpoint; whole URL of a subscription",
+        "required": True,
+        "schema": {"type": "string"},
+    },
     "Preference-Applied": {"schema": {"type": "string", "const": "return=representation"}},
     "WWW-Authenticate": {"required": True, "schema": {"type": "string", "pattern": "^Bearer"}},
     "Allow": {"description": "The methods of this path", "required": True, "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
 }
+
+
+_URL_TEXT: Json = {"type": "string", "description": "The bare callback URL"}
 
 
 class _Refusal(NamedTuple):
@@ -130,7 +145,10 @@ def _operation(route: Route, schemas: Schemas) -> Json:
     if path_parameters or operation.parameters:
         made["parameters"] = [*path_parameters, *operation.parameters]
     if operation.body:
-        content = {"application/json": {"schema": schemas.of(operation.body)}}
+        schema = schemas.of(operation.body)
+        content = {"application/json": {"schema": {"anyOf": [schema, _URL_TEXT]} if operation.or_text else schema}}
+        if operation.or_text:
+            content["text/plain"] = {"schema": _URL_TEXT}
         made["requestBody"] = {"required": operation.needs_body, "content": content}
     return made
 
@@ -148,7 +166,7 @@ def _refused_with(operation: Operation, route: Route, has_id: bool) -> set[int]:
     found = {500, *operation.refusals}
     if route.roles:
         found |= {401, 403, 503}
-    if has_id:
+    if has_id and operation.finds:
         found |= {404}
     if operation.body:
         found |= {400, 413, 415}

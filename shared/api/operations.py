@@ -9,11 +9,13 @@ from typing import Any, get_args
 
 from shared.api import views
 from shared.api.deliveries import DEFAULT_TOP, MOST_TOP
-from shared.api.endpoints import EndpointChanges, Registration, ReplayRequest, TestRequest, UrlOnly
+from shared.api.endpoints import ReplayRequest, TestRequest, UrlOnly
 from shared.api.events import EventBatch, EventBody
 from shared.api.options import Rotation
+from shared.api.registration import EndpointChanges, Registration
 from shared.api.storage import DEFAULT_TOP as DEFAULT_SITES
 from shared.api.storage import ListedSites, ThresholdsBody
+from shared.api.subscriptions import FamilySubscriptionRequest, SubscriptionRequest
 from shared.model import Status
 from shared.sharepoint.listing import MOST_LISTED
 
@@ -33,7 +35,8 @@ class Answer:
 @dataclass(frozen=True)
 class Operation:
     """`body` is the type of the request's body. `refusals` are the statuses that do not follow from the rest:
-    shared/api/openapi.py adds those of tokens, bodies, queries and ids."""
+    shared/api/openapi.py adds those of tokens, bodies, queries and ids. `or_text`: the body may also be a string, as
+    JSON or as `text/plain`. `finds`: a path that names nothing is 404."""
 
     tag: str
     summary: str
@@ -42,6 +45,8 @@ class Operation:
     parameters: tuple[Json, ...] = ()
     body: Any = None
     needs_body: bool = True
+    or_text: bool = False
+    finds: bool = True
     refusals: tuple[int, ...] = ()
 
 
@@ -55,7 +60,13 @@ def _header(name: str, description: str, schema: Json | None = None) -> Json:
 
 _ENDPOINTS, _KEYS, _EVENTS, _DELIVERIES = "Endpoints", "Keys", "Events", "Deliveries"
 _STORAGE, _APP = "Storage", "App"
+_SUBSCRIPTIONS = "Subscriptions"
 _ENDPOINT = Answer("The endpoint", views.Endpoint)
+_SUBSCRIBED = Answer("Subscribed; `Location` takes `DELETE` to unsubscribe", views.Subscription, ("Location",))
+_TYPES_QUERY = (
+    _query("types", "The types, separated by commas, where the body names none"),
+    _query("eventType", "As `types`"),
+)
 _ACCEPTED_TIME = "Accepted {} this time; without a zone it is UTC"
 
 OPERATIONS: dict[str, Operation] = {
@@ -113,6 +124,46 @@ OPERATIONS: dict[str, Operation] = {
         {200: Answer("The new secret", views.RotatedSecret)},
         "The old one goes on signing beside it for 24 hours.",
     ),
+    "subscription_create": Operation(
+        _SUBSCRIPTIONS,
+        "Subscribe a callback URL",
+        {201: _SUBSCRIBED},
+        "An endpoint in the words of automation tools. The body may be the bare URL. Without types a new URL gets "
+        "every type but `webhook.*`; of a known one what is given is changed.",
+        _TYPES_QUERY,
+        SubscriptionRequest,
+        or_text=True,
+        refusals=(409,),
+    ),
+    "subscription_create_of_family": Operation(
+        _SUBSCRIPTIONS,
+        "Subscribe a callback URL to a family of types",
+        {201: _SUBSCRIBED},
+        body=FamilySubscriptionRequest,
+        refusals=(409,),
+    ),
+    "subscription_put": Operation(
+        _SUBSCRIPTIONS,
+        "Make a callback URL the one of a key",
+        {201: _SUBSCRIBED, 200: Answer("It has taken the place of the one before", views.Subscription, ("Location",))},
+        "The key is the caller's own. Another URL takes the place of the one before, which is deleted; what is not "
+        "said has its default. Repeating the call changes nothing.",
+        _TYPES_QUERY,
+        SubscriptionRequest,
+        or_text=True,
+        finds=False,
+        refusals=(409,),
+    ),
+    "subscription_get": Operation(
+        _SUBSCRIPTIONS, "Read a subscription", {200: Answer("The subscription", views.Subscription)}
+    ),
+    "subscription_delete": Operation(
+        _SUBSCRIPTIONS,
+        "Unsubscribe",
+        {204: Answer("There is no such subscription, or no more")},
+        finds=False,
+        refusals=(400,),
+    ),
     "options_get": Operation(_KEYS, "Read the signature key", {200: Answer("The keys", views.Options)}),
     "options_rotate": Operation(
         _KEYS,
@@ -122,7 +173,18 @@ OPERATIONS: dict[str, Operation] = {
         body=Rotation,
         needs_body=False,
     ),
-    "type_list": Operation(_EVENTS, "Read the catalogue", {200: Answer("Every event type", views.Catalogue)}),
+    "type_list": Operation(
+        _EVENTS,
+        "Read the catalogue",
+        {200: Answer("Every event type", views.Catalogue)},
+        parameters=(_query("publishable", "`true`: only those that callers publish", {"enum": ["true", "false"]}),),
+    ),
+    "type_schema": Operation(
+        _EVENTS,
+        "Read what arrives for a type",
+        {200: Answer("Of the type, the types of a prefix, or any", views.TypeSchema)},
+        "For flow designers, which read no more than plain JSON Schema.",
+    ),
     "event_publish": Operation(
         _EVENTS,
         "Publish an event, or an array of events",

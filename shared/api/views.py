@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from shared import model
 from shared.catalogue import EventType
+from shared.delivery.rendering import shown_settings
 from shared.model import DeliveryId, Severity, Status, from_ms, utc_text
 from shared.storage import deliveries as log
 from shared.storage.options import SignatureKeys
@@ -37,12 +38,24 @@ class EndpointHealth(View):
     disabled_reason: str | None = None
 
 
+class EndpointAuth(View):
+    """Which secrets a delivery carries; none of them is shown again."""
+
+    type: str
+    header_names: list[str] | None = None
+    username: str | None = None
+    audience: str | None = None
+
+
 class Endpoint(View):
     endpoint: Annotated[str, Field(description="The URL")]
     types: list[str]
     id: Annotated[str, Field(description="26 characters, made from the URL")]
+    key: Annotated[str, Field(description="The key by which its owner subscribed")] | None = None
     name: str | None = None
     format: str
+    settings: Annotated[dict[str, Any], Field(description="Of the wire format, secrets apart")] | None = None
+    auth: EndpointAuth | None = None
     min_severity: Severity | None = None
     tenants: list[str] | None = None
     sites: list[str] | None = None
@@ -50,6 +63,12 @@ class Endpoint(View):
     created_at: Time
     updated_at: Time
     health: EndpointHealth
+
+
+class Subscription(Endpoint):
+    """An endpoint, as automation tools call it."""
+
+    callback_url: Annotated[str, Field(description="The URL; `endpoint` says the same")]
 
 
 class Secret(View):
@@ -77,6 +96,16 @@ class CatalogueEntry(View):
 
 class Catalogue(View):
     value: list[CatalogueEntry]
+
+
+class TypeSchema(View):
+    """JSON Schemas in the plain words that flow designers read: no references, no alternatives."""
+
+    type: str
+    notification_schema: Annotated[
+        dict[str, Any], Field(alias="schema", description="Of what a receiver gets, in the wire format `point`")
+    ]
+    content_schema: Annotated[dict[str, Any], Field(description="Of the event's content alone")]
 
 
 class Accepted(View):
@@ -174,8 +203,11 @@ def endpoint_view(endpoint: model.Endpoint) -> Endpoint:
         endpoint=endpoint.url,
         types=list(endpoint.types),
         id=endpoint.id,
+        key=endpoint.key,
         name=endpoint.name,
         format=endpoint.format,
+        settings=shown_settings(endpoint),
+        auth=_auth_view(endpoint.auth),
         min_severity=endpoint.min_severity,
         tenants=list(endpoint.tenants) or None,
         sites=list(endpoint.sites) or None,
@@ -189,6 +221,21 @@ def endpoint_view(endpoint: model.Endpoint) -> Endpoint:
             last_error=health.last_error,
             disabled_reason=health.disabled_reason if endpoint.enabled else "disabled by an admin",
         ),
+    )
+
+
+def subscription_view(endpoint: model.Endpoint) -> Subscription:
+    return Subscription(callback_url=endpoint.url, **dict(endpoint_view(endpoint)))
+
+
+def _auth_view(auth: model.Auth | None) -> EndpointAuth | None:
+    if auth is None:
+        return None
+    return EndpointAuth(
+        type=auth.type,
+        header_names=list(auth.headers) or None,
+        username=auth.username if auth.type == "basic" else None,
+        audience=auth.audience or None,
     )
 
 

@@ -13,8 +13,9 @@ from shared.delivery.announcing import announce_disabled, announce_failing, anno
 from shared.delivery.disabling import Disable, Warn, judge
 from shared.delivery.messages import MalformedMessage, Message, decode
 from shared.delivery.origin import Unknown, stored_event
+from shared.delivery.reading import Unacceptable, meaning_of, outcome
 from shared.delivery.recording import next_message, record_made
-from shared.delivery.transitions import change, failed, outcome
+from shared.delivery.transitions import change, failed
 from shared.logs import write_line
 from shared.model import Delivery, Endpoint, digest
 from shared.storage.clients import StorageUnavailable
@@ -100,6 +101,8 @@ def _alert(app: App, message: Message, delivery: Delivery) -> None:
     endpoint = app.endpoints.get(message.delivery_id.endpoint)
     if endpoint is not None and endpoint.generation == delivery.generation and delivery.attempts:
         last = delivery.attempts[-1]
+        if isinstance(meaning_of(last.status, last.response), Unacceptable):
+            return  # the endpoint is well: it was this event that it did not take
         failing = app.endpoints.note_exhausted(endpoint, message.delivery, last.started_at, outcome(last))
         _judge(app, failing, delivery)
 

@@ -1,4 +1,4 @@
-"""One POST to a receiver: only to a checked address, and over within its deadline whatever the receiver does.
+"""One request to a receiver: only to a checked address, and over within its deadline whatever the receiver does.
 
 `urllib3` keeps the connections; three things are added to it here. A connection dials an address that passed the
 guard, while SNI, certificate and Host keep the name. The request line carries the endpoint's path and query byte for
@@ -49,6 +49,8 @@ class Answer:
     status: int
     response: str | None
     retry_after: timedelta | None
+    allowed_origin: str | None = None
+    """`WebHook-Allowed-Origin` of the answer to OPTIONS."""
 
 
 @dataclass(frozen=True)
@@ -65,20 +67,25 @@ class _Stopped(Exception):
 class _Attempt:
     """What the connection of this thread must know about the attempt it serves."""
 
-    def __init__(self, target: Target, guard: "Outbound", ends_at: float) -> None:
+    def __init__(self, target: Target, guard: "Outbound", given: timedelta, spent: timedelta) -> None:
         self.target = target
         self.guard = guard
-        self.ends_at = ends_at
+        self.given_seconds = f"{given.total_seconds():g} s"
+        self.ends_at = time.monotonic() + (given - spent).total_seconds()
         self.over = False
         self._expired = False
         self._handle: socket.socket | None = None
         self._lock = threading.Lock()
 
+    @property
+    def too_late(self) -> str:
+        return f"no complete answer within {self.given_seconds}"
+
     def left(self) -> float:
         """Seconds until the deadline; ends the attempt where it has passed."""
         left = self.ends_at - time.monotonic()
         if left <= 0:
-            raise _Stopped(self.guard.too_late)
+            raise _Stopped(self.too_late)
         return left
 
     def use(self, sock: socket.socket) -> None:
@@ -87,7 +94,7 @@ class _Attempt:
             self._let_go()
             self._handle = sock.dup()
         if self._expired:
-            raise _Stopped(self.guard.too_late)
+            raise _Stopped(self.too_late)
 
     def expire(self) -> None:
         """Called by the watchdog: the read or write that is under way ends at once."""
@@ -168,7 +175,6 @@ class Outbound:
         self._deadline = deadline
         self._resolver = Resolver(resolve or resolve_by_system)
         self._watchdog = Watchdog()
-        self.too_late = f"no complete answer within {deadline.total_seconds():g} s"
         self._pools = urllib3.PoolManager(num_pools=200, maxsize=8, ssl_context=tls or _tls_context())
         self._pools.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
 
@@ -184,21 +190,39 @@ class Outbound:
             return None
         return refused_address(target.host, addresses, self._policy)
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer | NoAnswer:
-        """Makes one POST; never raises for what a receiver, its name or its certificate does."""
+    def post(
+        self, url: str, headers: Mapping[str, str], body: bytes, spent: timedelta = timedelta()
+    ) -> Answer | NoAnswer:
+        """Makes one POST; never raises for what a receiver, its name or its certificate does. `spent` of the deadline
+        is over already."""
+        return self._request("POST", url, headers, body, self._deadline, spent)
+
+    def ask(self, url: str, headers: Mapping[str, str], within: timedelta) -> Answer | NoAnswer:
+        """Makes one OPTIONS request, as guarded as a POST. The answer names the allowed origin."""
+        return self._request("OPTIONS", url, headers, None, within, timedelta())
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        given: timedelta,
+        spent: timedelta,
+    ) -> Answer | NoAnswer:
         target = read_url(url, self._policy)
         if isinstance(target, Refused):
             return NoAnswer(f"refused: {target.reason}")
-        attempt = _Attempt(target, self, time.monotonic() + self._deadline.total_seconds())
+        attempt = _Attempt(target, self, given, spent)
         _current.attempt = attempt
         self._watchdog.watch(attempt)
         try:
-            return self._exchange(attempt, headers, body)
+            return self._exchange(attempt, method, headers, body)
         except _Stopped as stopped:
             return NoAnswer(str(stopped))
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             late = time.monotonic() >= attempt.ends_at
-            return NoAnswer(self.too_late if late else in_words(error))
+            return NoAnswer(attempt.too_late if late else in_words(error))
         finally:
             attempt.end()
 
@@ -208,7 +232,7 @@ class Outbound:
         try:
             addresses = self._resolver.addresses(host, port, attempt.left())
         except NotInTime:
-            raise _Stopped(f"the name {host} was not resolved within {self._deadline.total_seconds():g} s") from None
+            raise _Stopped(f"the name {host} was not resolved within {attempt.given_seconds}") from None
         except OSError as error:
             raise _Stopped(f"the name {host} does not resolve ({error.strerror or error})") from None
         refused = refused_address(host, addresses, self._policy)
@@ -228,11 +252,11 @@ class Outbound:
         attempt.left()  # raises where the deadline was the reason
         raise _Stopped(f"no connection to {host} port {port}: {reason_of(failure)}")
 
-    def _exchange(self, attempt: _Attempt, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _exchange(self, attempt: _Attempt, method: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         target = attempt.target
         pool = self._pools.connection_from_host(target.host, target.port, target.scheme)
         response = pool.urlopen(
-            "POST",
+            method,
             "/",  # the real request line is written by the connection
             body=body,
             headers={**headers, "User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
@@ -262,6 +286,7 @@ class Outbound:
             response.status,
             text[:RESPONSE_BYTES].decode(errors="replace") or None,
             retry_after,
+            response.headers.get("WebHook-Allowed-Origin") if method == "OPTIONS" else None,
         )
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from shared.app import App
 from shared.delivery.announcing import announce_disabled
 from shared.delivery.messages import Message, encode
+from shared.delivery.reading import meaning_of
 from shared.delivery.schedule import decide
 from shared.delivery.transitions import Known, change, recorded
 from shared.logs import write_line
@@ -30,7 +31,8 @@ def record(app: App, message: Message, sent: Sent, dequeue_count: int, known: Kn
     """
     made = sent.attempt
     position = made.number - message.round_start + 1
-    verdict = decide(position, made.status, sent.retry_after, app.settings.retry_delays)
+    meaning = meaning_of(made.status, made.response)
+    verdict = decide(position, made.status, sent.retry_after, app.settings.retry_delays, meaning)
     ended_at = made.started_at + timedelta(milliseconds=made.duration_ms)
     try:
         delivery = change(app, message.delivery_id, lambda now: recorded(now, message, made, verdict, ended_at), known)
@@ -76,7 +78,7 @@ def next_message(app: App, message: Message, delivery: Delivery) -> tuple[str, t
 
 
 def _lengthened(app: App, message: Message, delivery: Delivery) -> timedelta:
-    """By how much `Retry-After` lengthened the delay after the newest attempt."""
+    """By how much the receiver's answer lengthened the delay after the newest attempt."""
     last, delays = delivery.attempts[-1], app.settings.retry_delays
     position = last.number - message.round_start
     if delivery.next_attempt_at is None or not 0 <= position < len(delays):
@@ -93,7 +95,7 @@ def _postpone(app: App, message: Message, sent: Sent) -> None:
 
 
 def _disable(app: App, message: Message, reason: str) -> None:
-    """The receiver answered 410."""
+    """The receiver wants nothing any more."""
     endpoint = app.endpoints.read(message.delivery_id.endpoint)
     if endpoint is not None and endpoint.generation == message.generation:
         disabled = app.endpoints.disable(endpoint, reason, app.now())

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from shared.delivery.reading import Ended, Meaning, Paused, Unacceptable
+
 LONGEST_RETRY_AFTER = timedelta(hours=1)
+"""Also how long a receiver that is switched off is left alone."""
 
 
 @dataclass(frozen=True)
@@ -15,12 +18,12 @@ class Delivered:
 
 @dataclass(frozen=True)
 class Gone:
-    """410: the receiver wants no more of these."""
+    """410, or an answer that means the same: the receiver wants no more of these."""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """The last attempt of the schedule failed."""
+    """The last attempt of the schedule failed, or another is of no use."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +34,28 @@ class Retry:
 
 
 def decide(
-    position: int, status: int | None, retry_after: timedelta | None, delays: Sequence[timedelta]
+    position: int,
+    status: int | None,
+    retry_after: timedelta | None,
+    delays: Sequence[timedelta],
+    meaning: Meaning | None = None,
 ) -> Delivered | Gone | Spent | Retry:
     """What follows the attempt at `position` of the schedule (1 is the first); `status` None is no answer at all.
+    `meaning` is what the answer says for sure.
 
     `Retry-After` counts on 429 and 503 (RFC 9110 §10.2.3), only ever lengthens the delay, and at most to one hour.
     """
     if is_success(status):
         return Delivered()
-    if status == 410:
+    if status == 410 or isinstance(meaning, Ended):
         return Gone()
-    if position > len(delays):
+    if position > len(delays) or isinstance(meaning, Unacceptable):
         return Spent()
     delay = delays[position - 1]
     if status in (429, 503) and retry_after is not None:
         delay = max(delay, min(retry_after, LONGEST_RETRY_AFTER))
+    if isinstance(meaning, Paused):
+        delay = max(delay, LONGEST_RETRY_AFTER)
     return Retry(delay)
 
 

@@ -2,14 +2,18 @@
 
 import secrets
 import time
+from datetime import datetime, timedelta
 
 from shared.app import App
-from shared.delivery.formats import FORMATS
 from shared.delivery.messages import Message
 from shared.delivery.outbound import Answer, NoAnswer
+from shared.delivery.proving import proof
+from shared.delivery.reading import meaning_of
 from shared.delivery.recording import Sent
+from shared.delivery.rendering import render
 from shared.delivery.schedule import is_success
 from shared.delivery.signing import sign_point, sign_standard
+from shared.delivery.unsendable import Unsendable
 from shared.logs import write_line
 from shared.model import Attempt, Endpoint, Event
 
@@ -17,14 +21,7 @@ from shared.model import Attempt, Endpoint, Event
 def send(app: App, endpoint: Endpoint, message: Message, event: Event, *, test: bool = False) -> Sent:
     """Signs and POSTs an event; the attempt says what happened. A `test` event is in no delivery log."""
     started_at, began = app.now(), time.monotonic()
-    content_type, body = FORMATS[message.format](event)
-    headers = {
-        "Content-Type": content_type,
-        **sign_point(body, app.options.signature_key(started_at)),
-        **sign_standard(event.key, started_at, body, endpoint.secrets_at(started_at)),
-        "traceparent": f"{message.traceparent[:36]}{secrets.token_hex(8)}{message.traceparent[52:]}",
-    }
-    result = app.post(endpoint.url, headers, body)
+    result = _post(app, endpoint, message, event, started_at)
     attempt = Attempt(
         number=message.attempt,
         started_at=started_at,
@@ -35,7 +32,8 @@ def send(app: App, endpoint: Endpoint, message: Message, event: Event, *, test: 
         token=secrets.token_hex(8),
     )
     succeeded = is_success(attempt.status)
-    if (succeeded or not test) and app.breaker.note(endpoint.id, message.delivery, succeeded, app.now()):
+    clear = succeeded or meaning_of(attempt.status, attempt.response) is not None
+    if (clear or not test) and app.breaker.note(endpoint.id, message.delivery, clear, app.now()):
         write_line("breaker.opened", 30, endpointId=endpoint.id, host=endpoint.host)
     write_line(
         "delivery.attempted",
@@ -51,3 +49,20 @@ def send(app: App, endpoint: Endpoint, message: Message, event: Event, *, test: 
         test=test or None,
     )
     return Sent(attempt, result.retry_after if isinstance(result, Answer) else None)
+
+
+def _post(app: App, endpoint: Endpoint, message: Message, event: Event, at: datetime) -> Answer | NoAnswer:
+    began = time.monotonic()
+    try:
+        content_type, body = render(endpoint, message.format, event)
+        proved = {} if endpoint.auth is None else proof(app, endpoint, endpoint.auth)
+    except Unsendable as reason:
+        return NoAnswer(f"nothing was sent: {reason}"[:1000])
+    headers = {
+        **proved,
+        "Content-Type": content_type,
+        **sign_point(body, app.options.signature_key(at)),
+        **sign_standard(event.key, at, body, endpoint.secrets_at(at)),
+        "traceparent": f"{message.traceparent[:36]}{secrets.token_hex(8)}{message.traceparent[52:]}",
+    }
+    return app.post(endpoint.url, headers, body, timedelta(seconds=time.monotonic() - began))

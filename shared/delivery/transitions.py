@@ -5,6 +5,7 @@ from datetime import datetime
 
 from shared.app import App
 from shared.delivery.messages import Message
+from shared.delivery.reading import outcome
 from shared.delivery.schedule import Delivered, Gone, Retry, Spent
 from shared.model import Attempt, Delivery, DeliveryId
 from shared.storage.clients import Written
@@ -88,7 +89,7 @@ def recorded(
         case Gone() if base.erased:
             update |= {"status": "cancelled", "reason": ERASED}
         case Gone():
-            update |= {"status": "cancelled", "reason": "the receiver answered 410 Gone", "gone": True}
+            update |= {"status": "cancelled", "reason": outcome(made), "gone": True}
         case Spent():
             update |= {"status": "failed", "reason": outcome(made)}
     return base.model_copy(update=update)
@@ -136,8 +137,3 @@ def erased(current: Delivery | None, row: EventRow, addressee: Addressee) -> Del
     if base.status == "pending":
         update |= {"status": "cancelled", "reason": ERASED, "next_attempt_at": None}
     return base.model_copy(update=update)
-
-
-def outcome(attempt: Attempt) -> str:
-    """An attempt in a few words."""
-    return attempt.error or f"the receiver answered {attempt.status}"

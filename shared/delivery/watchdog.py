@@ -1,6 +1,7 @@
 """Ends what runs past its deadline."""
 
-import collections
+import heapq
+import itertools
 import threading
 import time
 from typing import Protocol
@@ -16,10 +17,11 @@ class Watched(Protocol):
 
 
 class Watchdog:
-    """Expires what it is given at its deadline. All deadlines are equally long, so the oldest always ends first."""
+    """Expires what it is given at its deadline, in one thread."""
 
     def __init__(self) -> None:
-        self._waiting: collections.deque[Watched] = collections.deque()
+        self._waiting: list[tuple[float, int, Watched]] = []
+        self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -28,8 +30,8 @@ class Watchdog:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
                 self._thread.start()
-            self._waiting.append(item)
-            if len(self._waiting) == 1:
+            heapq.heappush(self._waiting, (item.ends_at, next(self._numbers), item))
+            if self._waiting[0][2] is item:
                 self._changed.notify()
 
     def _run(self) -> None:
@@ -37,11 +39,11 @@ class Watchdog:
             with self._changed:
                 while not self._waiting:
                     self._changed.wait()
-                item = self._waiting[0]
+                item = self._waiting[0][2]
                 left = item.ends_at - time.monotonic()
                 if not item.over and left > 0:
                     self._changed.wait(left)
                     continue
-                self._waiting.popleft()
+                heapq.heappop(self._waiting)
             if not item.over:
                 item.expire()

@@ -1,24 +1,28 @@
 """Table `endpoints`: registered receivers and, in rows of their own, their health."""
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from azure.data.tables import TableEntity
-
 from shared.model import Endpoint, Health, OldSecret, endpoint_id, to_ms
-from shared.storage import chunks
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services, Written
+from shared.storage.endpoint_rows import EndpointRows, health_of
 from shared.storage.snapshot import Snapshot
 
 PARTITION = "endpoints"
 MOST_ENDPOINTS = 1000
 _HEALTH = ".health"
-_KEPT_APART = {"id", "health", "url", "secret", "old_secrets"}
 _EXHAUSTED_KEPT = 5
 _OLD_SECRETS_KEPT = 4
+
+
+Complete = Callable[[Endpoint | None, Endpoint], Endpoint]
+"""From an endpoint as it is (None: it is new) and with what is given of it, to what is to be stored. May raise."""
+
+
+def as_it_is(_: Endpoint | None, endpoint: Endpoint) -> Endpoint:
+    return endpoint
 
 
 class OthersEndpoint(Exception):
@@ -34,9 +38,8 @@ class Endpoints:
 
     def __init__(self, services: Services, cipher: Cipher) -> None:
         self._table = services.table(PARTITION)
-        self._cipher = cipher
+        self._rows = EndpointRows(cipher)
         self._snapshot = Snapshot(self._query)
-        self._opened: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def all(self) -> list[Endpoint]:
         """From the snapshot."""
@@ -56,24 +59,33 @@ class Endpoints:
         return None if known is None else known[0]
 
     def register(
-        self, url: str, secret: str, given: Mapping[str, Any], now: datetime, owner: str = "", only_own: bool = False
+        self,
+        url: str,
+        secret: str,
+        given: Mapping[str, Any],
+        now: datetime,
+        owner: str = "",
+        only_own: bool = False,
+        replaces: bool = False,
+        complete: Complete = as_it_is,
     ) -> tuple[Endpoint, bool]:
         """Registers a URL, or changes what is given of its registration; True where it is new. With `only_own` raises
-        OthersEndpoint where the registration has another owner."""
+        OthersEndpoint where the registration has another owner. One that `replaces` another may be one too many.
+        What `complete` raises is passed on, and nothing is stored."""
         identity = endpoint_id(url)
         while True:
             known = self._read(identity)
             if known is not None:
                 if only_own and known[0].owner != owner:
                     raise OthersEndpoint
-                changed = self._change(*known, lambda endpoint: _merged(endpoint, given, now))
+                changed = self._change(*known, lambda endpoint: complete(endpoint, _merged(endpoint, given, now)))
                 if changed is not None:
                     return changed, False
                 continue
-            if len(self._snapshot.get()) >= MOST_ENDPOINTS:
+            if len(self._snapshot.get()) >= MOST_ENDPOINTS + replaces:
                 raise TooManyEndpoints
             generation = to_ms(now)
-            endpoint = Endpoint(
+            made = Endpoint(
                 id=identity,
                 url=url,
                 secret=secret,
@@ -84,6 +96,7 @@ class Endpoints:
                 health=Health(generation=generation),
                 **given,
             )
+            endpoint = complete(None, made)
             written = self._table.insert(self._entity(endpoint))
             if written is Written.NO_TABLE:
                 self._table.create()
@@ -91,9 +104,15 @@ class Endpoints:
                 self._snapshot.forget()
                 return endpoint, True
 
-    def change(self, identity: str, given: Mapping[str, Any], now: datetime) -> Endpoint | None:
+    def change(
+        self,
+        identity: str,
+        given: Mapping[str, Any],
+        now: datetime,
+        complete: Complete = as_it_is,
+    ) -> Endpoint | None:
         """Changes some fields; None where there is no such endpoint. Enabling also clears a disabled state."""
-        return self._update(identity, lambda endpoint: _merged(endpoint, given, now))
+        return self._update(identity, lambda endpoint: complete(endpoint, _merged(endpoint, given, now)))
 
     def delete(self, identity: str) -> bool:
         """False where there is no such endpoint."""
@@ -101,6 +120,17 @@ class Endpoints:
             return False
         self._table.delete(PARTITION, identity)
         self._table.delete(PARTITION, identity + _HEALTH)
+        self._snapshot.forget()
+        return True
+
+    def drop(self, superseded: Endpoint) -> bool:
+        """Deletes an endpoint unless it has changed since it was read: then False."""
+        known = self._read(superseded.id)
+        if known is None or (known[0].key, known[0].turn) != (superseded.key, superseded.turn):
+            return False
+        if self._table.remove(PARTITION, superseded.id, known[1]) is not Written.DONE:
+            return False
+        self._table.delete(PARTITION, superseded.id + _HEALTH)
         self._snapshot.forget()
         return True
 
@@ -148,11 +178,8 @@ class Endpoints:
     def reencrypt(self) -> int:
         """Writes what is not under the first key anew; answers how many endpoints that were."""
         rows = self._table.query("PartitionKey eq @partition", {"partition": PARTITION})
-        old = [row["RowKey"] for row in rows if "Url" in row and not self._is_current(row)]
+        old = [row["RowKey"] for row in rows if "Url" in row and not self._rows.is_current(row)]
         return sum(self._update(identity, lambda endpoint: endpoint) is not None for identity in old)
-
-    def _is_current(self, row: TableEntity) -> bool:
-        return self._cipher.is_current(row["Url"]) and self._cipher.is_current(row["Secret"])
 
     def _change_health(self, endpoint: Endpoint, change: Callable[[Health], Health]) -> Endpoint:
         """Health is a row of its own so that the dispatcher never overwrites an admin's change; a row of an earlier
@@ -160,7 +187,7 @@ class Endpoints:
         row_key = endpoint.id + _HEALTH
         while True:
             row = self._table.get(PARTITION, row_key)
-            known = _health(row, endpoint.generation)
+            known = health_of(row, endpoint.generation)
             health = change(known)
             if health == known or known.generation > endpoint.generation:
                 return endpoint.model_copy(update={"health": known})
@@ -186,15 +213,16 @@ class Endpoints:
     def _query(self) -> dict[str, Endpoint]:
         rows = list(self._table.query("PartitionKey eq @partition", {"partition": PARTITION}))
         health = {row["RowKey"].removesuffix(_HEALTH): row for row in rows if row["RowKey"].endswith(_HEALTH)}
-        endpoints = [row for row in rows if not row["RowKey"].endswith(_HEALTH)]
-        return {row["RowKey"]: self._endpoint(row, health.get(row["RowKey"])) for row in endpoints}
+        endpoints = {row["RowKey"]: row for row in rows if not row["RowKey"].endswith(_HEALTH)}
+        self._rows.forget_others(endpoints)
+        return {identity: self._rows.endpoint(row, health.get(identity)) for identity, row in endpoints.items()}
 
     def _read(self, identity: str) -> tuple[Endpoint, str] | None:
         """The endpoint as stored now, and its etag."""
         row = self._table.get(PARTITION, identity)
         if row is None:
             return None
-        return self._endpoint(row, self._table.get(PARTITION, identity + _HEALTH)), row.metadata["etag"] or ""
+        return self._rows.endpoint(row, self._table.get(PARTITION, identity + _HEALTH)), row.metadata["etag"] or ""
 
     def _change(self, known: Endpoint, etag: str, change: Callable[[Endpoint], Endpoint]) -> Endpoint | None:
         """The changed endpoint, or None where somebody else changed it meanwhile."""
@@ -207,45 +235,14 @@ class Endpoints:
         return changed
 
     def _entity(self, endpoint: Endpoint) -> dict[str, str | bytes]:
-        return {
-            "PartitionKey": PARTITION,
-            "RowKey": endpoint.id,
-            "Url": self._cipher.encrypt(endpoint.url),
-            "Secret": self._cipher.encrypt(json.dumps(_secrets(endpoint))),
-            **chunks.split("Row", endpoint.model_dump_json(exclude=_KEPT_APART, exclude_defaults=True).encode()),
-        }
-
-    def _endpoint(self, row: TableEntity, health: TableEntity | None) -> Endpoint:
-        stored = json.loads(chunks.join("Row", row))
-        state = _health(health, stored["generation"])
-        return Endpoint.model_validate({**stored, **self._open(row), "id": row["RowKey"], "health": state})
-
-    def _open(self, row: TableEntity) -> dict[str, Any]:
-        """URL and secret in the clear; remembered by version, since decrypting a thousand rows takes a while."""
-        version = row.metadata["etag"] or ""
-        known = self._opened.get(row["RowKey"])
-        if known is None or known[0] != version:
-            opened = {"url": self._cipher.decrypt(row["Url"]), **json.loads(self._cipher.decrypt(row["Secret"]))}
-            known = self._opened[row["RowKey"]] = (version, opened)
-        return known[1]
-
-
-def _secrets(endpoint: Endpoint) -> dict[str, Any]:
-    return endpoint.model_dump(mode="json", include={"secret", "old_secrets"})
-
-
-def _health(row: TableEntity | None, generation: int) -> Health:
-    """What a row says of this generation; healthy where it says nothing."""
-    if row is not None:
-        health = Health.model_validate_json(row["Health"])
-        if health.generation >= generation:
-            return health
-    return Health(generation=generation)
+        return {"PartitionKey": PARTITION, "RowKey": endpoint.id, **self._rows.columns(endpoint)}
 
 
 def _merged(endpoint: Endpoint, given: Mapping[str, Any], now: datetime) -> Endpoint:
     """The endpoint with the given fields; enabling it explicitly starts its health anew."""
     update: dict[str, Any] = {**given, "updated_at": now}
+    if "turn" in given:
+        update["turn"] = max(given["turn"], endpoint.turn)  # see shared/storage/subscriptions.py
     if given.get("enabled") is True and not endpoint.receives:
         update["health"] = Health(generation=endpoint.generation, last_success_at=endpoint.health.last_success_at)
     return endpoint.model_copy(update=update)

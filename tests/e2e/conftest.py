@@ -19,6 +19,7 @@ from local.serving import serving
 from .api import Api
 from .background import Background
 from .hosting import QUEUES, ROOT, Host, hosting
+from .identity import Identity, make_identity
 from .receiving import Answer, Hook, Receiver, Receivers
 
 
@@ -74,6 +75,14 @@ def issuer(background: Background, tmp_path_factory: pytest.TempPathFactory) -> 
     key_file = tmp_path_factory.mktemp("issuer") / "issuer.pem"
     with background.entered(serving(make_issuer(key_file))) as url:
         yield Issuer(url, read_key(key_file))
+
+
+@pytest.fixture(scope="session")
+def identity(background: Background) -> Iterator[Identity]:
+    """The managed identity of the apps that are given its settings."""
+    identity = Identity()
+    with background.entered(serving(make_identity(identity))) as identity.url:
+        yield identity
 
 
 @pytest.fixture(scope="session")
@@ -157,11 +166,13 @@ def app(
     issuer: Issuer,
     receivers: Receivers,
     make_graph: MakeGraph,
+    identity: Identity,
 ) -> Iterator[App]:
     """The app that most tests share. A delivery has four attempts, after 1, 2 and 1 s."""
     polling = {f"{QUEUES}maxPollingInterval": "00:00:00.5"}
     graph = make_graph()
-    with hosting(make_settings(main_storage, RETRY_DELAYS="1,2,1", **polling, **graph.settings)) as host:
+    more = {**polling, **graph.settings, **identity.settings}
+    with hosting(make_settings(main_storage, RETRY_DELAYS="1,2,1", **more)) as host:
         api = Api(host.url, issuer.key)
         yield App(host, api, receivers.serve(), graph.stand_in)
         api.close()

@@ -37,6 +37,7 @@ class Received:
     body: bytes
     at: float
     """On the monotonic clock."""
+    method: str = "POST"
 
     @property
     def key(self) -> str:
@@ -92,7 +93,7 @@ class Hook:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        received = Received(request.raw_path, request.headers, body, time.monotonic())
+        received = Received(request.raw_path, request.headers, body, time.monotonic(), request.method)
         key = received.headers.get("webhook-id", "")
         with self._changed:
             known = self._counts[key]

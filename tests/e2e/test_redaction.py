@@ -1,5 +1,6 @@
 """§8: the whole app at debug level, with marked secrets everywhere; each may be only where it belongs."""
 
+import base64
 import json
 import secrets
 from contextlib import closing
@@ -16,6 +17,7 @@ from local.issuer import sign_token
 from .api import DELIVERIES, ENDPOINTS, Api, Json, eventually
 from .conftest import Issuer, MakeSettings, MakeStorage, Storage
 from .hosting import QUEUES, Host, hosting
+from .identity import Identity
 from .receiving import MARK, Answer, Hook, Receiver, Receivers
 
 TYPE = "custom.redacted"
@@ -39,6 +41,8 @@ class Traces:
     """By table, without its week."""
     messages: dict[str, list[str]] = field(default_factory=dict)
     """By queue."""
+    received: list[str] = field(default_factory=list)
+    """Headers and bodies, at the receivers."""
 
 
 class Run:
@@ -53,6 +57,12 @@ class Run:
         self.marks |= {"header": self.header, "malformed": mark("MALFORMED")}
         self.traces = Traces(self.marks)
         self.hooks: list[Hook] = []
+
+    def secret(self, name: str) -> str:
+        """A new mark."""
+        value = mark(name)
+        self.keep_secret(name, value)
+        return value
 
     def keep_secret(self, name: str, value: str) -> None:
         self.marks[f"{name} {len(self.marks)}"] = value
@@ -102,6 +112,7 @@ def register_and_publish(run: Run, api: Api) -> list[Json]:
     nobody = f"http://127.0.0.1:9/{run.path}?code={MARK}"
     endpoints = [api.register(url, TYPE) for url in (bad.url, hang_up.url, good.url, nobody)]
     api.register(good.url, TYPE, "webhook.*")
+    endpoints += [register_with_auth(run, api, auth) for auth in auths(run)]
     for endpoint in endpoints:
         path = f"{ENDPOINTS}/{endpoint['id']}/secret"
         run.keep_secret("endpoint secret", api.call("GET", path).json["secret"])
@@ -115,6 +126,28 @@ def register_and_publish(run: Run, api: Api) -> list[Json]:
     be_refused(run, api, endpoints[0], nobody)
     run.peek("deliveries")
     return endpoints
+
+
+def auths(run: Run) -> list[Json]:
+    """Ways for deliveries to prove themselves, each with secrets."""
+    password, basic = run.secret("PASSWORD"), run.secret("HEADER")
+    run.keep_secret("basic", base64.b64encode(f"desk:{password}".encode()).decode())
+    return [
+        {"type": "headers", "headers": {"X-Token": run.secret("HEADER"), "Authorization": run.secret("HEADER")}},
+        {"type": "basic", "username": "desk", "password": password, "headers": {"X-Token": basic}},
+        {"type": "entra", "audience": "api://nobody", "headers": {"X-Token": run.secret("HEADER")}},
+        {"type": "entra", "audience": "api://desk", "headers": {"X-Token": run.secret("HEADER")}},
+    ]
+
+
+def register_with_auth(run: Run, api: Api, auth: Json) -> Json:
+    """Every answer that shows the endpoint is kept with the errors: it may hold none of these marks."""
+    hook = run.hook(Answer(401, body=run.answer, headers={"X-Secret": run.header}))
+    template = {"template": {"routing_key": run.secret("SETTINGS"), "type": "{{type}}"}}
+    endpoint = api.register(hook.url, TYPE, auth=auth, format="template", settings=template)
+    for shown in (endpoint, api.call("PATCH", f"{ENDPOINTS}/{endpoint['id']}", {"name": "desk"}).json):
+        run.traces.errors.append(json.dumps(shown["auth"]))
+    return endpoint
 
 
 def be_refused(run: Run, api: Api, endpoint: Json, nobody: str) -> None:
@@ -132,6 +165,19 @@ def be_refused(run: Run, api: Api, endpoint: Json, nobody: str) -> None:
     run.refused(api, 400, "POST", ENDPOINTS, {"endpoint": [url], "types": [{"x": run.content}], "enabled": run.content})
     run.refused(api, 400, "POST", ENDPOINTS, {"endpoint": url, "types": ["*"], "format": run.content, "secret": "x"})
     run.refused(api, 400, "PATCH", at, {"endpoint": url})
+    for auth in (
+        {"type": "headers", "headers": {"Host": run.content}},
+        {"type": "headers", "headers": {"X-Token": run.content + "\n"}},
+        {"type": "basic", "username": "a:b", "password": run.content},
+        {"type": "basic", "username": "a", "secret": run.content},
+        {"type": "entra", "audience": "https://graph.microsoft.com", "headers": {"X": run.content}},
+        {"headers": {"X-Token": run.content}},
+        [run.content],
+    ):
+        run.refused(api, 400, "PATCH", at, {"auth": auth})
+        run.refused(api, 400, "POST", ENDPOINTS, {"endpoint": url, "auth": auth})
+    run.refused(api, 400, "PATCH", at, {"format": "jira", "settings": {"projectKey": [run.content], "x": run.content}})
+    run.refused(api, 400, "PATCH", at, {"settings": {"x": run.content}})
     run.refused(api, 400, "PATCH", at, {"minSeverity": run.content, "sites": run.content})
     run.refused(api, 400, "POST", f"{at}/replay", {"since": run.content})
     run.refused(api, 400, "POST", f"{at}/replay", {"since": "2026-01-01T00:00:00Z", "continuation": run.content})
@@ -167,7 +213,7 @@ def deliver(run: Run, api: Api, host: Host, endpoints: list[Json]) -> None:
     for key in ("inline", "large"):
         api.ended(api.delivery_id(key, endpoints[2]), "delivered")
     failing = [
-        api.delivery_id(key, endpoint) for key in ("inline", "large") for endpoint in (*endpoints[:2], endpoints[3])
+        api.delivery_id(key, endpoint) for key in ("inline", "large") for endpoint in (*endpoints[:2], *endpoints[3:])
     ]
     host.wait_until(lambda: all(len(host.found("delivery.attempted", deliveryId=each)) == 2 for each in failing))
     run.put("deliveries", json.dumps({"v": 1, "x": run.marks["malformed"]}))
@@ -196,10 +242,14 @@ def count(run: Run, queue: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def traces(make_storage: MakeStorage, make_settings: MakeSettings, issuer: Issuer, receivers: Receivers) -> Traces:
+def traces(
+    make_storage: MakeStorage, make_settings: MakeSettings, issuer: Issuer, receivers: Receivers, identity: Identity
+) -> Traces:
     storage = make_storage()
     run = Run(storage, issuer, receivers.serve())
-    settings = make_settings(storage, RETRY_DELAYS="1", BREAKER_PROBE_SECONDS="1", **DEBUG)
+    settings = make_settings(storage, RETRY_DELAYS="1", BREAKER_PROBE_SECONDS="1", **DEBUG, **identity.settings)
+    run.keep_secret("token of the app", identity.mark)
+    run.keep_secret("identity header", identity.header)
     run.keep_secret("SECRETS_KEY", settings["SECRETS_KEY"])
     account_key = next(part for part in storage.connection.split(";") if part.startswith("AccountKey="))
     run.keep_secret("storage key", account_key.removeprefix("AccountKey="))
@@ -213,6 +263,7 @@ def traces(make_storage: MakeStorage, make_settings: MakeSettings, issuer: Issue
     run.read_tables()
     for hook in run.hooks:
         for received in hook.received:
+            run.traces.received += [*received.headers.values(), received.body.decode()]
             run.keep_secret("signature", received.headers["Signature"])
             run.keep_secret("signature", received.headers["webhook-signature"].split(",", 1)[1].split(" ")[0])
     return run.traces
@@ -226,6 +277,12 @@ def holds(traces: Traces, texts: list[str] | str, *allowed: str) -> dict[str, st
         for name, value in traces.marks.items()
         if value in text and name not in allowed
     }
+
+
+def test_the_secrets_of_endpoints_went_to_their_receivers(traces: Traces) -> None:
+    """So that the other tests look for something that was there."""
+    found = {name.partition(" ")[0] for name in holds(traces, traces.received)}
+    assert {"HEADER", "SETTINGS", "basic", "token"} <= found
 
 
 def test_no_mark_is_in_the_log(traces: Traces) -> None:

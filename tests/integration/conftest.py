@@ -19,7 +19,7 @@ from .api import Api
 from .scene import Scene, make_scene
 
 ROOT = Path(__file__).parents[2]
-MOST_ACCOUNTS = 400
+MOST_ACCOUNTS = 1000
 KEY = Fernet.generate_key().decode()
 Calls = list[tuple[str, str]]
 

@@ -65,7 +65,9 @@ class Receiver:
         """What came to one URL."""
         return [(headers, body) for posted_to, headers, body in self.posts if posted_to == url]
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer | NoAnswer:
+    def post(
+        self, url: str, headers: Mapping[str, str], body: bytes, spent: timedelta = timedelta()
+    ) -> Answer | NoAnswer:
         self.posts.append((url, dict(headers), body))
         if url in self.by_url:
             return self.by_url[url]

@@ -149,7 +149,7 @@ def test_a_410_of_an_old_generation_disables_nothing(scene: Scene) -> None:
     delivery_id = published(scene)
     scene.register("https://ops.example/", types=("webhook.*",))
 
-    def gone_meanwhile(url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def gone_meanwhile(url: str, headers: Mapping[str, str], body: bytes, spent: timedelta) -> Answer:
         scene.app.endpoints.delete(delivery_id.endpoint)
         scene.clock.move(timedelta(seconds=1))
         scene.register()
@@ -172,7 +172,7 @@ def test_three_410s_at_once_announce_one_disabled_endpoint(scene: Scene) -> None
     scene.register("https://ops.example/", types=("webhook.*",))
     together, ticking = threading.Barrier(3), threading.Lock()
 
-    def post(url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def post(url: str, headers: Mapping[str, str], body: bytes, spent: timedelta) -> Answer:
         together.wait()
         return GONE
 

@@ -34,13 +34,20 @@ LEASE = timedelta(minutes=10)
 BACK_AFTER_FAILURE = timedelta(seconds=60)
 MOST_DEQUEUES = 10
 MOST_EXPIRIES = 8  # in one schedule: with no bound, leases could run out faster than work is done
+FAILURES = (
+    NoAnswer("refused"),
+    Answer(500, None, timedelta(minutes=5)),
+    Answer(400, '{"error":{"code":"WorkflowTriggerIsNotEnabled"}}', None),
+    Answer(400, '{"error":{"code":"TriggerInputSchemaMismatch"}}', None),
+)
+"""An outage, a busy receiver, one that is switched off, and a body that it will never take."""
 SETTINGS = read_settings(
     {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": Fernet.generate_key().decode()}
 )
 
 
 def _app(world: World) -> App:
-    def post(url: str, headers: Any, body: bytes) -> Answer | NoAnswer:
+    def post(url: str, headers: Any, body: bytes, spent: timedelta) -> Answer | NoAnswer:
         world.point()
         key = headers["webhook-id"]
         world.posts[key, url] += 1
@@ -48,7 +55,7 @@ def _app(world: World) -> App:
         if not failed:
             world.successes[f"{key} {url}"] += 1
         world.point()
-        return NoAnswer("refused") if failed else Answer(200, None, None)
+        return world.random.choice(FAILURES) if failed else Answer(200, None, None)
 
     parts: dict[str, Any] = {
         "endpoints": FakeEndpoints(),
@@ -59,6 +66,7 @@ def _app(world: World) -> App:
         "queue": FakeQueue(world, world.queue),
         "poison": FakeQueue(world, world.poison),
         "outbound": None,
+        "tokens": None,
         "breaker": Breaker(),
         "share": Share(),
         "services": None,

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,18 @@ from shared.delivery.addresses import AddressPolicy
 from shared.delivery.outbound import Answer, NoAnswer, Outbound
 
 from .conftest import Receive
-from .receivers import LOOPBACK, Receiver, answer, answering, header_of, ok, read_request, server_tls
+from .receivers import (
+    LOOPBACK,
+    Receiver,
+    answer,
+    answering,
+    dripping,
+    header_of,
+    ok,
+    read_request,
+    server_tls,
+    silent,
+)
 
 LOCAL = AddressPolicy(allow_private=True)
 BODY = '{"type":"custom.test","ü":"€"}'.encode()
@@ -246,3 +258,37 @@ def test_a_refused_url_is_not_posted_to(receive: Receive) -> None:
         "refused: the URL must start with https://"
     )
     assert receiver.connections == 0
+
+
+def test_a_receiver_is_asked_with_options_as_it_is_posted_to(receive: Receive, outbound: Outbound) -> None:
+    receiver = receive(answering(ok(b"", "webhook-allowed-origin: *"), ok(b"fine", "WebHook-Allowed-Origin: *")))
+    asked = outbound.ask(receiver.url("/x?a=%2f"), {"WebHook-Request-Origin": "app.example"}, timedelta(seconds=5))
+    assert asked == Answer(200, None, None, "*")
+    head, _, body = receiver.requests[0].partition(b"\r\n\r\n")
+    assert head.partition(b"\r\n")[0] == b"OPTIONS /x?a=%2f HTTP/1.1"
+    assert header_of(receiver.requests[0], "webhook-request-origin") == "app.example"
+    assert body == b""
+    assert outbound.post(receiver.url(), HEADERS, BODY) == Answer(200, "fine", None), "a POST asks for no consent"
+
+
+def test_asking_is_guarded_and_has_a_deadline_of_its_own(receive: Receive) -> None:
+    receiver = receive(silent)
+    strict = Outbound(AddressPolicy(), timedelta(seconds=10), to_loopback)
+    refused = strict.ask("https://receiver.example/", {}, timedelta(seconds=5))
+    assert isinstance(refused, NoAnswer)
+    assert refused.error.startswith("refused: ")
+    asked = Outbound(LOCAL, timedelta(seconds=10), to_loopback).ask(receiver.url(), {}, timedelta(seconds=0.2))
+    assert asked == NoAnswer("no complete answer within 0.2 s")
+
+
+def test_time_that_is_spent_is_taken_off_the_deadline(receive: Receive, outbound: Outbound) -> None:
+    began = time.monotonic()
+    dripped = outbound.post(
+        receive(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"a")).url(),
+        HEADERS,
+        BODY,
+        timedelta(seconds=9.8),
+    )
+    assert dripped == NoAnswer("no complete answer within 10 s")
+    assert time.monotonic() - began < 2
+    assert outbound.post("http://receiver.example:1/", HEADERS, BODY, timedelta(seconds=11)) == dripped

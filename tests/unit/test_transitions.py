@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.app import App
+from shared.delivery.reading import outcome
 from shared.delivery.schedule import Delivered, Gone, Retry, Spent
-from shared.delivery.transitions import Known, cancelled, change, failed, new, outcome, recorded
+from shared.delivery.transitions import Known, cancelled, change, failed, new, recorded
 from shared.model import Attempt, Delivery, DeliveryId, Status
 from shared.storage.clients import Written
 

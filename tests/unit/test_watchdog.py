@@ -63,3 +63,14 @@ def test_it_keeps_no_process_alive_and_starts_with_the_first_item_only() -> None
     new = [each for each in threading.enumerate() if each.name == "watchdog" and each.ident not in before]
     assert len(new) == 1
     assert new[0].daemon
+
+
+def test_a_shorter_deadline_is_kept_before_a_longer_one_that_came_first() -> None:
+    watchdog = Watchdog()
+    long, short = Item(30), Item(0.1)
+    watchdog.watch(long)
+    watchdog.watch(short)
+    assert short.expired.wait(5)
+    assert short.expirations[0] - short.ends_at < 1
+    assert long.expirations == []
+    long.over = True

@@ -1,0 +1,174 @@
+"""`/v1.0/webhooks/subscriptions`: a second door to the endpoints, shaped for Power Automate and Logic Apps.
+
+A Power Platform trigger unsubscribes by `DELETE` on the `Location` that its subscription got. A Logic App cannot: it
+names its subscription by a key of its own, and subscribes anew, with another callback URL, each time it is saved.
+"""
+
+import re
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from shared.api import views
+from shared.api.call import Call, Reply, validated
+from shared.api.endpoints import audit, check_url, may_see, refusals, store
+from shared.api.problem import bad_request, not_found
+from shared.api.registration import EndpointFields, Pattern, TypeName, completing, settings_given
+from shared.catalogue import FAMILIES
+from shared.delivery.signing import make_secret
+from shared.model import ENDPOINT_ID, Endpoint, Model, Severity, endpoint_id
+from shared.storage import subscriptions as by_key
+
+PATH = "/v1.0/webhooks/subscriptions"
+KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}")
+EVERY_TYPE = ("*",)
+_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?")
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+
+CallbackUrl = Annotated[str, Field(description="Where events are to be sent")]
+
+
+class SubscriptionRequest(EndpointFields):
+    """An endpoint in the words of automation tools: `types` or one `eventType`, by default every type."""
+
+    callback_url: CallbackUrl
+    event_type: TypeName | None = None
+
+
+class FamilySubscriptionRequest(Model):
+    """As a subscription; the types are those of the family."""
+
+    callback_url: CallbackUrl
+    name: Annotated[str, Field(max_length=200)] | None = None
+    min_severity: Severity | None = None
+    tenants: Annotated[tuple[Pattern, ...], Field(max_length=100)] | None = None
+    sites: Annotated[tuple[Pattern, ...], Field(max_length=100)] | None = None
+
+
+def create(call: Call) -> Reply:
+    """Subscribes a URL; one that is registered already is changed, as the endpoint routes do."""
+    return _created(call, *_asked(call))
+
+
+def create_of_family(call: Call) -> Reply:
+    """Subscribes a URL to a family of types."""
+    types = FAMILIES.get(call.path("family").lower())
+    if types is None:
+        raise not_found(f"There is no such family of event types: take one of {', '.join(FAMILIES)}")
+    body = call.model(FamilySubscriptionRequest)
+    said = body.model_dump(exclude={"callback_url"}, exclude_none=True)
+    return _created(call, body.callback_url, EndpointFields(types=types, **said))
+
+
+def put(call: Call) -> Reply:
+    """Makes a URL the one that a key of the caller's stands for, with what is said here and nothing from before."""
+    key = call.path("key")
+    if not KEY.fullmatch(key) or _is_id(key):
+        raise _no_key()
+    location = f"{origin(call)}{PATH}/{key}"
+    url, said = _asked(call)
+    check_url(call, "callbackUrl", url)
+    given: dict[str, Any] = {
+        **{name: Endpoint.model_fields[name].get_default() for name in EndpointFields.model_fields if name != "types"},
+        "types": EVERY_TYPE,
+        **said.given(),
+    }
+    complete = completing(call.app, settings_given(said.settings))
+    with refusals():
+        done = by_key.subscribe(
+            call.app.endpoints, call.caller.object_id, key, url, make_secret(), given, call.app.now(), complete
+        )
+    audit(call, "endpoint.registered" if done.new else "endpoint.changed", done.endpoint.id)
+    for dropped in done.dropped:
+        audit(call, "endpoint.deleted", dropped)
+    return _shown(201 if done.new else 200, done.endpoint, location)
+
+
+def get(call: Call) -> Reply:
+    endpoint = _found(call)
+    if endpoint is None:
+        raise not_found("You have no subscription by this id or key")
+    return Reply(200, views.subscription_view(endpoint).shown())
+
+
+def delete(call: Call) -> Reply:
+    """Ends a subscription. 204 also where there is none, since then it is as the caller wants it, and a platform that
+    unsubscribes after an admin's deletion has nothing to try again."""
+    key = call.path("key")
+    if not KEY.fullmatch(key):
+        raise _no_key()
+    gone: tuple[str, ...]
+    if _is_id(key):
+        endpoint = _found(call)
+        gone = (endpoint.id,) if endpoint is not None and call.app.endpoints.delete(endpoint.id) else ()
+    else:
+        gone = by_key.unsubscribe(call.app.endpoints, call.caller.object_id, key)
+    for identity in gone:
+        audit(call, "endpoint.deleted", identity)
+    return Reply(204)
+
+
+def _asked(call: Call) -> tuple[str, EndpointFields]:
+    """The URL, and what else is said of it: as an object, or as the bare URL with the types in the query."""
+    text = call.plain_text()
+    value = text.strip() if text is not None else call.json()[0]
+    body = validated(SubscriptionRequest, {"callbackUrl": value} if isinstance(value, str) else value)
+    query = [name for name in ("types", "eventType") if call.query(name) is not None]
+    named = [name for name in ("types", "event_type") if getattr(body, name) is not None]
+    if len(query) + len(named) > 1:
+        raise bad_request("types: name the types once, as types or eventType, in the body or in the query")
+    types: list[str] | None = [body.event_type] if body.event_type is not None else None
+    for name in query:
+        types = [part.strip() for part in (call.query(name) or "").split(",")]
+    checked = body.types if types is None else validated(EndpointFields, {"types": types}).types
+    return body.callback_url, body.model_copy(update={"types": checked})
+
+
+def _created(call: Call, url: str, said: EndpointFields) -> Reply:
+    base = f"{origin(call)}{PATH}"
+    check_url(call, "callbackUrl", url)
+    given = said.given()
+    if said.types is None and call.app.endpoints.read(endpoint_id(url)) is None:
+        given["types"] = EVERY_TYPE
+    endpoint = store(call, url, given, settings_given(said.settings))
+    return _shown(201, endpoint, f"{base}/{endpoint.id}")
+
+
+def _shown(status: int, endpoint: Endpoint, location: str) -> Reply:
+    return Reply(status, views.subscription_view(endpoint).shown(), headers={"Location": location})
+
+
+def origin(call: Call) -> str:
+    """The address under which this API was called, for a `Location` that the caller may use as it is.
+
+    PUBLIC_URL where it is set. Otherwise the host of the request as the Functions host gives it: Azure's front end
+    brings a request here only by a host name that is bound to the app. No forwarding header is read, and nothing but
+    this caller's own answer is made of it. TLS ends before the worker, so the scheme is https but on this machine.
+    """
+    if call.app.settings.public_url:
+        return call.app.settings.public_url
+    url = urlsplit(str(call.request.url))
+    if not _HOST.fullmatch(url.netloc):
+        raise bad_request("Host: must be the name of this app")
+    return f"{url.scheme if url.hostname in _THIS_MACHINE else 'https'}://{url.netloc}"
+
+
+def _found(call: Call) -> Endpoint | None:
+    """By id what the caller may see; by key its own alone, an admin's too: two callers may use the same key."""
+    key = call.path("key")
+    if not _is_id(key):
+        return by_key.subscribed(call.app.endpoints, call.caller.object_id, key)
+    endpoint = call.app.endpoints.read(key.upper())
+    return endpoint if endpoint is not None and may_see(call, endpoint) else None
+
+
+def _is_id(key: str) -> bool:
+    return ENDPOINT_ID.fullmatch(key.upper()) is not None
+
+
+def _no_key() -> Exception:
+    return bad_request(
+        "The key in the path must be 1 to 128 letters, digits and . _ ~ : -, must begin with a letter or a digit, "
+        "and must not look like an endpoint's id (26 letters and digits 2 to 7): choose another one"
+    )
