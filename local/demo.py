@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from local.appsettings import is_storage, read_values
 from local.client import ApiFault
+from local.demo_formats import show_slack
 from local.demo_scan import scan_sites
 from local.demo_story import Inbox, Story, Unexpected
 from local.ports import free_ports
@@ -35,6 +36,7 @@ async def show(root: Path) -> int:
             story.tell("Retries come after 1, 2 and 3 s here; the real schedule is 30 s, 2 min, 10 min.")
             story.tell("(Up to 2 s more each time, until the host looks into the queue again.)")
             await story.run(stack)
+            await show_slack(story, stack, inbox)
             await scan_sites(story, stack)
     except (Unexpected, ApiFault, Problem) as fault:
         console.print(f"\n[bold red]✗ The demo failed at: {story.chapter}[/]")
