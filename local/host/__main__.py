@@ -37,8 +37,15 @@ logger = logging.getLogger("host")
 Service = TypeVar("Service", QueueServiceClient, BlobServiceClient)
 # Azure drains for up to an hour; a person at a terminal does not wait that long.
 DRAIN_LIMIT_SECONDS = 120
-# The SDK's own retries wait 15 s and more; the listeners have their own pace.
-SHORT_RETRIES: dict[str, Any] = {"retry_total": 2, "initial_backoff": 1, "increment_base": 1, "random_jitter_range": 0}
+# The SDK's own retries wait 15 s and more; the listeners have their own pace. Its transport would look for proxies in
+# the environment at every request, which is a fifth of this process's work while it drains a queue.
+CLIENT_OPTIONS: dict[str, Any] = {
+    "retry_total": 2,
+    "initial_backoff": 1,
+    "increment_base": 1,
+    "random_jitter_range": 0,
+    "use_env_settings": False,
+}
 
 
 class Host:
@@ -111,7 +118,7 @@ class Host:
 
 def open_service(kind: type[Service], setting: str) -> Service:
     try:
-        return kind.from_connection_string(connection_string(setting, os.environ), **SHORT_RETRIES)
+        return kind.from_connection_string(connection_string(setting, os.environ), **CLIENT_OPTIONS)
     except ValueError as error:
         raise StartupError(f"The setting {setting} is not a connection string: {error} Correct it.") from None
 
