@@ -7,16 +7,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import requests
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableClient, TableEntity, TableServiceClient, UpdateMode
 from azure.storage.queue import QueueServiceClient
-from requests.adapters import HTTPAdapter
 
 from shared.identity import managed_identity
 from shared.settings import Settings
+from shared.storage.transport import Transport
 
 CONNECTIONS = 64
 """Kept open to each service: at least as many as there are worker threads."""
@@ -166,7 +164,7 @@ class Services:
 
 
 def _table_service(settings: Settings) -> TableServiceClient:
-    options: dict[str, Any] = {**_RETRIES, "transport": _transport()}
+    options: dict[str, Any] = {**_RETRIES, "transport": Transport(CONNECTIONS)}
     if settings.storage_connection:
         return TableServiceClient.from_connection_string(settings.storage_connection, **options)
     uri = settings.table_service_uri or f"https://{settings.storage_account}.table.core.windows.net"
@@ -174,17 +172,8 @@ def _table_service(settings: Settings) -> TableServiceClient:
 
 
 def _queue_service(settings: Settings) -> QueueServiceClient:
-    options: dict[str, Any] = {**_QUEUE_RETRIES, "transport": _transport()}
+    options: dict[str, Any] = {**_QUEUE_RETRIES, "transport": Transport(CONNECTIONS)}
     if settings.storage_connection:
         return QueueServiceClient.from_connection_string(settings.storage_connection, **options)
     uri = settings.queue_service_uri or f"https://{settings.storage_account}.queue.core.windows.net"
     return QueueServiceClient(uri, credential=managed_identity(settings.storage_client_id), **options)
-
-
-def _transport() -> RequestsTransport:
-    """One session, big enough for every thread; proxies and netrc of the environment are not read on each request."""
-    session = requests.Session()
-    session.trust_env = False
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=0))
-    return RequestsTransport(session=session, session_owner=False, connection_timeout=5, read_timeout=15)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import requests
+from azure.core.rest import HttpRequest, HttpResponse
 from cryptography.fernet import Fernet
 
 from local import azurite
@@ -14,6 +14,7 @@ from shared.api import routes
 from shared.settings import Settings, read_settings
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services
+from shared.storage.transport import Transport
 
 from .api import Api
 from .scene import Scene, make_scene
@@ -84,13 +85,13 @@ def another_account(accounts: Iterator[str]) -> Callable[[], str]:
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     """Every request to storage from now on, as (method, what it is about)."""
     found: Calls = []
-    send = requests.Session.request
+    send = Transport.send
 
-    def record(self: requests.Session, method: str, url: str, *args: object, **kwargs: object) -> requests.Response:
-        found.append((method, url.partition("?")[0].split("/", 4)[4]))
-        return send(self, method, url, *args, **kwargs)  # type: ignore[arg-type]
+    def record(self: Transport, request: HttpRequest, **kwargs: object) -> HttpResponse:
+        found.append((request.method, request.url.partition("?")[0].split("/", 4)[4]))
+        return send(self, request, **kwargs)
 
-    monkeypatch.setattr(requests.Session, "request", record)
+    monkeypatch.setattr(Transport, "send", record)
     return found
 
 

@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import requests
 from cryptography.fernet import Fernet
+from urllib3 import PoolManager
+from urllib3.exceptions import ProtocolError
 
 from shared.delivery.signing import make_secret
 from shared.model import Endpoint, endpoint_id, to_ms
@@ -226,9 +227,9 @@ def test_storage_out_of_reach_is_said_without_keys_or_addresses(
     endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*given: object, **more: object) -> None:
-        raise requests.ConnectionError("http://127.0.0.1:1/?sig=hidden")
+        raise ProtocolError("http://127.0.0.1:1/?sig=hidden")
 
-    monkeypatch.setattr(requests.Session, "request", refuse)
+    monkeypatch.setattr(PoolManager, "urlopen", refuse)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     with pytest.raises(StorageUnavailable, match="out of reach") as caught:
         endpoints.all()

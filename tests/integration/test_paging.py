@@ -6,6 +6,7 @@ from datetime import timedelta
 from statistics import median
 
 import pytest
+from azure.data.tables import TableClient
 
 from shared.model import Delivery, DeliveryId, digest, to_ms
 from shared.settings import Settings
@@ -40,11 +41,11 @@ def a_row(number: int, endpoint: str = ENDPOINT) -> tuple[DeliveryId, Delivery]:
     return DeliveryId(accepted_ms, digest(delivery.key), endpoint), delivery
 
 
-def fill(services: Services, rows: int, endpoint: str = ENDPOINT) -> None:
+def fill(settings: Settings, rows: int, endpoint: str = ENDPOINT) -> None:
     """Many rows at once: a hundred to a transaction."""
     name = table_name("deliveries", to_ms(THURSDAY))
-    services.table(name).create()
-    client = services._tables_service.get_table_client(name)
+    Services(settings).table(name).create()
+    client = TableClient.from_connection_string(settings.storage_connection, name)
     for start in range(0, rows, 100):
         entities = [_entity(endpoint, *a_row(number, endpoint)) for number in range(start, min(start + 100, rows))]
         client.submit_transaction([("create", entity) for entity in entities])
@@ -52,10 +53,10 @@ def fill(services: Services, rows: int, endpoint: str = ENDPOINT) -> None:
 
 @pytest.fixture(scope="module")
 def long_log(make_settings: Callable[[], Settings]) -> Deliveries:
-    services = Services(make_settings())
-    fill(services, ROWS)
-    fill(services, 300, OTHER)
-    return Deliveries(services, timedelta(days=30))
+    settings = make_settings()
+    fill(settings, ROWS)
+    fill(settings, 300, OTHER)
+    return Deliveries(Services(settings), timedelta(days=30))
 
 
 def page(deliveries: Deliveries, continuation: str | None, filters: Filters = ALL) -> Log:
@@ -113,9 +114,9 @@ def test_a_time_in_the_depth_is_found_at_once(long_log: Deliveries, calls: Calls
     assert len(calls) == 1
 
 
-def test_pages_are_stable_while_deliveries_arrive(services: Services) -> None:
-    fill(services, 1_000)
-    deliveries, arrived = Deliveries(services, timedelta(days=30)), 0
+def test_pages_are_stable_while_deliveries_arrive(settings: Settings) -> None:
+    fill(settings, 1_000)
+    deliveries, arrived = Deliveries(Services(settings), timedelta(days=30)), 0
     found = [deliveries.log(ENDPOINT, Filters(), THURSDAY, TOP)]
     while found[-1].continuation:
         for _ in range(5):  # each newer than all before
