@@ -96,6 +96,13 @@ def command_line() -> argparse.ArgumentParser:
     )
 
     commands.add_parser(
+        "bench",
+        usage="dev.py bench [name ...] [--json FILE] [--plots DIR] [--quick]",
+        help="measure throughput, latency, isolation, cost and more; takes half an hour",
+        add_help=False,
+    )
+
+    commands.add_parser(
         "test",
         usage="dev.py test [pytest arguments]",
         help="lint, types and tests; with pytest arguments, pytest alone with them",
@@ -115,6 +122,8 @@ def main(arguments: list[str]) -> int:
     from local.problem import Problem
 
     try:
+        if arguments[:1] == ["bench"]:
+            return run_benchmarks(arguments[1:])
         if arguments[:1] == ["test"] and arguments[1:] not in (["-h"], ["--help"]):
             return run_checks(arguments[1:])
         return run_command(command_line().parse_args(arguments))
@@ -166,6 +175,15 @@ def run_checks(pytest_arguments: list[str]) -> int:
                 print(f"`{' '.join(check)}` failed; what comes after it did not run.", file=sys.stderr)
             return code
     return 0
+
+
+def run_benchmarks(arguments: list[str]) -> int:
+    """The benchmarks; their own command line reads the arguments."""
+    from local import setup
+
+    set_up(with_node=True)
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    return _become([str(setup.venv_python(ROOT)), "-m", "bench", *arguments])
 
 
 def set_up(*, with_node: bool) -> None:

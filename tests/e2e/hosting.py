@@ -31,15 +31,15 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 class Process:
     """A child whose output is read as it comes, and can be waited for."""
 
-    def __init__(self, command: list[str], settings: Mapping[str, str]) -> None:
+    def __init__(self, command: list[str], settings: Mapping[str, str], folder: Path = ROOT) -> None:
         self.lines: list[str] = []
         self.records: list[Record] = []
         self._changed = threading.Condition()
         self._ended = False
         self._child = subprocess.Popen(
             command,
-            cwd=ROOT,
-            env=environment(settings),
+            cwd=folder,
+            env=environment({"PYTHONPATH": str(ROOT), **settings}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -47,6 +47,10 @@ class Process:
         )
         self._reader = threading.Thread(target=self._read, name="output")
         self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
 
     @property
     def output(self) -> str:
@@ -120,11 +124,12 @@ class Process:
 
 
 class Host(Process):
-    """The function host with the app, on a free port. `lease`: seconds for which a received message stays hidden."""
+    """The function host with the app in `folder`, on a free port. `lease`: seconds for which a received message stays
+    hidden."""
 
-    def __init__(self, settings: Mapping[str, str], lease: int = 600) -> None:
+    def __init__(self, settings: Mapping[str, str], lease: int = 600, folder: Path = ROOT) -> None:
         command = [sys.executable, "-m", "local.host", "--port=0", f"--lease={lease}", "--exit-with-parent"]
-        super().__init__(command, settings)
+        super().__init__(command, settings, folder)
 
     @property
     def url(self) -> str:

@@ -1,0 +1,1 @@
+"""Benchmarks of the whole app on this machine: `python3 dev.py bench`. Method and results: docs/benchmarks.md."""

@@ -1,0 +1,62 @@
+"""Ten healthy endpoints, with and without an eleventh whose receiver hangs for 30 s on everything (design §6)."""
+
+from dataclasses import dataclass, field
+
+from bench.figures import Report, Target, percentile
+from bench.rig import Rig, Step, publish_burst
+from bench.sizes import Sizes
+from bench.steady import publish_steadily
+from e2e.api import ENDPOINTS, Api
+
+HEALTHY = 10
+PER_SECOND = 5
+BURST = 60
+"""More than all workers of an instance, for the receiver that hangs."""
+
+
+@dataclass
+class Fleet:
+    """Healthy endpoints (path to id) of one event type, and what was published to them."""
+
+    rig: Rig
+    api: Api
+    event_type: str
+    endpoints: dict[str, str]
+    first: int
+    keys: list[str] = field(default_factory=list)
+
+    def p99_ms(self, seconds: float) -> float:
+        """Publishes steadily; from the scheduled time to the receipt, over all healthy deliveries."""
+        sent = publish_steadily(self.api, self.event_type, PER_SECOND, seconds)
+        self.keys += [each.key for each in sent]
+        arrivals = self.rig.receiver.since(self.first, len(self.keys) * HEALTHY, *self.endpoints)
+        at = {(each.path, each.key): each.at for each in reversed(arrivals)}
+        return (
+            percentile([at[path, each.key] - each.scheduled_at for path in self.endpoints for each in sent], 0.99)
+            * 1000
+        )
+
+
+def run(rig: Rig, sizes: Sizes, step: Step) -> Report:
+    """Each repeat has a host of its own, warms up, measures alone, and then beside the one that hangs."""
+    report = Report("isolation")
+    alone, beside = [], []
+    for repeat in range(sizes.repeats):
+        event_type, hang_type = f"custom.healthy-{repeat}", f"custom.hang-{repeat}"
+        with rig.app() as (_, api):
+            paths = [f"/isolation/{repeat}/{number}" for number in range(HEALTHY)]
+            endpoints = {path: rig.register(api, path, event_type) for path in paths}
+            fleet = Fleet(rig, api, event_type, endpoints, rig.receiver.count())
+            fleet.p99_ms(1)
+            alone.append(fleet.p99_ms(sizes.seconds / 3))
+            hung = rig.register(api, f"/hang/{repeat}", event_type, hang_type)
+            publish_burst(api, hang_type, BURST)
+            beside.append(fleet.p99_ms(sizes.seconds / 3))
+            arrivals = rig.receiver.since(fleet.first, 0, *endpoints)
+            report.void += rig.balance(api, endpoints, fleet.keys, arrivals).faults
+            api.call("DELETE", f"{ENDPOINTS}/{hung}", expect=204)
+        step()
+    report.add("p99 of ten healthy endpoints, alone", "ms", alone)
+    report.add("p99 beside one that hangs", "ms", beside)
+    report.add("growth", "", [b / a for a, b in zip(alone, beside, strict=True)], Target("most", 2))
+    return report
