@@ -37,6 +37,9 @@ IDLE_SECONDS = 4.0
 """A connection unused for longer is not used again: many receivers close theirs after five seconds, and a request that
 crosses with the closing would cost an attempt."""
 
+CONNECTIONS_OF_A_HOST = 32
+"""Kept open: as many as there are workers, since many endpoints may share a host, as those of Logic Apps do."""
+
 logging.getLogger("urllib3.connection").setLevel(logging.ERROR)  # its warnings quote the receiver's headers
 
 USER_AGENT = f"TenantHooks/{__version__}"
@@ -175,7 +178,9 @@ class Outbound:
         self._deadline = deadline
         self._resolver = Resolver(resolve or resolve_by_system)
         self._watchdog = Watchdog()
-        self._pools = urllib3.PoolManager(num_pools=200, maxsize=8, ssl_context=tls or _tls_context())
+        self._pools = urllib3.PoolManager(
+            num_pools=200, maxsize=CONNECTIONS_OF_A_HOST, ssl_context=tls or _tls_context()
+        )
         self._pools.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
 
     def check(self, url: str, within: timedelta) -> Refused | None:
