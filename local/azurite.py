@@ -78,6 +78,7 @@ def _command(root: Path, port: int, data: Path | None) -> list[str]:
         shutil.which("node") or "node",
         "--require",
         str(root / "local" / "exit_with_parent.cjs"),
+        *([] if data else ["--require", str(root / "local" / "keep_extents.cjs")]),
         str(modules / "azurite" / "dist" / "src" / "azurite.js"),
         *(["--inMemoryPersistence"] if data is None else ["--location", str(data)]),
         *(f"--{service}Port={port + i}" for i, service in enumerate(("blob", "queue", "table"))),
