@@ -34,7 +34,7 @@ class Breaker:
             state = self._endpoints.get(endpoint)
             if state is None or state.probe_at is None:
                 return None
-            if now < state.probe_at:
+            if now < state.probe_at < now + 2 * self._probe_every:  # later than that, the clock has been set back
                 return state.probe_at - now
             state.probe_at = now + self._probe_every
             return None

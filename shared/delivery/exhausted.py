@@ -103,7 +103,7 @@ def _alert(app: App, message: Message, delivery: Delivery) -> None:
         last = delivery.attempts[-1]
         if isinstance(meaning_of(last.status, last.response), Unacceptable):
             return  # the endpoint is well: it was this event that it did not take
-        failing = app.endpoints.note_exhausted(endpoint, message.delivery, last.started_at, outcome(last))
+        failing = app.endpoints.note_exhausted(endpoint, message.delivery, last.started_at, outcome(last), app.now())
         _judge(app, failing, delivery)
 
 

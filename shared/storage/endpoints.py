@@ -134,15 +134,16 @@ class Endpoints:
         self._snapshot.forget()
         return True
 
-    def note_exhausted(self, endpoint: Endpoint, delivery: str, at: datetime, error: str) -> Endpoint:
-        """Counts an exhausted delivery, once however often it is told; the first one begins a failing time."""
+    def note_exhausted(self, endpoint: Endpoint, delivery: str, at: datetime, error: str, now: datetime) -> Endpoint:
+        """Counts a delivery whose last attempt, at `at`, failed, once however often it is told; the first one begins a
+        failing time."""
 
         def count(health: Health) -> Health:
             known = health.exhausted if delivery in health.exhausted else (*health.exhausted, delivery)
             return health.model_copy(
                 update={
                     "first_failure_at": min(health.first_failure_at or at, at),
-                    "first_exhausted_at": health.first_exhausted_at or at,
+                    "first_exhausted_at": health.first_exhausted_at or now,
                     "exhausted": known[:_EXHAUSTED_KEPT],
                     "last_error": error,
                 }

@@ -36,7 +36,7 @@ def test_health_is_a_row_of_its_own(endpoints: Endpoints, elsewhere: Endpoints) 
     first = register(endpoints)
     stale = stored(elsewhere, first.id)
     endpoints.change(first.id, {"name": "changed meanwhile"}, LATER)
-    elsewhere.note_exhausted(stale, "delivery-1", THURSDAY, "timed out")
+    elsewhere.note_exhausted(stale, "delivery-1", THURSDAY, "timed out", THURSDAY)
     found = stored(endpoints, first.id)
     assert found.name == "changed meanwhile"
     assert (found.health.state, found.health.first_failure_at, found.health.last_error) == (
@@ -48,8 +48,8 @@ def test_health_is_a_row_of_its_own(endpoints: Endpoints, elsewhere: Endpoints) 
 
 def test_a_failing_time_begins_once_and_a_success_ends_it(endpoints: Endpoints) -> None:
     first = register(endpoints)
-    endpoints.note_exhausted(first, "delivery-1", THURSDAY, "timed out")
-    endpoints.note_exhausted(stored(endpoints, first.id), "delivery-2", LATER, "connection refused")
+    endpoints.note_exhausted(first, "delivery-1", THURSDAY, "timed out", THURSDAY)
+    endpoints.note_exhausted(stored(endpoints, first.id), "delivery-2", LATER, "connection refused", LATER)
     failing = stored(endpoints, first.id)
     assert (failing.health.first_failure_at, failing.health.last_error) == (THURSDAY, "connection refused")
     endpoints.note_success(failing, LATER)
@@ -62,7 +62,7 @@ def test_exhausted_deliveries_are_counted_once_each_whoever_tells(endpoints: End
     first = register(endpoints)
     for name in ("delivery-1", "delivery-2", "delivery-1"):
         for instance in (endpoints, elsewhere):
-            instance.note_exhausted(first, name, THURSDAY, "timed out")
+            instance.note_exhausted(first, name, THURSDAY, "timed out", THURSDAY)
     assert stored(endpoints, first.id).health.exhausted == ("delivery-1", "delivery-2")
 
 
@@ -81,11 +81,11 @@ def test_an_endpoint_disabled_elsewhere_is_not_enabled_by_a_stale_instance(
     endpoints: Endpoints, elsewhere: Endpoints, late_write: str
 ) -> None:
     first = register(endpoints)
-    endpoints.note_exhausted(first, "delivery-1", THURSDAY, "timed out")
+    endpoints.note_exhausted(first, "delivery-1", THURSDAY, "timed out", THURSDAY)
     stale = stored(elsewhere, first.id)
     endpoints.disable(stored(endpoints, first.id), "the receiver answered 410 Gone", LATER)
     if late_write == "note_exhausted":
-        elsewhere.note_exhausted(stale, "delivery-2", THURSDAY, "connection refused")
+        elsewhere.note_exhausted(stale, "delivery-2", THURSDAY, "connection refused", THURSDAY)
     else:
         elsewhere.note_success(stale, LATER)
     assert not stored(endpoints, first.id).receives
@@ -106,9 +106,9 @@ def test_health_of_an_older_generation_is_written_nowhere(endpoints: Endpoints, 
     old = register(endpoints)
     endpoints.delete(old.id)
     new = register(endpoints, at=LATER)
-    endpoints.note_exhausted(new, "delivery-1", LATER, "timed out")
+    endpoints.note_exhausted(new, "delivery-1", LATER, "timed out", LATER)
     before = stored(endpoints, new.id)
-    elsewhere.note_exhausted(old, "delivery-0", THURSDAY, "connection refused")
+    elsewhere.note_exhausted(old, "delivery-0", THURSDAY, "connection refused", THURSDAY)
     elsewhere.note_success(old, THURSDAY)
     elsewhere.disable(old, "the receiver answered 410 Gone", LATER)
     assert stored(endpoints, new.id) == before

@@ -28,7 +28,7 @@ def _rows_of_old(settings: Settings) -> None:
     for url in URLS:
         endpoints.register(url, make_secret(), {"types": ("*",), "name": "SIEM"}, THURSDAY, owner="somebody")
     endpoints.rotate_secret(endpoint_id(URLS[0]), make_secret(), THURSDAY, THURSDAY + timedelta(days=1))
-    endpoints.note_exhausted(endpoints.read_all()[0], "delivery", THURSDAY, "the receiver answered 500")
+    endpoints.note_exhausted(endpoints.read_all()[0], "delivery", THURSDAY, "the receiver answered 500", THURSDAY)
     options.rotate_signature_key(THURSDAY, THURSDAY + timedelta(days=1))
 
 

@@ -214,7 +214,9 @@ def test_what_many_note_of_an_endpoint_at_once_is_all_kept(settings: Settings, c
         if number == 5:
             instance.note_warned(endpoint)
         else:
-            instance.note_exhausted(endpoint, f"delivery-{number}", THURSDAY + number * HOUR, "timed out")
+            instance.note_exhausted(
+                endpoint, f"delivery-{number}", THURSDAY + number * HOUR, "timed out", THURSDAY + number * HOUR
+            )
 
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(note, range(6)))
@@ -228,7 +230,7 @@ def test_what_many_note_of_an_endpoint_at_once_is_all_kept(settings: Settings, c
 def test_an_endpoint_disabled_and_well_at_once_is_disabled(settings: Settings, cipher: Cipher) -> None:
     instances = [Endpoints(Services(settings), cipher) for _ in range(2)]
     endpoint = instances[0].register(URL, make_secret(), {"types": ("*",)}, THURSDAY)[0]
-    failing = instances[0].note_exhausted(endpoint, "delivery-1", THURSDAY, "timed out")
+    failing = instances[0].note_exhausted(endpoint, "delivery-1", THURSDAY, "timed out", THURSDAY)
     start = threading.Barrier(2)
 
     def disable() -> None:

@@ -155,7 +155,7 @@ class FakeEndpoints:
     def read(self, identity: str) -> Endpoint | None:
         return self.known.get(identity)
 
-    def note_exhausted(self, endpoint: Endpoint, delivery: str, at: datetime, error: str) -> Endpoint:
+    def note_exhausted(self, endpoint: Endpoint, delivery: str, at: datetime, error: str, now: datetime) -> Endpoint:
         return endpoint
 
 

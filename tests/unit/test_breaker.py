@@ -106,3 +106,12 @@ def test_a_closed_breaker_never_holds_and_an_open_one_lets_at_most_one_through_a
         else:
             assert hold == quiet_since + PROBE_EVERY - now
             assert timedelta() < hold <= PROBE_EVERY
+
+
+def test_a_clock_that_is_set_back_holds_nothing_for_longer_than_a_minute() -> None:
+    breaker = Breaker()
+    for number in range(OPENS_AFTER):
+        breaker.note("e", str(number), False, NOW)
+    earlier = NOW - timedelta(hours=1)
+    assert breaker.hold("e", earlier) is None
+    assert breaker.hold("e", earlier) == PROBE_EVERY
