@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.delivery.addresses import AddressPolicy
 from shared.delivery.breaker import Breaker
+from shared.delivery.copies import Copies
 from shared.delivery.outbound import Answer, NoAnswer, Outbound
 from shared.delivery.share import Share
 from shared.delivery.tokens import Tokens
@@ -43,6 +44,7 @@ class App:
     tokens: Tokens
     breaker: Breaker
     share: Share
+    copies: Copies
     services: Services
 
     @property
@@ -72,6 +74,7 @@ def build(settings: Settings) -> App:
         tokens=Tokens(lambda: managed_identity(settings.client_id)),
         breaker=Breaker(settings.breaker_probe),
         share=Share(),
+        copies=Copies(),
         services=services,
         now=lambda: datetime.now(UTC),
     )

@@ -7,6 +7,7 @@ every crash point (tests/unit/test_crash_points.py):
 - Attempt 1 is written by insert, later ones with If-Match, each with a token of the invocation.
 - A recorded attempt decides what follows, and whoever finds it recorded may only put *that* message again. Copies of
   a message find each other out at the row, so that no crash starts a second chain.
+- One instance has one message of a delivery in hand at a time, and puts none while the same one is hidden (copies.py).
 """
 
 import random
@@ -24,7 +25,8 @@ from shared.logs import write_line
 from shared.model import Delivery, Endpoint
 
 SHARE_HOLD_SECONDS = (5.0, 15.0)
-"""How long a message waits that found no worker left for its endpoint; spread out, lest they return at once."""
+"""How long a message waits that found no worker left for its endpoint, or a copy of it in hand; spread out, lest they
+return at once."""
 
 LATE = timedelta(seconds=60)
 """A message seen this long after it became visible may have been repeated meanwhile."""
@@ -37,11 +39,21 @@ def dispatch(app: App, body: bytes, dequeue_count: int) -> None:
     except MalformedMessage:
         app.poison.put(body.decode("utf-8", "replace"))
         return
+    if dequeue_count > 1:
+        message = message.model_copy(update={"came_back": True})
+    with app.copies.in_hand(message) as alone:
+        if alone:
+            _handle(app, message, body)
+        else:
+            _put_back(app, message, _a_moment(), "copy")
+
+
+def _handle(app: App, message: Message, body: bytes) -> None:
     known: Known = None
-    if message.made is None and _may_be_known(message, dequeue_count, app.now()):
+    if message.made is None and _may_be_known(message, app.now()):
         known = app.deliveries.get(message.delivery_id)
         if known is not None and not _still_to_make(known[0], message):
-            if dequeue_count > 1:
+            if message.came_back:
                 follow_up(app, message, known[0])
             return
     endpoint = app.endpoints.get(message.delivery_id.endpoint)
@@ -55,7 +67,7 @@ def dispatch(app: App, body: bytes, dequeue_count: int) -> None:
             return
         event = stored
     if message.made is not None:
-        record_made(app, message, message.made, dequeue_count)
+        record_made(app, message, message.made)
         return
     reason = _why_not(endpoint, message)
     if endpoint is None or event is None or reason:
@@ -68,9 +80,9 @@ def dispatch(app: App, body: bytes, dequeue_count: int) -> None:
     with app.share.place(endpoint.id) as has_place:
         sent = send(app, endpoint, message, event) if has_place else None
     if sent is None:
-        _put_back(app, message, timedelta(seconds=random.uniform(*SHARE_HOLD_SECONDS)), "share")  # noqa: S311 (jitter)
+        _put_back(app, message, _a_moment(), "share")
         return
-    delivery = record(app, message, sent, dequeue_count, known)
+    delivery = record(app, message, sent, known)
     if delivery is not None and delivery.status == "delivered" and endpoint.health.first_failure_at is not None:
         app.endpoints.note_success(endpoint, sent.attempt.started_at)
 
@@ -90,17 +102,22 @@ def _hold(app: App, message: Message, hold: timedelta) -> None:
         app.poison.put(encode(message.model_copy(update={"given_up": "endpoint failing"})))
 
 
-def _put_back(app: App, message: Message, hold: timedelta, by: Literal["breaker", "share"]) -> None:
+def _a_moment() -> timedelta:
+    return timedelta(seconds=random.uniform(*SHARE_HOLD_SECONDS))  # noqa: S311 (jitter)
+
+
+def _put_back(app: App, message: Message, hold: timedelta, by: Literal["breaker", "share", "copy"]) -> None:
     """Puts the message back, spending no attempt."""
-    app.queue.put(encode(message.model_copy(update={"due_at": app.now() + hold, "repeat": True})), hold)
+    now = app.now()
+    app.copies.put(app.queue, message.model_copy(update={"due_at": now + hold, "repeat": True}), hold, now)
     endpoint = message.delivery_id.endpoint
     write_line(
         "delivery.held", deliveryId=message.delivery, endpointId=endpoint, by=by, seconds=round(hold.total_seconds())
     )
 
 
-def _may_be_known(message: Message, dequeue_count: int, now: datetime) -> bool:
-    return dequeue_count > 1 or message.attempt > 1 or message.repeat or now - message.due_at > LATE
+def _may_be_known(message: Message, now: datetime) -> bool:
+    return message.came_back or message.attempt > 1 or message.repeat or now - message.due_at > LATE
 
 
 def _still_to_make(delivery: Delivery, message: Message) -> bool:

@@ -14,7 +14,7 @@ from shared.delivery.disabling import Disable, Warn, judge
 from shared.delivery.messages import MalformedMessage, Message, decode
 from shared.delivery.origin import Unknown, stored_event
 from shared.delivery.reading import Unacceptable, meaning_of, outcome
-from shared.delivery.recording import next_message, record_made
+from shared.delivery.recording import put_next, record_made
 from shared.delivery.transitions import change, failed
 from shared.logs import write_line
 from shared.model import Delivery, Endpoint, digest
@@ -40,13 +40,13 @@ def exhausted(app: App, body: bytes, inserted_at: datetime | None) -> None:
         _keep(app, body, inserted_at, stored.reason)
         return
     if message.made is not None:
-        record_made(app, message, message.made, dequeue_count=2)
+        record_made(app, message.model_copy(update={"came_back": True}), message.made)
         return
     delivery = change(app, message.delivery_id, lambda now: failed(now, message, message.given_up or _CRASHED))
     if delivery is None:
         _keep(app, body, inserted_at, "its week has passed retention")
     elif delivery.status == "pending" and delivery.last_number == message.attempt:
-        app.queue.put(*next_message(app, message, delivery))  # recorded, and stopped before the next was put
+        put_next(app, message, delivery)  # recorded, and stopped before the next was put
     elif delivery.status == "failed" and delivery.last_number <= message.attempt:
         _alert(app, message, delivery)
 

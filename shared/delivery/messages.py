@@ -54,6 +54,9 @@ class Message(Stored):
     """Of a round of attempts that an admin asked for: only its first message may revive a delivery that has ended."""
     repeat: bool = False
     """A copy of a message that may be on its way already."""
+    came_back: bool = False
+    """Taken from the queue before, by a worker that may have ended after it recorded the attempt and before it put the
+    next message."""
     traceparent: Annotated[str, AfterValidator(_traceparent)]
     event: Event | None = None
     made: Attempt | None = None

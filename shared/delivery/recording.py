@@ -23,7 +23,7 @@ class Sent:
     retry_after: timedelta | None
 
 
-def record(app: App, message: Message, sent: Sent, dequeue_count: int, known: Known = None) -> Delivery | None:
+def record(app: App, message: Message, sent: Sent, known: Known = None) -> Delivery | None:
     """Writes an attempt and sees to what follows; answers the row, or None where there is none to write to now.
 
     A row that cannot be written is put back as a `record` message rather than posted again. Raises StorageUnavailable
@@ -43,15 +43,15 @@ def record(app: App, message: Message, sent: Sent, dequeue_count: int, known: Kn
         return None
     if delivery is None:
         write_line("delivery.dropped", 30, deliveryId=message.delivery, reason="its week has passed retention")
-    elif delivery.holds(made.number, made.token) or dequeue_count > 1:
+    elif delivery.holds(made.number, made.token) or message.came_back:
         follow_up(app, message, delivery)
     return delivery
 
 
-def record_made(app: App, message: Message, made: Attempt, dequeue_count: int) -> None:
+def record_made(app: App, message: Message, made: Attempt) -> None:
     """Records the attempt of a `record` message."""
     seconds = message.retry_after_seconds
-    record(app, message, Sent(made, None if seconds is None else timedelta(seconds=seconds)), dequeue_count)
+    record(app, message, Sent(made, None if seconds is None else timedelta(seconds=seconds)))
 
 
 def follow_up(app: App, message: Message, delivery: Delivery) -> None:
@@ -59,7 +59,7 @@ def follow_up(app: App, message: Message, delivery: Delivery) -> None:
     if delivery.last_number != message.attempt:
         return  # a later attempt is recorded: the chain has gone on
     if delivery.status == "pending":
-        app.queue.put(*next_message(app, message, delivery))
+        put_next(app, message, delivery)
     elif delivery.status == "failed":
         app.poison.put(encode(message.model_copy(update={"made": None})))
     elif message.asked:
@@ -68,13 +68,14 @@ def follow_up(app: App, message: Message, delivery: Delivery) -> None:
         _disable(app, message, delivery.reason or "")
 
 
-def next_message(app: App, message: Message, delivery: Delivery) -> tuple[str, timedelta]:
-    """The message of the next attempt and how long it must wait from now."""
+def put_next(app: App, message: Message, delivery: Delivery) -> None:
+    """Puts the message of the next attempt, hidden until it is due."""
     now = app.now()
     due_at = min(max(delivery.next_attempt_at or now, now), now + LONGEST_SCHEDULE)  # a forged attempt may lie ahead
     deadline_at = message.deadline_at + _lengthened(app, message, delivery)
-    changes = {"attempt": delivery.last_number + 1, "due_at": due_at, "deadline_at": deadline_at, "repeat": False}
-    return encode(message.model_copy(update={**changes, "made": None, "retry_after_seconds": None})), due_at - now
+    changes: dict[str, object] = {"attempt": delivery.last_number + 1, "due_at": due_at, "deadline_at": deadline_at}
+    changes |= {"repeat": False, "came_back": False, "made": None, "retry_after_seconds": None}
+    app.copies.put(app.queue, message.model_copy(update=changes), due_at - now, now)
 
 
 def _lengthened(app: App, message: Message, delivery: Delivery) -> timedelta:

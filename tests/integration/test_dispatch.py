@@ -167,7 +167,7 @@ def test_a_message_that_comes_back_after_its_attempt_puts_the_next_one_and_posts
     text = scene.queue.held[0][0]
     scene.dispatch_next()
     scene.queue.held.clear()  # the crash came before the put
-    dispatch(scene.app, text.encode(), 2)
+    dispatch(scene.elsewhere().app, text.encode(), 2)
     assert [decode(text.encode()).attempt for text, _ in scene.queue.held] == [2]
     assert len(scene.receiver.posts) == 1
 

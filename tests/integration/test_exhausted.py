@@ -81,8 +81,8 @@ def test_a_poison_copy_whose_attempt_was_recorded_goes_on_with_the_next_one(scen
     scene.publish(an_event())
     text = scene.queue.held[0][0]
     scene.dispatch_next()
-    scene.queue.held.clear()
-    exhausted(scene.app, text.encode(), THURSDAY)
+    scene.queue.held.clear()  # the crash came before the put
+    exhausted(scene.elsewhere().app, text.encode(), THURSDAY)
     assert [decode(text.encode()).attempt for text, _ in scene.queue.held] == [2]
     assert scene.alerts() == []
 

@@ -9,6 +9,7 @@ from greenlet import greenlet
 
 from shared.app import App
 from shared.delivery.breaker import Breaker
+from shared.delivery.copies import Copies
 from shared.delivery.dispatch import dispatch
 from shared.delivery.exhausted import exhausted
 from shared.delivery.outbound import Answer, NoAnswer
@@ -46,6 +47,17 @@ SETTINGS = read_settings(
 )
 
 
+class MoodyBreaker(Breaker):
+    """Opens and closes by chance, as the breakers of several instances look to one message."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def hold(self, endpoint: str, now: datetime) -> timedelta | None:
+        return timedelta(seconds=60) if self._world.chance(self._world.odds.held) else None
+
+
 def _app(world: World) -> App:
     def post(url: str, headers: Any, body: bytes, spent: timedelta) -> Answer | NoAnswer:
         world.point()
@@ -67,8 +79,9 @@ def _app(world: World) -> App:
         "poison": FakeQueue(world, world.poison),
         "outbound": None,
         "tokens": None,
-        "breaker": Breaker(),
+        "breaker": MoodyBreaker(world),
         "share": Share(),
+        "copies": Copies(),
         "services": None,
     }
     return App(settings=SETTINGS, post=post, now=lambda: world.now, **parts)
@@ -113,7 +126,7 @@ class Host:
             try:
                 body()
             except Crash:
-                return
+                self.app = _app(self.world)  # what others do meanwhile, another instance does
 
         self.running.append(greenlet(guarded))
 

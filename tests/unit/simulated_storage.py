@@ -30,6 +30,8 @@ class Odds:
     put_twice: float = 0.0
     lease_runs_out: float = 0.0
     receiver_fails: float = 0.4
+    held: float = 0.0
+    """By the breaker: the message is put back."""
 
 
 @dataclass

@@ -217,7 +217,7 @@ class Tenant:
         services = cast(Services, self.account)
         settings = read_settings(LEAST | {"TENANT_ID": "contoso"} | self.settings)
         parts: dict[str, Any] = dict.fromkeys(
-            ("options", "poison", "outbound", "post", "tokens", "breaker", "share"),
+            ("options", "poison", "outbound", "post", "tokens", "breaker", "share", "copies"),
         )
         parts |= {"endpoints": _Endpoints(), "deliveries": _Deliveries(), "queue": _Queue(self.account)}
         return App(

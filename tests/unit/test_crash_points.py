@@ -49,15 +49,15 @@ def _check_nothing_lost(world: World, host: Host) -> None:
 
 def _check_one_chain(world: World) -> None:
     """Each attempt number is recorded once (a late success may stand beside the failure it overrides), none beyond the
-    schedule, and POSTs are as many as the attempts plus at most two for each fault: a copy may repeat its attempt, and
-    may put the next message a second time, whose copies then race once more."""
+    schedule, and POSTs are as many as the attempts plus at most one for each fault: a copy may repeat its attempt, but
+    copies in flight at once in one instance are one POST (shared/delivery/copies.py)."""
     most = len(SETTINGS.retry_delays) + 1
     for row, _ in world.rows.values():
         failures = Counter(each.number for each in row.attempts if each.status != 200)
         assert all(count == 1 for count in failures.values())
         assert all(each.number <= most for each in row.attempts)
     attempts = sum(row.last_number for row, _ in world.rows.values())
-    assert sum(world.posts.values()) <= attempts + 2 * world.faults
+    assert sum(world.posts.values()) <= attempts + world.faults
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +76,7 @@ def _publish_in_this_thread(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(Odds(put_twice=0.1), id="puts-twice"),
         pytest.param(Odds(lease_runs_out=0.02), id="leases-run-out"),
         pytest.param(Odds(crash=0.03, storage_fails=0.03, put_twice=0.03, lease_runs_out=0.01), id="everything"),
+        pytest.param(Odds(crash=0.03, lease_runs_out=0.02, held=0.3), id="held-by-the-breaker"),
         pytest.param(Odds(crash=0.15, storage_fails=0.15, receiver_fails=0.8), id="a-bad-day"),
     ],
 )
