@@ -1,26 +1,28 @@
-"""The share: how many of an instance's workers one endpoint may hold, so that a hung receiver stalls no other."""
+"""The share: how many of an instance's workers one endpoint may hold, so that hung receivers stall no other."""
 
 import contextlib
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 
-WORKERS = 32
-"""Messages that an instance handles at once: host.json's batchSize + newBatchThreshold."""
+PLACES = 16
+"""What endpoints divide among them: host.json's newBatchThreshold. With more messages in hand the host receives no
+others, so that as many hung attempts would stall every endpoint until they time out."""
 
 PATIENCE_SECONDS = 0.5
-"""How long after the last place was given back a message still waits for one: receivers that answer give them back well
-before that, and one that hangs costs others no more."""
+"""How long after an endpoint gave its last place back a message for it still waits for one: receivers that answer give
+them back well before that, and one that hangs costs others no more."""
 
 
 class Share:
-    """Places for each endpoint. A worker waits for one for a moment only while they are still being given back."""
+    """An endpoint always has one place, and further ones while it holds less than are free: one that hangs holds 8, two
+    hold 5 or 6 each, four 3 or 4. A worker waits for one only while its endpoint is still giving places back."""
 
-    def __init__(self, places: int = WORKERS // 4, patience_seconds: float = PATIENCE_SECONDS) -> None:
-        self._places = places
+    def __init__(self, places: int = PLACES, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._free = places
+        """Less than none where many endpoints hold their first."""
         self._patience = patience_seconds
-        self._held: defaultdict[str, int] = defaultdict(int)
+        self._held: dict[str, int] = {}
         self._given_back_at: dict[str, float] = {}
         self._changed = threading.Condition()
 
@@ -36,20 +38,25 @@ class Share:
 
     def _take(self, endpoint: str) -> bool:
         with self._changed:
-            if not self._changed.wait_for(lambda: self._held[endpoint] < self._places, self._worth_waiting(endpoint)):
+            if not self._changed.wait_for(lambda: self._has_place(endpoint), self._worth_waiting(endpoint)):
                 return False
-            if self._held[endpoint] == 0:
-                self._given_back_at[endpoint] = time.monotonic()
-            self._held[endpoint] += 1
+            self._free -= 1
+            self._held[endpoint] = self._held.get(endpoint, 0) + 1
+            self._given_back_at.setdefault(endpoint, time.monotonic())
             return True
 
+    def _has_place(self, endpoint: str) -> bool:
+        held = self._held.get(endpoint, 0)
+        return held == 0 or held < self._free
+
     def _worth_waiting(self, endpoint: str) -> float:
-        """Nothing where no place has been given back for a while: then the endpoint hangs."""
-        since = time.monotonic() - self._given_back_at.get(endpoint, 0.0)
-        return max(0.0, self._patience - since)
+        """Nothing where the endpoint has given no place back for a while: then it hangs."""
+        now = time.monotonic()
+        return max(0.0, self._patience - (now - self._given_back_at.get(endpoint, now)))
 
     def _give_back(self, endpoint: str) -> None:
         with self._changed:
+            self._free += 1
             self._held[endpoint] -= 1
             self._given_back_at[endpoint] = time.monotonic()
             if self._held[endpoint] == 0:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from pydantic.fields import FieldInfo
 
-from shared.delivery.share import WORKERS
 from shared.settings import Settings, read_settings
 from shared.storage.queues import DELIVERIES, POISON
 
@@ -145,7 +144,8 @@ def test_the_functions_that_the_deployment_names_exist() -> None:
 
 def test_there_is_a_thread_for_each_delivery_and_some_for_the_rest() -> None:
     threads = int(environment()["PYTHON_THREADPOOL_THREAD_COUNT"])
-    assert threads >= WORKERS + 8
+    queues = json.loads((ROOT / "host.json").read_text("utf-8"))["extensions"]["queues"]
+    assert threads >= queues["batchSize"] + queues["newBatchThreshold"] + 8
     assert int(PARAMETERS["httpConcurrency"].decorators["maxValue"]) <= threads
 
 

@@ -207,7 +207,7 @@ def test_an_attempt_that_cannot_be_recorded_is_recorded_later_and_not_posted_aga
 
 def test_share_put_backs_never_give_a_delivery_up_only_the_breaker_at_its_deadline_does(scene: Scene) -> None:
     """A receiver that is slow but well had its waiting deliveries failed at their deadline."""
-    scene.app = replace(scene.app, share=Share(places=1, patience_seconds=0))
+    scene.app = replace(scene.app, share=Share(places=2, patience_seconds=0))
     delivery_id = published(scene)
     scene.clock.now = decode(scene.queue.held[0][0].encode()).deadline_at + timedelta(days=1)
     with scene.app.share.place(delivery_id.endpoint):

@@ -169,7 +169,7 @@ def test_a_delivery_cancelled_while_it_is_held_is_not_sent(scene: Scene) -> None
 
 
 def test_above_its_share_messages_are_put_back_jittered_and_unspent(scene: Scene) -> None:
-    scene.app = replace(scene.app, share=Share(places=1, patience_seconds=0))
+    scene.app = replace(scene.app, share=Share(places=2, patience_seconds=0))
     endpoint = scene.register()
     for number in range(12):
         scene.publish(an_event(f"key-{number}"))
@@ -193,7 +193,7 @@ def test_above_its_share_messages_are_put_back_jittered_and_unspent(scene: Scene
 
 
 def test_a_place_comes_back_when_an_attempt_raises(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    scene.app = replace(scene.app, share=Share(places=1, patience_seconds=0))
+    scene.app = replace(scene.app, share=Share(places=2, patience_seconds=0))
     scene.register()
     scene.publish(an_event())
     text, _ = scene.queue.take()
