@@ -7,14 +7,29 @@ import pytest
 
 from shared.delivery import outbound
 
+FULL_TIMEOUT_SECONDS = 1200
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full", action="store_true", help="tests/faults break things for a quarter of an hour")
+
+
+@pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """Whether the faults are to be tested in full."""
+    return bool(pytestconfig.getoption("--full"))
+
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "alone: measures or kills; runs when nothing else does")
     config.addinivalue_line("markers", "slow: waits for something long that began earlier; runs after the others")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What a slow test waits for goes on meanwhile, beside the tests before it."""
+    if config.getoption("--full"):
+        for item in items:
+            item.add_marker(pytest.mark.timeout(FULL_TIMEOUT_SECONDS))
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 

@@ -137,9 +137,9 @@ class Host(Process):
 
 
 @contextmanager
-def hosting(settings: Mapping[str, str], lease: int = 600) -> Iterator[Host]:
+def hosting(settings: Mapping[str, str], lease: int = 600, folder: Path = ROOT) -> Iterator[Host]:
     """A host that is up, killed in the end if it has not ended before."""
-    host = Host(settings, lease)
+    host = Host(settings, lease, folder)
     try:
         assert host.url
         yield host
