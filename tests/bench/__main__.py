@@ -67,7 +67,7 @@ def _run(name: str, sizes: Sizes, progress: Progress, folder: Path) -> Report:
     try:
         with rig(folder) as parts:
             report = BENCHMARKS[name](parts, sizes, step)
-    except (AssertionError, requests.RequestException) as failure:  # Azurite may leave a request unanswered under load
+    except (AssertionError, requests.RequestException) as failure:
         report = Report(name, void=[f"it did not come to its end: {str(failure)[:300]}"])
     done = progress.tasks[task].completed
     progress.update(task, total=done)

@@ -37,11 +37,12 @@ def run(rig: Rig, sizes: Sizes, step: Step) -> Report:
                 report.void += rig.balance(api, asked, [event["meta"]["idempotencyKey"]], arrivals).faults
             step()
     for size in sizes.fan_out:
-        report.add(f"to the 202, {size} endpoints", "ms", answers[size])
-        report.add(f"to the last receipt, {size} endpoints", "ms", receipts[size])
+        to = f"{size:,} endpoint{'s' if size > 1 else ''}"
+        report.add(f"to the 202, {to}", "ms", answers[size])
+        report.add(f"to the last receipt, {to}", "ms", receipts[size])
     for fewer, more in pairwise(sizes.fan_out):
         growth = [
             (large / more) / (small / fewer) for small, large in zip(receipts[fewer], receipts[more], strict=True)
         ]
-        report.add(f"cost of one of {more} against one of {fewer}", "", growth, LINEAR)
+        report.add(f"cost of one of {more:,} against one of {fewer:,}", "", growth, LINEAR)
     return report

@@ -10,6 +10,8 @@ from e2e.api import ENDPOINTS, Api
 
 HEALTHY = 10
 PER_SECOND = 5
+LEAD_IN_SECONDS = 2
+"""Before the part that counts, as in `latency`."""
 BURST = 60
 """More than all workers of an instance, for the receiver that hangs."""
 
@@ -26,13 +28,14 @@ class Fleet:
     keys: list[str] = field(default_factory=list)
 
     def p99_ms(self, seconds: float) -> float:
-        """Publishes steadily; from the scheduled time to the receipt, over all healthy deliveries."""
-        sent = publish_steadily(self.api, self.event_type, PER_SECOND, seconds)
+        """Publishes steadily; from the scheduled time to the receipt, over all healthy deliveries but a lead-in's."""
+        sent = publish_steadily(self.api, self.event_type, PER_SECOND, LEAD_IN_SECONDS + seconds)
         self.keys += [each.key for each in sent]
         arrivals = self.rig.receiver.since(self.first, len(self.keys) * HEALTHY, *self.endpoints)
         at = {(each.path, each.key): each.at for each in reversed(arrivals)}
+        steady = sent[PER_SECOND * LEAD_IN_SECONDS :]
         return (
-            percentile([at[path, each.key] - each.scheduled_at for path in self.endpoints for each in sent], 0.99)
+            percentile([at[path, each.key] - each.scheduled_at for path in self.endpoints for each in steady], 0.99)
             * 1000
         )
 

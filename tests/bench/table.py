@@ -2,21 +2,17 @@
 
 from rich.table import Table
 
-from bench.figures import Figure, Report
+from bench.figures import Figure, Report, written
 
 
 def table_of(report: Report) -> Table:
     table = Table("figure", "median", "least", "greatest", "target", title=report.benchmark, title_justify="left")
     for figure in report.figures:
-        low, high = (_number(value) for value in figure.spread)
-        table.add_row(figure.name, f"{_number(figure.median)} {figure.unit}".strip(), low, high, _target(figure))
+        low, high = (written(value) for value in figure.spread)
+        table.add_row(figure.name, f"{written(figure.median)} {figure.unit}".strip(), low, high, _target(figure))
     for note in (*report.notes, *(f"[red]void: {reason}[/red]" for reason in report.void)):
         table.add_row(note)
     return table
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _target(figure: Figure) -> str:
