@@ -13,7 +13,6 @@ from bench.figures import Figure, Report, Target, percentile
 from e2e.hosting import ROOT, environment
 
 
-@pytest.mark.alone
 def test_a_quick_run_measures_writes_and_draws(tmp_path: Path) -> None:
     names = ["throughput", "cpu"]
     told = tmp_path / "figures.json"
