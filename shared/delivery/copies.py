@@ -49,12 +49,13 @@ class Copies:
     @contextlib.contextmanager
     def in_hand(self, message: Message) -> Iterator[bool]:
         """Holds the message's delivery while the block runs; False where another worker holds it."""
+        attempt = _attempt(message)
         with self._lock:
             alone = message.delivery not in self._in_hand
             self._in_hand.add(message.delivery)
-            known = self._put.get(_attempt(message)) if self._put else None
+            known = self._put.get(attempt)
             if known is not None and known.due_at == message.due_at:
-                del self._put[_attempt(message)]  # this is the one
+                del self._put[attempt]  # this is the one
         try:
             yield alone
         finally:
