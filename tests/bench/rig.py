@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from bench.ledger import Balance, Delivery, balance
 from e2e.api import Api, custom, eventually
 from e2e.background import Background
 from e2e.conftest import Storage, storing
-from e2e.hosting import ROOT, Host, Process
+from e2e.hosting import Host, Process, write_app
 from local.issuer import SigningKey, make_issuer, read_key
 from local.serving import serving
 
@@ -91,12 +90,7 @@ class Rig:
 
     def folder_of(self, name: str) -> Path:
         """A folder with one of the apps that this one is compared with, under the same host.json."""
-        folder = self.folder / name
-        if not folder.exists():
-            folder.mkdir()
-            shutil.copy(APPS / name / "function_app.py", folder)
-            shutil.copy(ROOT / "host.json", folder)
-        return folder
+        return write_app(self.folder / name, (APPS / name / "function_app.py").read_text())
 
     def register(self, api: Api, path: str, *types: str) -> str:
         """Registers a path of the receiver; answers the endpoint's id."""

@@ -136,6 +136,14 @@ class Host(Process):
         return self.wait_for_line("Listening on ").rpartition(" ")[2]
 
 
+def write_app(folder: Path, source: str) -> Path:
+    """A folder with another function_app.py, under the app's own host.json."""
+    folder.mkdir(exist_ok=True)
+    (folder / "function_app.py").write_text(source)
+    (folder / "host.json").write_bytes((ROOT / "host.json").read_bytes())
+    return folder
+
+
 @contextmanager
 def hosting(settings: Mapping[str, str], lease: int = 600, folder: Path = ROOT) -> Iterator[Host]:
     """A host that is up, killed in the end if it has not ended before."""

@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from bench.ledger import balance
 from e2e.api import Api
 from e2e.conftest import Issuer, MakeSettings, MakeStorage
-from e2e.hosting import ROOT, hosting
+from e2e.hosting import ROOT, hosting, write_app
 from e2e.receiving import Receivers
 from integration.scene import Clock, an_event
 from shared.delivery import copies
@@ -128,11 +128,8 @@ def test_hosts_whose_clocks_differ_lose_nothing(
     with ExitStack() as stack:
         hosts = []
         for name, seconds in (("behind", -APART.total_seconds()), ("ahead", APART.total_seconds())):
-            folder = tmp_path / name
-            folder.mkdir()
-            source = (ROOT / "function_app.py").read_text()
-            (folder / "function_app.py").write_text(SHIFTED.format(seconds=seconds) + source)
-            (folder / "host.json").write_bytes((ROOT / "host.json").read_bytes())
+            source = SHIFTED.format(seconds=seconds) + (ROOT / "function_app.py").read_text()
+            folder = write_app(tmp_path / name, source)
             hosts.append(stack.enter_context(hosting(settings, folder=folder)))
         with closing(Api(hosts[0].url, issuer.key)) as api:
             api.register(hook.url, "custom.flow")

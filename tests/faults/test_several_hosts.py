@@ -8,7 +8,7 @@ import pytest
 
 from e2e.api import Api
 from e2e.conftest import Issuer, MakeSettings, MakeStorage, Storage
-from e2e.hosting import ROOT, hosting
+from e2e.hosting import ROOT, hosting, write_app
 from e2e.receiving import Receivers
 
 from .flow import QUICKLY, flowing, reconciles, take_note, wait_until_drained
@@ -20,12 +20,9 @@ TIMER_RUNS = 3
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The app, whose timer `measure` runs every second."""
-    folder = tmp_path_factory.mktemp("app")
     source = (ROOT / "function_app.py").read_text()
     assert source.count(EVERY_MINUTE) == 1
-    (folder / "function_app.py").write_text(source.replace(EVERY_MINUTE, EVERY_SECOND))
-    (folder / "host.json").write_bytes((ROOT / "host.json").read_bytes())
-    return folder
+    return write_app(tmp_path_factory.mktemp("app"), source.replace(EVERY_MINUTE, EVERY_SECOND))
 
 
 def test_several_hosts_lose_nothing_and_run_each_timer_once(
