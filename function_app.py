@@ -7,16 +7,19 @@ POST /v1.0/events, scan_storage -> queue `deliveries` -> dispatch -> receiver
 
 import azure.functions as func
 
-from shared.api import deliveries, endpoints, events, health, openapi, options, storage, subscriptions, types, unknown
-from shared.api.auth import Role
-from shared.api.call import Call, Reply
-from shared.api.routes import Routes
+from shared.api import deliveries, endpoints, events, health, options, subscriptions, types
+from shared.api import usage as storage
+from shared.api.http import openapi
+from shared.api.http import routing as unknown
+from shared.api.http.auth import Role
+from shared.api.http.call import Call, Reply
+from shared.api.http.routing import Routes
 from shared.app import app as the_app
-from shared.delivery import dispatch as dispatching
-from shared.delivery import exhausted as exhaustion
-from shared.delivery import measuring
-from shared.sharepoint import scan as scanning
+from shared.delivery import dispatcher as dispatching
+from shared.delivery import poison as exhaustion
+from shared.delivery import queue_metrics as measuring
 from shared.storage import reencryption, retention
+from shared.usage import scan as scanning
 
 STORAGE = "AzureWebJobsStorage"
 

@@ -9,9 +9,9 @@ from collections.abc import Coroutine
 from pathlib import Path
 
 import dev
-from local import demo
 from local.appsettings import read_values
 from local.azurite import default_folder
+from local.demo import __main__ as demo
 from local.issuer import read_key, sign_token
 from local.keyfiles import issuer_key_file, require_issuer_key
 from local.problem import Problem

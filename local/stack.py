@@ -12,9 +12,9 @@ from pathlib import Path
 from local import appsettings, azurite
 from local.client import Api
 from local.functionhost import FunctionHost
-from local.graph import GraphStandIn, serving_graph
 from local.issuer import make_issuer
 from local.keyfiles import issuer_key_file, secrets_key
+from local.m365.graph import GraphStandIn, serving_graph
 from local.ports import LOOPBACK, free_ports, is_free, require_free
 from local.problem import Problem
 from local.receiver import Received, Receiver

@@ -5,22 +5,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from shared.delivery.addresses import AddressPolicy
-from shared.delivery.breaker import Breaker
-from shared.delivery.copies import Copies
-from shared.delivery.outbound import Answer, NoAnswer, Outbound
-from shared.delivery.share import Share
-from shared.delivery.tokens import Tokens
 from shared.identity import managed_identity
 from shared.logs import write_line
+from shared.outbound.addresses import AddressPolicy
+from shared.outbound.breaker import Breaker
+from shared.outbound.bulkhead import Share
+from shared.outbound.client import Answer, NoAnswer, Outbound
+from shared.outbound.tokens import Tokens
 from shared.settings import Settings, settings
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services
 from shared.storage.deliveries import Deliveries
+from shared.storage.delivery_queue import Copies
 from shared.storage.endpoints import Endpoints
 from shared.storage.events import Events
-from shared.storage.options import Options
 from shared.storage.queues import DELIVERIES, POISON, Queue
+from shared.storage.signature_keys import Options
 from shared.storage.sites import Sites
 
 Post = Callable[[str, Mapping[str, str], bytes, timedelta], Answer | NoAnswer]

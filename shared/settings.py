@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 from cryptography.fernet import Fernet
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from shared.delivery.audiences import ALLOWED, allowed_problem
-from shared.delivery.breaker import GRACE, PROBE_EVERY
 from shared.model import Tenant
-from shared.sharepoint.thresholds import Threshold, read_thresholds
+from shared.model.audiences import ALLOWED, allowed_problem
+from shared.model.thresholds import Threshold, read_thresholds
+from shared.outbound.breaker import GRACE, PROBE_EVERY
 
 LONGEST_SCHEDULE = timedelta(days=7)
 """A queue message can be hidden for at most seven days."""

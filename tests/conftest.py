@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.delivery import outbound
+from shared.outbound import client as outbound
 
 FULL_TIMEOUT_SECONDS = 1200
 

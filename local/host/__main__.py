@@ -20,14 +20,7 @@ from local.host import log
 from local.host.app import Function, QueueTrigger, TimerTrigger, load_functions
 from local.host.queue_listener import QueueListener
 from local.host.server import Site
-from local.host.settings import (
-    HostOptions,
-    StartupError,
-    connection_string,
-    has_home_page,
-    host_id,
-    read_options,
-)
+from local.host.settings import HostOptions, StartupError, connection_string, has_home_page, host_id, read_options
 from local.host.storage import Reachability
 from local.host.timer_listener import TimerListener
 from local.host.timer_state import TimerState

@@ -2,11 +2,11 @@
 
 from typing import get_args
 
-from shared.api.call import Call, Reply
-from shared.api.problem import bad_request, conflict, not_found
+from shared.admin.retry import Refusal, retry
+from shared.api.http.call import Call, Reply
+from shared.api.http.problem import bad_request, conflict, not_found
 from shared.api.views import Delivery as DeliveryView
 from shared.api.views import DeliveryPage, MalformedMessage, Retried, delivery_view, malformed_view
-from shared.delivery.retry import Refusal, retry
 from shared.delivery.transitions import unattempted
 from shared.logs import write_line
 from shared.model import ENDPOINT_ID, Delivery, DeliveryId, Status

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from shared.api.call import Call, Reply, validated
-from shared.api.problem import Problem, bad_request, conflict, not_found
-from shared.api.registration import (
+from shared.admin.replay import replay
+from shared.admin.samples import send_test
+from shared.api.endpoint_bodies import (
     AuthChange,
     EndpointChanges,
     Registration,
@@ -22,12 +22,12 @@ from shared.api.registration import (
     settings_given,
     settings_patch,
 )
+from shared.api.http.call import Call, Reply, validated
+from shared.api.http.problem import Problem, bad_request, conflict, not_found
 from shared.api.views import Replayed, RotatedSecret, Secret, attempt_view, endpoint_view
-from shared.delivery.replay import replay
-from shared.delivery.sampling import send_test
-from shared.delivery.signing import make_secret
 from shared.logs import write_line
 from shared.model import ENDPOINT_ID, Endpoint, Model, endpoint_id, read_time
+from shared.outbound.signing import make_secret
 from shared.storage.endpoints import MOST_ENDPOINTS, OthersEndpoint, TooManyEndpoints
 
 PATH = "/v1.0/webhooks/endpoints"

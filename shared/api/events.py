@@ -6,23 +6,15 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from shared.admin import erasure as erasing
 from shared.api import views
-from shared.api.call import Call, Reply, invalid, validated
-from shared.api.problem import Problem, bad_request, conflict, not_found
-from shared.catalogue import PUBLISHED_TYPE_SCHEMA, content_errors, default_severity, publish_problem
-from shared.delivery import erasure as erasing
-from shared.delivery.publish import (
-    MOST_DELIVERIES,
-    MOST_EVENTS,
-    Accepted,
-    Conflict,
-    TooMany,
-    delivery_ids,
-    publish,
-)
-from shared.json_text import elements, joined, members
+from shared.api.http.call import Call, Reply, invalid, validated
+from shared.api.http.problem import Problem, bad_request, conflict, not_found
+from shared.delivery.publisher import MOST_DELIVERIES, MOST_EVENTS, Accepted, Conflict, TooMany, delivery_ids, publish
 from shared.logs import write_line
 from shared.model import IDEMPOTENCY_KEY, DeliveryId, Event, Model, Severity, Tenant, TimeStamp, utc_text
+from shared.model.catalogue import PUBLISHED_TYPE_SCHEMA, content_errors, default_severity, publish_problem
+from shared.model.json_text import elements, joined, members
 from shared.storage.events import EventRow
 
 MOST_EVENT_BYTES = 256 * 1024

@@ -6,15 +6,15 @@ from pydantic import BaseModel
 
 from shared import __version__
 from shared.api import flow_schemas, views
+from shared.api.endpoint_bodies import EndpointChanges, Registration
 from shared.api.endpoints import ReplayRequest, TestRequest, UrlOnly
 from shared.api.events import EventBody
+from shared.api.http.problem import ProblemBody, bad_request
 from shared.api.options import Rotation
-from shared.api.problem import ProblemBody, bad_request
-from shared.api.registration import EndpointChanges, Registration
-from shared.api.storage import ListedSites, ThresholdsBody
 from shared.api.subscriptions import FamilySubscriptionRequest, SubscriptionRequest
-from shared.catalogue import CATALOGUE
+from shared.api.usage import ListedSites, ThresholdsBody
 from shared.model import endpoint_id
+from shared.model.catalogue import CATALOGUE
 
 _URL = "https://contoso.azurewebsites.net/api/Logger?code=o74oKsbrgHDI"
 _ENDPOINT = endpoint_id(_URL)

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from shared.catalogue import CATALOGUE, EventType
-from shared.delivery.filters import type_matches
+from shared.model.catalogue import CATALOGUE, EventType
+from shared.model.filters import type_matches
 
 Json = dict[str, Any]
 

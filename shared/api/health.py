@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from shared import __version__
-from shared.api.call import Call, Reply
+from shared.api.http.call import Call, Reply
 from shared.api.views import AppHealth, StorageState
 from shared.app import App
 from shared.model import utc_text

@@ -9,15 +9,15 @@ from typing import Any, get_args
 
 from shared.api import views
 from shared.api.deliveries import DEFAULT_TOP, MOST_TOP
+from shared.api.endpoint_bodies import EndpointChanges, Registration
 from shared.api.endpoints import ReplayRequest, TestRequest, UrlOnly
 from shared.api.events import EventBatch, EventBody
 from shared.api.options import Rotation
-from shared.api.registration import EndpointChanges, Registration
-from shared.api.storage import DEFAULT_TOP as DEFAULT_SITES
-from shared.api.storage import ListedSites, ThresholdsBody
 from shared.api.subscriptions import FamilySubscriptionRequest, SubscriptionRequest
+from shared.api.usage import DEFAULT_TOP as DEFAULT_SITES
+from shared.api.usage import ListedSites, ThresholdsBody
 from shared.model import Status
-from shared.sharepoint.listing import MOST_LISTED
+from shared.usage.nearest import MOST_LISTED
 
 Json = dict[str, Any]
 
@@ -35,7 +35,7 @@ class Answer:
 @dataclass(frozen=True)
 class Operation:
     """`body` is the type of the request's body. `refusals` are the statuses that do not follow from the rest:
-    shared/api/openapi.py adds those of tokens, bodies, queries and ids. `or_text`: the body may also be a string, as
+    shared/api/http/openapi.py adds those of tokens, bodies, queries and ids. `or_text`: the body may also be a string, as
     JSON or as `text/plain`. `finds`: a path that names nothing is 404."""
 
     tag: str

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from shared.api.call import Call, Reply
+from shared.api.http.call import Call, Reply
 from shared.api.views import options_view
 from shared.logs import write_line
 from shared.model import Model, utc_text

@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from shared.admin import subscriptions as by_key
 from shared.api import views
-from shared.api.call import Call, Reply, validated
+from shared.api.endpoint_bodies import EndpointFields, Pattern, TypeName, completing, settings_given
 from shared.api.endpoints import audit, check_url, may_see, refusals, store
-from shared.api.problem import bad_request, not_found
-from shared.api.registration import EndpointFields, Pattern, TypeName, completing, settings_given
-from shared.catalogue import FAMILIES
-from shared.delivery.signing import make_secret
+from shared.api.http.call import Call, Reply, validated
+from shared.api.http.problem import bad_request, not_found
 from shared.model import ENDPOINT_ID, Endpoint, Model, Severity, endpoint_id
-from shared.storage import subscriptions as by_key
+from shared.model.catalogue import FAMILIES
+from shared.outbound.signing import make_secret
 
 PATH = "/v1.0/webhooks/subscriptions"
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}")

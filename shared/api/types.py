@@ -1,10 +1,10 @@
 """`/v1.0/webhooks/types`: the catalogue."""
 
 from shared.api import flow_schemas
-from shared.api.call import Call, Reply
-from shared.api.problem import bad_request, not_found
+from shared.api.http.call import Call, Reply
+from shared.api.http.problem import bad_request, not_found
 from shared.api.views import Catalogue, TypeSchema, catalogue_entry
-from shared.catalogue import CATALOGUE, publish_problem, type_problem
+from shared.model.catalogue import CATALOGUE, publish_problem, type_problem
 
 
 def list_all(call: Call) -> Reply:

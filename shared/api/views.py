@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSche
 from pydantic.alias_generators import to_camel
 
 from shared import model
-from shared.catalogue import EventType
-from shared.delivery.rendering import shown_settings
+from shared.formats.rendering import shown_settings
 from shared.model import DeliveryId, Severity, Status, from_ms, utc_text
+from shared.model.catalogue import EventType
 from shared.storage import deliveries as log
-from shared.storage.options import SignatureKeys
+from shared.storage.signature_keys import SignatureKeys
 
 Time = Annotated[
     datetime, PlainSerializer(utc_text, return_type=str), WithJsonSchema({"type": "string", "format": "date-time"})

@@ -2,13 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 
-from shared.delivery.reading import Ended, Meaning, Paused, Unacceptable
-
-LONGEST_RETRY_AFTER = timedelta(hours=1)
-"""Also how long a receiver that is switched off is left alone."""
+from shared.delivery.diagnosis import Ended, Meaning, Paused, Unacceptable
+from shared.model.retry_after import LONGEST_RETRY_AFTER
 
 
 @dataclass(frozen=True)
@@ -62,17 +59,3 @@ def decide(
 def is_success(status: int | None) -> bool:
     """Any 2xx; None is no answer at all."""
     return status is not None and 200 <= status <= 299
-
-
-def read_retry_after(value: str | None, now: datetime) -> timedelta | None:
-    """The `Retry-After` header as a delay from now, at most one hour: seconds or an HTTP date; None where absent or
-    unreadable."""
-    text = (value or "").strip()
-    if text.isascii() and text.isdigit():
-        return min(timedelta(seconds=int(text[:9])), LONGEST_RETRY_AFTER)
-    try:
-        at = parsedate_to_datetime(text)
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        return min(max(at - now, timedelta()), LONGEST_RETRY_AFTER)
-    except (ValueError, OverflowError):
-        return None

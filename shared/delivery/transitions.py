@@ -4,12 +4,12 @@ from collections.abc import Callable
 from datetime import datetime
 
 from shared.app import App
-from shared.delivery.messages import Message
-from shared.delivery.reading import outcome
+from shared.delivery.diagnosis import outcome
 from shared.delivery.schedule import Delivered, Gone, Retry, Spent
 from shared.model import Attempt, Delivery, DeliveryId
 from shared.storage.clients import Written
 from shared.storage.events import Addressee, EventRow
+from shared.storage.messages import Message
 
 ERASED = "the event was erased"
 

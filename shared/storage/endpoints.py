@@ -243,7 +243,7 @@ def _merged(endpoint: Endpoint, given: Mapping[str, Any], now: datetime) -> Endp
     """The endpoint with the given fields; enabling it explicitly starts its health anew."""
     update: dict[str, Any] = {**given, "updated_at": now}
     if "turn" in given:
-        update["turn"] = max(given["turn"], endpoint.turn)  # see shared/storage/subscriptions.py
+        update["turn"] = max(given["turn"], endpoint.turn)  # see shared/admin/subscriptions.py
     if given.get("enabled") is True and not endpoint.receives:
         update["health"] = Health(generation=endpoint.generation, last_success_at=endpoint.health.last_success_at)
     return endpoint.model_copy(update=update)

@@ -2,7 +2,7 @@
 
 from shared.logs import write_line
 from shared.storage.endpoints import Endpoints
-from shared.storage.options import Options
+from shared.storage.signature_keys import Options
 
 
 def reencrypt(endpoints: Endpoints, options: Options) -> int:

@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple, TypeVar
 from pydantic import Field
 
 from shared.model import Event, Stored
-from shared.sharepoint.thresholds import Standing, Thresholds
+from shared.model.thresholds import Standing, Thresholds
 from shared.storage import chunks
 from shared.storage.clients import Services, Written
 

@@ -12,12 +12,12 @@ from bench.figures import Report
 from bench.rig import Rig, Step
 from bench.sizes import Sizes
 from shared.app import build
-from shared.delivery.dispatch import dispatch
-from shared.delivery.formats import FORMATS
-from shared.delivery.messages import Message, decode, encode
-from shared.delivery.signing import make_secret, sign_point, sign_standard
+from shared.delivery.dispatcher import dispatch
+from shared.formats import FORMATS
 from shared.model import Attempt, Delivery, DeliveryId, Event, digest, to_ms
+from shared.outbound.signing import make_secret, sign_point, sign_standard
 from shared.settings import read_settings
+from shared.storage.messages import Message, decode, encode
 from shared.storage.weeks import table_name
 
 CALLS = 300

@@ -20,10 +20,10 @@ from bench.rig import Rig, Step
 from bench.sizes import Sizes
 from e2e.api import Api
 from e2e.hosting import Host, Process, Record
-from local.graph_tenant import Crowd, Tenant, report
+from local.m365.tenant import Crowd, Tenant, report
+from shared.model.thresholds import Thresholds
 from shared.settings import read_settings
-from shared.sharepoint.thresholds import Thresholds
-from shared.sharepoint.usage import read_report
+from shared.usage.report import read_report
 
 PATH, SEED = "/scan", 7
 NEAR_SHARE = 1000
@@ -37,7 +37,7 @@ def run(rig: Rig, sizes: Sizes, step: Step) -> Report:
     told = Report("scan")
     near = sizes.sites // NEAR_SHARE
     _measure_passes(rig, sizes, step, told)
-    command = [sys.executable, "-m", "local.graph", f"--sites={sizes.sites}", f"--near={near}", f"--seed={SEED}"]
+    command = [sys.executable, "-m", "local.m365.graph", f"--sites={sizes.sites}", f"--near={near}", f"--seed={SEED}"]
     graph = Process(command, {})
     try:
         address = graph.wait_for_line("GRAPH_BASE_URL=").partition("=")[2]

@@ -10,9 +10,9 @@ import trustme
 from cryptography.fernet import Fernet
 
 from local import azurite
-from local.graph import GraphStandIn, serving_graph
-from local.graph_tenant import Tenant
 from local.issuer import SigningKey, make_issuer, read_key
+from local.m365.graph import GraphStandIn, serving_graph
+from local.m365.tenant import Tenant
 from local.ports import free_ports
 from local.serving import serving
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from local.graph import GraphStandIn
-from local.graph_control import Behaviour
-from local.graph_tenant import Site
+from local.m365.control import Behaviour
+from local.m365.graph import GraphStandIn
+from local.m365.tenant import Site
 
 from .api import ENDPOINTS, Api, Json, eventually
 from .hosting import Host, Record

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import requests
 
-from local.connector.definition import FILE
+from integrations.connector.definition import FILE
 from local.issuer import sign_token
 
 from .api import Api, Json, eventually

@@ -17,7 +17,7 @@ from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 from host.running import ROOT, Host, Process, host_environment
 from local.ports import free_ports
 from local.serving import serving
-from shared.delivery.signing import make_secret, sign_standard
+from shared.outbound.signing import make_secret, sign_standard
 
 from .api import ENDPOINTS, Api, Json, custom
 from .background import Background

@@ -27,7 +27,7 @@ from service_desk.jira import Jira
 from service_desk.receiving import Receiver
 from service_desk.round_trip import TYPES, noting
 from service_desk.servicenow import ServiceNow
-from shared.delivery.signing import make_secret, sign_standard
+from shared.outbound.signing import make_secret, sign_standard
 from standins.desk_server import Trouble
 from standins.jira import JiraServer
 from standins.provisioner import provisioning

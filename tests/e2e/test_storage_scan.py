@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from standardwebhooks import Webhook
 
-from local.graph_control import GRANTED, RateLimit, Seen, Throttle
+from local.m365.control import GRANTED, RateLimit, Seen, Throttle
 
 from .api import ENDPOINTS
 from .conftest import App

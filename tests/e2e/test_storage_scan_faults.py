@@ -6,8 +6,8 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from local.graph_control import GRANTED, RateLimit, Throttle
-from local.graph_tenant import Site
+from local.m365.control import GRANTED, RateLimit, Throttle
+from local.m365.tenant import Site
 
 from .api import Api, eventually
 from .conftest import Graph, Issuer, MakeGraph, MakeSettings, MakeStorage

@@ -10,16 +10,16 @@ from typing import Any, Literal, TypeVar, cast
 from azure.data.tables import TableEntity
 
 from shared.app import App, Post
-from shared.delivery.breaker import Breaker
-from shared.delivery.copies import Copies
-from shared.delivery.share import Share
+from shared.outbound.breaker import Breaker
+from shared.outbound.bulkhead import Share
 from shared.settings import Settings
 from shared.storage.cipher import Cipher
 from shared.storage.clients import StorageUnavailable, Written
 from shared.storage.deliveries import Deliveries
+from shared.storage.delivery_queue import Copies
 from shared.storage.endpoints import Endpoints
 from shared.storage.events import Events
-from shared.storage.options import Options
+from shared.storage.signature_keys import Options
 from shared.storage.sites import Sites
 
 T = TypeVar("T")

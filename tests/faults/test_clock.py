@@ -15,15 +15,15 @@ from e2e.conftest import Issuer, MakeSettings, MakeStorage
 from e2e.hosting import ROOT, hosting, write_app
 from e2e.receiving import Receivers
 from integration.scene import Clock, an_event
-from shared.delivery import copies
-from shared.delivery import publish as publishing
-from shared.delivery.breaker import OPENS_AFTER
-from shared.delivery.dispatch import dispatch
-from shared.delivery.exhausted import exhausted
-from shared.delivery.outbound import Answer, NoAnswer
-from shared.delivery.publish import publish
-from shared.delivery.signing import make_secret
+from shared.delivery import publisher as publishing
+from shared.delivery.dispatcher import dispatch
+from shared.delivery.poison import exhausted
+from shared.delivery.publisher import publish
+from shared.outbound.breaker import OPENS_AFTER
+from shared.outbound.client import Answer, NoAnswer
+from shared.outbound.signing import make_secret
 from shared.settings import read_settings
+from shared.storage import delivery_queue as copies
 from shared.storage import snapshot
 
 from .flow import QUICKLY, flowing, reconciles, take_note, wait_until_drained

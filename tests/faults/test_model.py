@@ -23,26 +23,27 @@ from standardwebhooks import Webhook
 
 from bench.ledger import balance
 from integration.scene import THURSDAY, Clock, an_event
+from shared.admin.erasure import erase
+from shared.admin.replay import replay
+from shared.admin.retry import retry
 from shared.app import App
-from shared.delivery import breaker, copies
-from shared.delivery import publish as publishing
-from shared.delivery.dispatch import dispatch
-from shared.delivery.erasure import erase
-from shared.delivery.exhausted import exhausted
-from shared.delivery.messages import Message, decode
-from shared.delivery.outbound import Answer, NoAnswer
-from shared.delivery.publish import Accepted, Conflict, publish
-from shared.delivery.replay import replay
-from shared.delivery.retry import retry
-from shared.delivery.signing import make_secret
+from shared.delivery import publisher as publishing
+from shared.delivery.dispatcher import dispatch
+from shared.delivery.poison import exhausted
+from shared.delivery.publisher import Accepted, Conflict, publish
 from shared.model import Delivery, DeliveryId, Endpoint, Event, endpoint_id, from_ms
+from shared.outbound import breaker
+from shared.outbound.client import Answer, NoAnswer
+from shared.outbound.signing import make_secret
 from shared.settings import read_settings
+from shared.storage import delivery_queue as copies
 from shared.storage import snapshot
 from shared.storage.cipher import Cipher
 from shared.storage.clients import StorageUnavailable
 from shared.storage.deliveries import Filters, Malformed
 from shared.storage.endpoints import Endpoints
 from shared.storage.events import Addressee
+from shared.storage.messages import Message, decode
 from shared.storage.retention import drop_old_tables
 from shared.storage.snapshot import FAILURE_SECONDS
 from shared.storage.weeks import oldest_kept

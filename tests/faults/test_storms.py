@@ -16,7 +16,7 @@ from e2e.api import ENDPOINTS, Api, Json, custom
 from e2e.conftest import Issuer, MakeSettings, MakeStorage, Storage
 from e2e.hosting import Host, hosting
 from e2e.receiving import Answer, Receiver, Receivers
-from shared.delivery.breaker import OPENS_AFTER
+from shared.outbound.breaker import OPENS_AFTER
 
 from .flow import QUICKLY, flowing, never, reconciles, take_note, wait_until_drained
 

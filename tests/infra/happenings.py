@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from doubles.simulated_host import Host
+from doubles.simulated_storage import START, Odds, World
 from shared.app import App
-from shared.delivery.announcing import announce_disabled
-from shared.delivery.exhausted import exhausted
-from shared.delivery.measuring import measure
+from shared.delivery.operational_events import announce_disabled
+from shared.delivery.poison import exhausted
+from shared.delivery.queue_metrics import measure
 from shared.model import Event, Health
 from shared.storage.queues import DELIVERIES, POISON, Queue
-from unit.simulated_host import Host
-from unit.simulated_storage import START, Odds, World
 
 from .queries import Row
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.delivery import publish as publishing
+from shared.delivery import publisher as publishing
 
 from .bicep import ROOT, deployed
 from .happenings import START, Happening, Odds

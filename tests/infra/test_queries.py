@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.delivery import publish as publishing
+from shared.delivery import publisher as publishing
 from shared.storage.queues import POISON
 
 from .happenings import START, Happening, Odds

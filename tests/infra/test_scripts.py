@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from shared.api.auth import Role
+from shared.api.http.auth import Role
 
 from .fake_azure import commands
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import azure.functions as func
 
-from shared.api import routes
-from shared.api.call import Call, Reply
+from shared.api.http import routing as routes
+from shared.api.http.call import Call, Reply
 
 from .scene import Scene
 

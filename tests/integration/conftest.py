@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 
 from local import azurite
 from local.ports import LOOPBACK, free_ports
-from shared.api import routes
+from shared.api.http import routing as routes
 from shared.settings import Settings, read_settings
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services

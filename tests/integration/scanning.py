@@ -3,8 +3,8 @@
 import json
 from typing import Any, BinaryIO
 
-from shared.sharepoint.graph import Graph, SitePage
-from shared.sharepoint.scan import scan
+from shared.usage.graph import Graph, SitePage
+from shared.usage.scan import scan
 
 from .scene import Scene
 

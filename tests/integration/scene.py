@@ -6,18 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.app import App, build
-from shared.delivery.dispatch import dispatch
-from shared.delivery.exhausted import exhausted
-from shared.delivery.messages import Message, decode
-from shared.delivery.outbound import Answer, NoAnswer
-from shared.delivery.publish import Accepted, delivery_ids, publish
-from shared.delivery.signing import make_secret
+from shared.delivery.dispatcher import dispatch
+from shared.delivery.poison import exhausted
+from shared.delivery.publisher import Accepted, delivery_ids, publish
 from shared.model import Delivery, DeliveryId, Endpoint, Event
+from shared.outbound.client import Answer, NoAnswer
+from shared.outbound.signing import make_secret
 from shared.settings import Settings
 from shared.storage import chunks
 from shared.storage.clients import Services
 from shared.storage.deliveries import Filters, Malformed
 from shared.storage.events import EventRow
+from shared.storage.messages import Message, decode
 from shared.storage.queues import Queue
 
 THURSDAY = datetime(2026, 11, 19, 10, tzinfo=UTC)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from shared.delivery.breaker import OPENS_AFTER
-from shared.delivery.outbound import Answer
-from shared.delivery.retry import retry
+from shared.admin.retry import retry
 from shared.model import Endpoint
+from shared.outbound.breaker import OPENS_AFTER
+from shared.outbound.client import Answer
 from shared.storage.deliveries import Malformed
 
 from .scene import OK, Scene, an_event

@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from shared.api import deliveries, health, types
-from shared.catalogue import CATALOGUE
+from shared.model.catalogue import CATALOGUE
 
 from .api import Api
 from .scene import BUSY, an_event

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from shared.api import endpoints, options
-from shared.delivery.addresses import AddressPolicy
-from shared.delivery.breaker import OPENS_AFTER
 from shared.model import endpoint_id
+from shared.outbound.addresses import AddressPolicy
+from shared.outbound.breaker import OPENS_AFTER
 
 from .api import Api
 from .scene import BUSY, OK, URL

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.api import events
-from shared.catalogue import CATALOGUE
+from shared.model.catalogue import CATALOGUE
 
 from .api import Api
 from .scene import an_event

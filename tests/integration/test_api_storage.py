@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.api import health, storage
+from shared.api import health
+from shared.api import usage as storage
 
 from .api import Api
 from .scanning import run_scan, site_url

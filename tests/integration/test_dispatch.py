@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from shared.delivery.breaker import OPENS_AFTER
-from shared.delivery.dispatch import dispatch
-from shared.delivery.messages import decode, encode
-from shared.delivery.outbound import Answer, NoAnswer
-from shared.delivery.share import Share
-from shared.delivery.signing import sign_point
+from shared.delivery.dispatcher import dispatch
+from shared.outbound.breaker import OPENS_AFTER
+from shared.outbound.bulkhead import Share
+from shared.outbound.client import Answer, NoAnswer
+from shared.outbound.signing import sign_point
 from shared.storage.clients import StorageUnavailable
 from shared.storage.deliveries import Malformed
+from shared.storage.messages import decode, encode
 
 from .conftest import Calls
 from .scene import BUSY, OK, URL, Scene, an_event

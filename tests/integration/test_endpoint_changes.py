@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.delivery.dispatch import dispatch
-from shared.delivery.erasure import erase
-from shared.delivery.exhausted import exhausted
-from shared.delivery.outbound import Answer
-from shared.delivery.retry import retry
+from shared.admin.erasure import erase
+from shared.admin.retry import retry
+from shared.delivery.dispatcher import dispatch
+from shared.delivery.poison import exhausted
+from shared.outbound.client import Answer
 
 from .scene import BUSY, Scene, an_event
 from .test_dispatch import published

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.delivery.signing import make_secret
+from shared.outbound.signing import make_secret
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services
 from shared.storage.endpoints import Endpoints

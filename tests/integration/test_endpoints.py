@@ -10,8 +10,8 @@ from cryptography.fernet import Fernet
 from urllib3 import PoolManager
 from urllib3.exceptions import ProtocolError
 
-from shared.delivery.signing import make_secret
 from shared.model import Endpoint, endpoint_id, to_ms
+from shared.outbound.signing import make_secret
 from shared.settings import SettingsError
 from shared.storage import endpoints as endpoints_module
 from shared.storage import snapshot

@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from shared.delivery.dispatch import dispatch
-from shared.delivery.erasure import erase
-from shared.delivery.exhausted import exhausted
-from shared.delivery.outbound import Answer
-from shared.delivery.publish import Accepted, Conflict, publish
-from shared.delivery.replay import replay
-from shared.delivery.retry import Refusal, retry
+from shared.admin.erasure import erase
+from shared.admin.replay import replay
+from shared.admin.retry import Refusal, retry
+from shared.delivery.dispatcher import dispatch
+from shared.delivery.poison import exhausted
+from shared.delivery.publisher import Accepted, Conflict, publish
 from shared.model import DeliveryId, Event
+from shared.outbound.client import Answer
 
 from .scene import OK, THURSDAY, URL, Scene, an_event
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from shared.delivery.dispatch import dispatch
-from shared.delivery.exhausted import exhausted
-from shared.delivery.messages import decode
+from shared.delivery.dispatcher import dispatch
+from shared.delivery.poison import exhausted
 from shared.model import Delivery, DeliveryId, to_ms
 from shared.storage.deliveries import Malformed
+from shared.storage.messages import decode
 
 from .scene import BUSY, THURSDAY, Scene, an_event
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.delivery.exhausted import exhausted
-from shared.delivery.retry import retry
+from shared.admin.retry import retry
+from shared.delivery.poison import exhausted
 from shared.model import Endpoint, Event, Health
 from shared.storage.clients import StorageUnavailable
 
@@ -188,7 +188,7 @@ def test_storage_that_fails_while_it_is_told_costs_no_event(
             raise StorageUnavailable("inserting into events: storage answered 503")
 
     with monkeypatch.context() as broken:
-        broken.setattr("shared.delivery.announcing.publish", fail_once)
+        broken.setattr("shared.delivery.operational_events.publish", fail_once)
         with pytest.raises(StorageUnavailable):
             exhausted(scene.app, text.encode(), scene.clock.now)
     for _ in range(2):

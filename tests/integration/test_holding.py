@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.delivery.breaker import GRACE, OPENS_AFTER, PROBE_EVERY
-from shared.delivery.dispatch import SHARE_HOLD_SECONDS, dispatch
-from shared.delivery.messages import decode
-from shared.delivery.retry import retry
-from shared.delivery.share import Share
+from shared.admin.retry import retry
+from shared.delivery.dispatcher import SHARE_HOLD_SECONDS, dispatch
 from shared.model import from_ms
+from shared.outbound.breaker import GRACE, OPENS_AFTER, PROBE_EVERY
+from shared.outbound.bulkhead import Share
 from shared.storage.deliveries import Malformed
+from shared.storage.messages import decode
 
 from .scene import BUSY, OK, THURSDAY, URL, Scene, an_event
 

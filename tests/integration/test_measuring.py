@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from shared.app import App, build
-from shared.delivery.measuring import measure
-from shared.delivery.messages import decode, encode
+from shared.delivery.queue_metrics import measure
 from shared.settings import Settings
+from shared.storage.messages import decode, encode
 from shared.storage.queues import Queue
 
 from .scene import Scene, an_event

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from shared.catalogue import content_errors
-from shared.delivery.dispatch import dispatch
-from shared.delivery.exhausted import exhausted
-from shared.delivery.outbound import Answer
-from shared.delivery.retry import retry
+from shared.admin.retry import retry
+from shared.delivery.dispatcher import dispatch
+from shared.delivery.poison import exhausted
+from shared.model.catalogue import content_errors
+from shared.outbound.client import Answer
 
 from .scene import BUSY, THURSDAY, URL, Scene, an_event
 

@@ -10,7 +10,7 @@ from shared.settings import Settings
 from shared.storage import snapshot
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services
-from shared.storage.options import Options
+from shared.storage.signature_keys import Options
 
 from .conftest import Calls
 from .scene import THURSDAY

@@ -8,9 +8,9 @@ import pytest
 from cryptography.fernet import Fernet
 
 from shared.api import endpoints as handlers
-from shared.delivery.formats import FORMATS
-from shared.delivery.signing import make_secret
+from shared.formats import FORMATS
 from shared.model import Auth, endpoint_id
+from shared.outbound.signing import make_secret
 from shared.settings import Settings, SettingsError
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services

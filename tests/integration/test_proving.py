@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from shared.api import endpoints as handlers
-from shared.delivery.tokens import Tokens
 from shared.identity import managed_identity
 from shared.model import Auth, Delivery
+from shared.outbound.tokens import Tokens
 from shared.settings import read_settings
 
 from .api import Api

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from shared.delivery.messages import Message, decode
-from shared.delivery.publish import MOST_DELIVERIES, REPEAT_DELAY, Accepted, Conflict, TooMany, publish
+from shared.delivery.publisher import MOST_DELIVERIES, REPEAT_DELAY, Accepted, Conflict, TooMany, publish
 from shared.model import to_ms
 from shared.storage.clients import StorageUnavailable
+from shared.storage.messages import Message, decode
 
 from .conftest import Calls
 from .scene import THURSDAY, HeldQueue, Scene, an_event

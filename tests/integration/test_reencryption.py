@@ -5,14 +5,14 @@ from datetime import timedelta
 import pytest
 from cryptography.fernet import Fernet
 
-from shared.delivery.signing import make_secret
 from shared.model import endpoint_id
+from shared.outbound.signing import make_secret
 from shared.settings import Settings, SettingsError
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services
 from shared.storage.endpoints import Endpoints
-from shared.storage.options import Options
 from shared.storage.reencryption import reencrypt
+from shared.storage.signature_keys import Options
 
 from .conftest import KEY, Calls
 from .scene import THURSDAY, URL

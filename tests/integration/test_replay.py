@@ -7,15 +7,15 @@ from datetime import timedelta
 
 import pytest
 
-from shared.delivery import replay as replay_module
-from shared.delivery.dispatch import dispatch
-from shared.delivery.erasure import erase
-from shared.delivery.messages import decode
-from shared.delivery.outbound import Answer
-from shared.delivery.publish import REPEAT_DELAY
-from shared.delivery.replay import MOST_REPLAYED, Replayed, replay
+from shared.admin import replay as replay_module
+from shared.admin.erasure import erase
+from shared.admin.replay import MOST_REPLAYED, Replayed, replay
+from shared.delivery.dispatcher import dispatch
+from shared.delivery.publisher import REPEAT_DELAY
 from shared.model import Delivery, DeliveryId, Endpoint
+from shared.outbound.client import Answer
 from shared.storage.deliveries import Filters
+from shared.storage.messages import decode
 from shared.storage.weeks import week_start
 
 from .scene import BUSY, OK, THURSDAY, URL, Scene, an_event

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from shared.delivery.dispatch import dispatch
-from shared.delivery.exhausted import exhausted
-from shared.delivery.messages import decode, encode
-from shared.delivery.replay import replay
+from shared.admin.replay import replay
+from shared.delivery.dispatcher import dispatch
+from shared.delivery.poison import exhausted
 from shared.model import Attempt, to_ms
 from shared.storage.deliveries import Filters
+from shared.storage.messages import decode, encode
 from shared.storage.retention import drop_old_tables
 from shared.storage.weeks import WEEK, table_name, week_start
 

@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from shared.delivery.breaker import GRACE
-from shared.delivery.dispatch import dispatch
-from shared.delivery.exhausted import exhausted
-from shared.delivery.retry import LOST_AFTER, Refusal, retry
+from shared.admin.retry import LOST_AFTER, Refusal, retry
+from shared.delivery.dispatcher import dispatch
+from shared.delivery.poison import exhausted
 from shared.model import Delivery
+from shared.outbound.breaker import GRACE
 
 from .scene import BUSY, OK, THURSDAY, Scene, an_event
 from .test_exhausted import failed_delivery, lines

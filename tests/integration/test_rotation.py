@@ -9,14 +9,14 @@ from datetime import timedelta
 import pytest
 
 from shared.api.endpoints import SECRET_OVERLAP
-from shared.delivery.signing import make_secret, sign_point, sign_standard
 from shared.model import Endpoint
+from shared.outbound.signing import make_secret, sign_point, sign_standard
 from shared.settings import Settings
 from shared.storage import snapshot
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services
 from shared.storage.endpoints import Endpoints
-from shared.storage.options import Options, SignatureKeys
+from shared.storage.signature_keys import Options, SignatureKeys
 
 from .scene import BUSY, OK, THURSDAY, URL, Scene, an_event
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.sharepoint.thresholds import Standing, Thresholds, read_thresholds
+from shared.model.thresholds import Standing, Thresholds, read_thresholds
 from shared.storage.clients import Services, StorageUnavailable, Written
 from shared.storage.sites import ListedSite, Listing, ScanState, SiteRow, Sites
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from shared.delivery.signing import make_secret
+from shared.admin.subscriptions import Subscribed, subscribe, subscribed, unsubscribe
 from shared.model import Endpoint, endpoint_id
+from shared.outbound.signing import make_secret
 from shared.storage import endpoints as endpoints_module
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services, StorageUnavailable, Table
 from shared.storage.endpoints import Endpoints, OthersEndpoint, TooManyEndpoints
-from shared.storage.subscriptions import Subscribed, subscribe, subscribed, unsubscribe
 
 from .scene import THURSDAY
 

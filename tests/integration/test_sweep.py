@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 
 from shared.app import App, build
-from shared.delivery import exhausted as exhausted_module
-from shared.delivery.exhausted import sweep
-from shared.delivery.messages import Message, decode
+from shared.delivery import poison as exhausted_module
+from shared.delivery.poison import sweep
 from shared.settings import Settings
 from shared.storage.clients import StorageUnavailable
 from shared.storage.deliveries import Malformed
+from shared.storage.messages import Message, decode
 
 from .scene import Scene, an_event
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.delivery.outbound import Answer, NoAnswer
 from shared.model import DeliveryId, from_ms, to_ms
+from shared.outbound.client import Answer, NoAnswer
 from shared.settings import LONGEST_SCHEDULE
 from shared.storage.deliveries import Filters, Malformed
 from shared.storage.weeks import week_start

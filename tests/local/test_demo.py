@@ -8,8 +8,8 @@ import sys
 import pytest
 
 import dev
-from local import demo_story
-from local.demo_story import Inbox, Unexpected
+from local.demo import story as demo_story
+from local.demo.story import Inbox, Unexpected
 
 
 def test_the_demo_ends_well() -> None:

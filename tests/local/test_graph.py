@@ -15,9 +15,9 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from local.graph import GraphStandIn, serving_graph
-from local.graph_control import GRANTED, Behaviour, RateLimit, Throttle
-from local.graph_tenant import COLUMNS, DEFAULT_QUOTA_BYTES, NO_ID, Crowd, Site, Tenant, report
+from local.m365.control import GRANTED, Behaviour, RateLimit, Throttle
+from local.m365.graph import GraphStandIn, serving_graph
+from local.m365.tenant import COLUMNS, DEFAULT_QUOTA_BYTES, NO_ID, Crowd, Site, Tenant, report
 
 HR = "https://contoso.sharepoint.com/sites/hr"
 REPORT = "/v1.0/reports/getSharePointSiteUsageDetail(period='D7')"

@@ -6,12 +6,11 @@ from contextlib import ExitStack
 import pytest
 import trustme
 
-from shared.api import auth
-from shared.api.auth import Keys
+from doubles.key_server import CLIENT, LEAST, TENANT, KeyServer
+from doubles.receivers import Receiver, Script, receiving
+from shared.api.http import auth
+from shared.api.http.auth import Keys
 from shared.settings import Settings, read_settings
-
-from .key_server import CLIENT, LEAST, TENANT, KeyServer
-from .receivers import Receiver, Script, receiving
 
 Receive = Callable[..., Receiver]
 

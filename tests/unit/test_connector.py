@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV2SpecValidator
 
-from local.connector.definition import FILE, HOST, definition, text
-from shared.api.auth import Role
+from integrations.connector.definition import FILE, HOST, definition, text
+from shared.api.http.auth import Role
 
 Json = dict[str, Any]
 
@@ -54,7 +54,7 @@ def everything(value: Any) -> Iterator[Json]:
 
 
 def test_the_committed_definition_is_what_the_api_is_now() -> None:
-    assert FILE.read_text(encoding="utf-8") == text(), "run: python -m local.connector"
+    assert FILE.read_text(encoding="utf-8") == text(), "run: python -m integrations.connector"
     assert definition() == MADE
 
 

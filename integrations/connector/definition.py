@@ -1,0 +1,212 @@
+"""The definition of the Power Platform connector: its triggers and actions, from the routes of the API."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from integrations.connector.fields import api_query, body, dropdown, dynamic, path, query
+from integrations.connector.schemas import schema_of
+from shared import __version__
+from shared.api import flow_schemas, views
+from shared.api.endpoint_bodies import Registration
+from shared.api.events import EventBody
+from shared.api.flow_schemas import title
+from shared.api.http.problem import ProblemBody
+from shared.api.operations import OPERATIONS
+from shared.api.subscriptions import FamilySubscriptionRequest
+from shared.model.catalogue import FAMILIES
+
+Json = dict[str, Any]
+Answers = Mapping[int, str | tuple[str, type[BaseModel]]]
+"""By status: a description, or one and the model of the body."""
+
+FILE = Path(__file__).parents[1] / "power-platform" / "apiDefinition.swagger.json"
+API = "/v1.0"
+HOST = "tenant-hooks.azurewebsites.net"
+"""Stands for the customer's own, which the connection names (policy `dynamichosturl`)."""
+
+_TRIGGERS = {
+    "provisioning": ("When a workspace is provisioned", "When provisioning has started, completed or failed."),
+    "sharing": ("When sharing or access changes", "When something is shared, or access is granted or revoked."),
+    "storage": ("When a site passes a storage threshold", "When a site's storage passes a threshold, up or down."),
+}
+_HINT = "To see it work now, publish an event, or have an admin send a test event to the endpoint."
+
+
+def definition() -> Json:
+    """OpenAPI 2.0 with the extensions of Power Platform."""
+    login = "https://login.microsoftonline.com/common/oauth2/v2.0"
+    return {
+        "swagger": "2.0",
+        "info": {
+            "title": "Tenant Hooks",
+            "description": "Events of Microsoft 365 governance: workspaces provisioned, things shared, sites that run "
+            "out of storage. Starts flows when they occur, publishes events of your own, and looks after deliveries.",
+            "version": __version__,
+        },
+        "host": HOST,
+        "basePath": "/",
+        "schemes": ["https"],
+        "consumes": ["application/json"],
+        "produces": ["application/json"],
+        "paths": {**_triggers(), **_actions(), **_designer()},
+        "definitions": {"Problem": schema_of(ProblemBody)},
+        "securityDefinitions": {
+            "entra": {
+                "type": "oauth2",
+                "flow": "accessCode",
+                "authorizationUrl": f"{login}/authorize",
+                "tokenUrl": f"{login}/token",
+                "scopes": {},
+            }
+        },
+        "security": [{"entra": []}],
+    }
+
+
+def _triggers() -> Json:
+    of_the_chosen_type = {"type": "object", **dynamic("schema", "eventType", "eventType")}
+    chosen = query("eventType", "The type of event that starts the flow", important=True, **dropdown())
+    filters = body(FamilySubscriptionRequest)
+    paths = {
+        f"{API}/webhooks/subscriptions": _trigger(
+            "OnEvent",
+            "When an event occurs",
+            "When an event of one type occurs.",
+            [{**chosen, "required": True}, filters],
+            of_the_chosen_type,
+        )
+    }
+    for family, types in FAMILIES.items():
+        summary, description = _TRIGGERS[family]
+        notified = flow_schemas.of_notification(types)
+        paths[f"{API}/webhooks/families/{family}/subscriptions"] = _trigger(
+            f"On{title(family)}", summary, description, [filters], notified
+        )
+    unsubscribe = _operation("Unsubscribe", "Unsubscribe", "Ends a subscription.", [path("key")], {204: "Ended"})
+    paths[f"{API}/webhooks/subscriptions/{{key}}"] = {"delete": {**unsubscribe, "x-ms-visibility": "internal"}}
+    return paths
+
+
+def _actions() -> Json:
+    log = {
+        parameter["name"]: api_query("delivery_list", parameter["name"])
+        for parameter in OPERATIONS["delivery_list"].parameters
+    }
+    log["status"] |= {"required": True, "default": "failed", "enum": ["failed"], "x-ms-visibility": "internal"}
+    for name in ("endpoint", "continuation", "top"):
+        log[name]["x-ms-visibility"] = "advanced"
+    prefer = {"name": "Prefer", "in": "header", "required": True, "type": "string", "default": "return=representation"}
+    prefer |= {"x-ms-summary": "Prefer", "x-ms-visibility": "internal", "description": "Answers the endpoint"}
+    return {
+        f"{API}/events": {
+            "post": _operation(
+                "PublishEvent",
+                "Publish an event",
+                "Sends an event to every endpoint that asks for it.",
+                [body(EventBody, **_publishing())],
+                {202: ("Accepted", views.Accepted)},
+            )
+        },
+        f"{API}/webhooks/deliveries": {
+            "get": _operation(
+                "ListFailedDeliveries",
+                "List failed deliveries",
+                "Reads the alert log, newest first: deliveries whose last scheduled attempt failed.",
+                [*log.values()],
+                {200: ("A page", views.DeliveryPage)},
+            )
+        },
+        f"{API}/webhooks/deliveries/{{id}}/retry": {
+            "post": _operation(
+                "RetryDelivery",
+                "Retry a delivery",
+                "Sends a failed or cancelled delivery again, with a schedule of its own.",
+                [path("id", "The delivery's id, as the alert log has it")],
+                {202: ("On its way", views.Retried)},
+            )
+        },
+        f"{API}/webhooks/endpoints": {
+            "post": _operation(
+                "RegisterEndpoint",
+                "Register an endpoint",
+                "Registers a URL to receive events, or changes its registration.",
+                [prefer, body(Registration, types={"x-ms-visibility": "important"})],
+                {200: ("The endpoint", views.Endpoint)},
+            )
+        },
+        f"{API}/webhooks/endpoints/{{id}}": {
+            "delete": _operation(
+                "RemoveEndpoint",
+                "Remove an endpoint",
+                "Deletes an endpoint; deliveries that wait for it are cancelled.",
+                [path("id", "The endpoint's id")],
+                {204: "Removed"},
+            )
+        },
+    }
+
+
+def _designer() -> Json:
+    """What fills lists and forms; no maker sees these operations."""
+    types = _operation(
+        "ListEventTypes",
+        "List event types",
+        "The catalogue.",
+        [api_query("type_list", "publishable")],
+        {200: ("Every event type", views.Catalogue)},
+    )
+    schema = _operation(
+        "GetEventSchema",
+        "Get an event type's schema",
+        "What arrives for a type.",
+        [path("type", "The event type")],
+        {200: ("The schemas", views.TypeSchema)},
+    )
+    return {
+        f"{API}/webhooks/types": {"get": {**types, "x-ms-visibility": "internal"}},
+        f"{API}/webhooks/types/{{type}}/schema": {"get": {**schema, "x-ms-visibility": "internal"}},
+    }
+
+
+def _trigger(name: str, summary: str, description: str, parameters: list[Json], notified: Json) -> Json:
+    subscribed = {201: "Subscribed; the header Location takes DELETE to unsubscribe"}
+    subscribe = _operation(name, summary, description, parameters, subscribed)
+    return {
+        "x-ms-notification-content": {"description": "The event", "schema": notified},
+        "post": {**subscribe, "x-ms-trigger": "single", "x-ms-trigger-hint": _HINT},
+    }
+
+
+def _operation(name: str, summary: str, description: str, parameters: list[Json], answers: Answers) -> Json:
+    responses: Json = {}
+    for status, answer in answers.items():
+        text, model = (answer, None) if isinstance(answer, str) else answer
+        responses[str(status)] = {"description": text} | ({"schema": schema_of(model)} if model else {})
+    responses["default"] = {
+        "description": "Refused: `detail` says what to change",
+        "schema": {"$ref": "#/definitions/Problem"},
+    }
+    return {
+        "operationId": name,
+        "summary": summary,
+        "description": description,
+        "parameters": parameters,
+        "responses": responses,
+    }
+
+
+def _publishing() -> dict[str, Json]:
+    """The catalogue's types to choose from, and a form for the content of the chosen one."""
+    return {
+        "type": dropdown(publishable="true"),
+        "content": dynamic("contentSchema", "type", "body/type"),
+        "meta": {"x-ms-visibility": "important"},
+    }
+
+
+def text() -> str:
+    return json.dumps(definition(), ensure_ascii=False, indent=2) + "\n"

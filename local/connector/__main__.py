@@ -1,6 +1,0 @@
-"""After a change of the API: python -m local.connector"""
-
-from local.connector.definition import FILE, text
-
-FILE.write_text(text(), encoding="utf-8")
-print(f"{FILE} is up to date")

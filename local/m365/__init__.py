@@ -1,0 +1,1 @@
+"""Stand-ins for Microsoft 365, for tests and demonstrations."""

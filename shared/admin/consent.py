@@ -1,0 +1,47 @@
+"""CloudEvents' "Abuse Protection" (https://github.com/cloudevents/spec, `http-webhook.md`, §4): a receiver is asked, at
+registration, whether it wants these requests. Its `WebHook-Allowed-Rate` is not kept to, and `WebHook-Request-Callback`
+is not sent: consent that comes later is a registration that is sent again."""
+
+from datetime import timedelta
+
+from shared.app import App
+from shared.delivery.schedule import is_success
+from shared.formats import FORMATS
+from shared.formats.rendering import settings_of
+from shared.model import Endpoint
+from shared.model.delivery import Unsendable
+from shared.outbound.client import NoAnswer
+from shared.outbound.credentials import proof
+
+_WITHIN = timedelta(seconds=10)
+
+
+def origin_of(app: App, endpoint: Endpoint) -> str | None:
+    """The origin for which the endpoint's receiver must consent; None where it is not asked, or where the settings do
+    not say so, because they fit another version."""
+    known = FORMATS.get(endpoint.format)
+    if known is None or known.consent is None:
+        return None
+    try:
+        return known.consent(settings_of(endpoint, endpoint.format), app.settings.host_name)
+    except Unsendable:
+        return None
+
+
+def refusal(app: App, endpoint: Endpoint, origin: str) -> str | None:
+    """Asks the receiver; answers why it has not consented, and what it must answer, or None."""
+    try:
+        proved = {} if endpoint.auth is None else proof(app, endpoint, endpoint.auth)
+    except Unsendable as reason:
+        return f"the receiver could not be asked for its consent: {reason}"
+    answer = app.outbound.ask(endpoint.url, {**proved, "WebHook-Request-Origin": origin}, _WITHIN)
+    if isinstance(answer, NoAnswer):
+        return f"the receiver was asked for its consent (OPTIONS) and did not answer: {answer.error}"
+    allowed = (answer.allowed_origin or "").strip()
+    if is_success(answer.status) and allowed.lower() in ("*", origin.lower()):
+        return None
+    given = "another origin" if allowed else "none"
+    return (
+        f"the receiver has not consented: to OPTIONS with 'WebHook-Request-Origin: {origin}' it must answer 200 with "
+        f"'WebHook-Allowed-Origin: {origin}' or '*'; it answered {answer.status} with {given}"
+    )

@@ -1,0 +1,61 @@
+"""Replay: sending what an endpoint's log holds again, as new deliveries of the same idempotency keys."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.app import App
+from shared.delivery.publisher import REPEAT_DELAY, put_all
+from shared.model import DeliveryId, Endpoint, Status, from_ms, to_ms
+from shared.storage.deliveries import Filters
+from shared.storage.messages import encode, resend
+
+MOST_REPLAYED = 1000
+"""Of one call."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """How many deliveries are on their way again, and where the next call goes on."""
+
+    count: int
+    continuation: str | None
+
+
+def replay(
+    app: App,
+    endpoint: Endpoint,
+    since: datetime,
+    status: Status | None = None,
+    continuation: str | None = None,
+    call_key: str | None = None,
+) -> Replayed:
+    """Replays the deliveries of up to MOST_REPLAYED events accepted since a time, newest first. An event that was
+    replayed before is as its newest replay is; those pending are skipped.
+
+    `call_key` makes a repeated call harmless: it finds the time of the first one, hence the same new delivery ids, and
+    puts only what has no row yet. Raises ValueError on a continuation that is not ours.
+    """
+    now = app.now()
+    at_ms, repeated = to_ms(now), False
+    if call_key is not None:
+        first_ms = app.events.anchor(f"{call_key}/{endpoint.id}/{continuation}", at_ms)
+        at_ms, repeated = first_ms, first_ms != at_ms
+    app.events.prepare(at_ms)
+    filters = Filters(since=since, until=from_ms(at_ms))
+    page = app.deliveries.log(endpoint.id, filters, now, MOST_REPLAYED, continuation)
+    replays = app.deliveries.replays(endpoint.id, since, now)
+    due_at = now + (REPEAT_DELAY if repeated else timedelta())
+    texts = []
+    count = 0
+    for old_id, delivery in page.items:
+        newest = replays.get(old_id.event, delivery.status)
+        original = delivery.event_ms == old_id.accepted_ms
+        if not original or delivery.erased or newest == "pending" or status not in (None, newest):
+            continue
+        count += 1
+        new_id = DeliveryId(at_ms, old_id.event, endpoint.id)
+        if not repeated or app.deliveries.get(new_id) is None:
+            message = resend(new_id, delivery, endpoint.generation, due_at, app.settings.longest_delivery)
+            texts.append(encode(message.model_copy(update={"repeat": repeated})))
+    put_all(app, texts, due_at - now)
+    return Replayed(count, page.continuation)

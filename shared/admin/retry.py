@@ -1,0 +1,54 @@
+"""Another try for a delivery that has come to an end, when an admin asks for it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.app import App
+from shared.model import Delivery, DeliveryId, utc_text
+from shared.storage.messages import Message, encode, resend
+
+LOST_AFTER = timedelta(minutes=15)
+"""A pending delivery is overdue while the breaker holds it; when it is so for longer than that and a lease together,
+it has lost its message."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why there is nothing to try again, and what to do instead."""
+
+    reason: str
+
+
+def retry(app: App, delivery_id: DeliveryId, delivery: Delivery) -> Refusal | None:
+    """Puts the next attempt on the queue, from which the schedule starts anew. Asked twice, it is one chain all the
+    same: copies of a message find each other out at the delivery's row."""
+    now = app.now()
+    if delivery.erased:
+        return Refusal("Its event was erased")
+    if delivery.status == "delivered":
+        return Refusal("It was delivered already")
+    if delivery.status == "pending":
+        due_at = delivery.next_attempt_at
+        if due_at is None or now - due_at < app.settings.longest_delivery + LOST_AFTER:
+            when = f" at {utc_text(due_at)}" if due_at else ""
+            return Refusal(f"It is still on its way: its next attempt is due{when or ' soon'}")
+    endpoint = app.endpoints.read(delivery_id.endpoint)
+    if endpoint is None:
+        return Refusal("Its endpoint is not registered any more: register it again first")
+    if not endpoint.receives:
+        return Refusal('Its endpoint is disabled: enable it first (PATCH {"enabled": true})')
+    number = delivery.last_number + 1
+    again = resend(delivery_id, delivery, endpoint.generation, now, app.settings.longest_delivery)
+    message = again.model_copy(update={"attempt": number, "round_start": number, "asked": True, "repeat": True})
+    app.queue.put(encode(message))
+    _show_pending(app, delivery_id, delivery, message)
+    return None
+
+
+def _show_pending(app: App, delivery_id: DeliveryId, delivery: Delivery, message: Message) -> None:
+    """The message is on the queue, so the row may say so; the dispatcher may have been faster, and then is right."""
+    known = app.deliveries.get(delivery_id)
+    if known is not None and known[0] == delivery:
+        waiting: dict[str, object] = {"status": "pending", "reason": None, "gone": False}
+        waiting |= {"next_attempt_at": message.due_at, "generation": message.generation}
+        app.deliveries.replace(delivery_id, delivery.model_copy(update=waiting), known[1])

@@ -1,0 +1,56 @@
+"""Test events: a sample of a type, sent to one endpoint now, outside the queue and the delivery log."""
+
+import json
+import uuid
+
+from shared.app import App
+from shared.delivery.attempt import send
+from shared.delivery.publisher import make_traceparent
+from shared.model import Attempt, DeliveryId, Endpoint, Event, Tenant, digest, to_ms, utc_text
+from shared.model.catalogue import CATALOGUE, CUSTOM_PREFIX, EventType, publish_problem
+from shared.model.filters import type_matches
+from shared.storage.messages import Message
+
+_OWN = CUSTOM_PREFIX + "test"
+
+
+def send_test(app: App, endpoint: Endpoint, wanted: str | None) -> Attempt | str:
+    """Sends a sample of `wanted`, or of the first type that the endpoint asks for; answers the attempt, or why there
+    is no such sample."""
+    name = wanted or _first_type(endpoint)
+    problem = publish_problem(name, "app")
+    if problem:
+        return problem
+    now = app.now()
+    event = sample_event(name, f"test-{uuid.uuid4()}", utc_text(now), app.settings.own_tenant)
+    message = Message(
+        delivery=str(DeliveryId(to_ms(now), digest(event.key), endpoint.id)),
+        type=name,
+        key=event.key,
+        format=endpoint.format,
+        generation=endpoint.generation,
+        event_ms=to_ms(now),
+        due_at=now,
+        deadline_at=now,
+        traceparent=make_traceparent(),
+    )
+    return send(app, endpoint, message, event, test=True).attempt
+
+
+def sample_event(name: str, key: str, time_stamp: str, tenant: Tenant | None) -> Event:
+    """The catalogue's sample as an event; a type of the publisher's own has a sample without fields."""
+    known: EventType | None = CATALOGUE.get(name)
+    return Event(
+        type=name,
+        content=json.dumps(known.sample if known else {}, separators=(",", ":")),
+        time_stamp=time_stamp,
+        key=key,
+        severity=known.severity if known else "low",
+        tenant=tenant,
+    )
+
+
+def _first_type(endpoint: Endpoint) -> str:
+    wanted = (name for name in CATALOGUE if any(type_matches(pattern, name) for pattern in endpoint.types))
+    named = (name for name in endpoint.types if name.startswith(CUSTOM_PREFIX) and not name.endswith("*"))
+    return next(wanted, next(named, _OWN))

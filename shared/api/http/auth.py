@@ -1,0 +1,198 @@
+"""Who calls: Entra bearer tokens, checked in the app. What the platform in front says of the caller is not read."""
+
+import contextlib
+import enum
+import functools
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+import requests
+
+from shared.api.http.problem import Problem
+from shared.settings import Settings
+
+LEEWAY_SECONDS = 60
+
+LOCAL_ISSUER = "urn:tenant-hooks:local-issuer"
+LOCAL_AUDIENCE = "api://tenant-hooks-local"
+LOCAL_TENANT = "00000000-0000-4000-8000-000000000001"
+
+_LOGIN = {
+    "global": "login.microsoftonline.com",
+    "gcchigh": "login.microsoftonline.us",
+    "dod": "login.microsoftonline.us",
+    "china": "login.chinacloudapi.cn",
+}
+_STS = {"china": "sts.chinacloudapi.cn"}
+_REFRESH_EVERY = 3600.0
+_REFRESH_COOLDOWN = 10.0
+_KEY_SERVER_TIMEOUT = 5.0
+
+
+class Role(enum.StrEnum):
+    """App roles; ADMIN implies the others. SUBSCRIBE sees no endpoints but those that its holder registered."""
+
+    ADMIN = "Point.Admin"
+    PUBLISH = "Point.Publish"
+    READ = "Point.Read"
+    SUBSCRIBE = "Point.Subscribe"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whom the token is about: the directory object and the application."""
+
+    object_id: str
+    application: str
+    is_admin: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.object_id or '-'} through {self.application or '-'}"
+
+
+NOBODY = Caller("", "")
+"""The caller of a route that asks for no token."""
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """An issuer that is trusted, for these audiences and this tenant, with the address of its keys."""
+
+    name: str
+    audiences: tuple[str, ...]
+    tenant: str
+    keys_url: str
+
+
+def trusted_issuers(settings: Settings) -> dict[str, Issuer]:
+    """By name; empty where nothing is configured, and then nobody gets in."""
+    found = []
+    tenant, client = settings.entra_tenant_id, settings.entra_client_id
+    if tenant and client:
+        login = _LOGIN[settings.entra_cloud]
+        sts = _STS.get(settings.entra_cloud, "sts.windows.net")
+        keys = f"https://{login}/{tenant}/discovery/v2.0/keys"
+        found.append(Issuer(f"https://{sts}/{tenant}/", (f"api://{client}", client), tenant, keys))
+        found.append(Issuer(f"https://{login}/{tenant}/v2.0", (client,), tenant, keys))
+    if settings.trusted_local_issuer:
+        keys = f"{settings.trusted_local_issuer}/keys"
+        found.append(Issuer(LOCAL_ISSUER, (LOCAL_AUDIENCE,), LOCAL_TENANT, keys))
+    return {issuer.name: issuer for issuer in found}
+
+
+def authorise(authorization: str | None, roles: Collection[Role], settings: Settings) -> Caller:
+    """The caller, who carries one of the roles. Raises Problem 401, 403, or 503 where the key server is down."""
+    claims = _claims(_bearer(authorization), settings)
+    listed = claims.get("roles")
+    carried = {item for item in listed if isinstance(item, str)} if isinstance(listed, list) else set()
+    caller = Caller(
+        str(claims.get("oid") or ""), str(claims.get("azp") or claims.get("appid") or ""), Role.ADMIN in carried
+    )
+    if not caller.is_admin and not carried & set(roles):
+        wanted = " or ".join(roles)
+        raise Problem(403, "forbidden", f"This needs the app role {wanted}: have an admin assign it to the caller")
+    if not caller.is_admin and not caller.object_id:
+        raise Problem(403, "forbidden", "The token names no directory object (oid), so nothing can be its caller's own")
+    return caller
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise _unauthenticated("Send an Entra access token as `Authorization: Bearer …`")
+    return token.strip()
+
+
+def _claims(token: str, settings: Settings) -> dict[str, Any]:
+    issuers = trusted_issuers(settings)
+    if not issuers:
+        raise _unauthenticated("This deployment trusts no issuer yet: set ENTRA_TENANT_ID and ENTRA_CLIENT_ID")
+    try:
+        issuer = issuers.get(_unverified_issuer(token))
+        if issuer is None:
+            raise _unauthenticated("The token is of an issuer that this deployment does not trust")
+        key = _keys(issuer.keys_url).key(str(jwt.get_unverified_header(token).get("kid", "")))
+        if key is None:
+            raise _unauthenticated("The token is signed with a key that its issuer does not publish")
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=["RS256"],
+            audience=list(issuer.audiences),
+            issuer=issuer.name,
+            leeway=LEEWAY_SECONDS,
+            options={"require": ["exp", "iss", "aud", "tid"]},
+        )
+    except jwt.InvalidTokenError as error:
+        raise _unauthenticated(f"The token was not accepted: {error}") from None
+    if claims["tid"] != issuer.tenant:
+        raise _unauthenticated("The token is of another tenant")
+    return claims
+
+
+def _unverified_issuer(token: str) -> str:
+    """Only chooses which of the trusted issuers' keys must have signed the token."""
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return str(claims.get("iss", ""))
+
+
+def _unauthenticated(detail: str) -> Problem:
+    return Problem(401, "unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+
+class Keys:
+    """An issuer's public keys, fetched again for an unknown one (at most once in a while) and now and then."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._lock = threading.Lock()
+        self._fetched_at = self._tried_at = float("-inf")
+
+    def key(self, kid: str) -> jwt.PyJWK | None:
+        """None where the issuer does not publish it; Problem 503 where that cannot be found out."""
+        known = self._keys.get(kid)
+        if known is not None:
+            if time.monotonic() - self._fetched_at >= _REFRESH_EVERY:
+                self._renew_soon()
+            return known
+        with self._lock:
+            if time.monotonic() - self._tried_at >= _REFRESH_COOLDOWN:
+                self._tried_at = time.monotonic()
+                with contextlib.suppress(requests.RequestException, ValueError, jwt.PyJWTError):
+                    self._fetch()
+            if kid not in self._keys and self._fetched_at < self._tried_at:
+                detail = "The token issuer's keys cannot be fetched: try again later"
+                raise Problem(503, "unavailable", detail, headers={"Retry-After": "10"})
+            return self._keys.get(kid)
+
+    def _renew_soon(self) -> None:
+        """In a thread of its own: nobody whose key is known waits for the key server."""
+        if time.monotonic() - self._tried_at < _REFRESH_COOLDOWN or not self._lock.acquire(blocking=False):
+            return
+        self._tried_at = time.monotonic()
+
+        def renew() -> None:
+            try:
+                with contextlib.suppress(requests.RequestException, ValueError, jwt.PyJWTError):
+                    self._fetch()
+            finally:
+                self._lock.release()
+
+        threading.Thread(target=renew, name="keys", daemon=True).start()
+
+    def _fetch(self) -> None:
+        answer = requests.get(self._url, timeout=_KEY_SERVER_TIMEOUT, allow_redirects=False)
+        answer.raise_for_status()
+        keys = jwt.PyJWKSet.from_dict(answer.json()).keys
+        self._keys = {key.key_id: key for key in keys if key.key_id and key.algorithm_name == "RS256"}
+        self._fetched_at = time.monotonic()
+
+
+@functools.cache
+def _keys(url: str) -> Keys:
+    return Keys(url)

@@ -1,0 +1,119 @@
+"""HTTP functions: each route is declared once, with the role it needs, and nothing reaches a handler without it."""
+
+import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import NoReturn
+
+import azure.functions as func
+
+from shared.api.http.auth import NOBODY, Role, authorise
+from shared.api.http.call import Call, Reply, respond
+from shared.api.http.problem import Problem, not_found
+from shared.app import app as the_app
+from shared.settings import SettingsError
+from shared.storage.clients import StorageUnavailable
+
+Handler = Callable[[Call], Reply]
+Decorator = Callable[[Handler], Handler]
+
+_LOG = logging.getLogger("tenant_hooks.api")
+
+
+@dataclass(frozen=True)
+class Route:
+    """As it was declared; `name` is its function's. Without roles it is for anybody."""
+
+    method: str
+    path: str
+    roles: tuple[Role, ...]
+    name: str
+
+
+class Routes:
+    """Adds HTTP functions to a function app."""
+
+    def __init__(self, functions: func.FunctionApp) -> None:
+        self._functions = functions
+        self._declared: dict[tuple[str, ...], list[str]] = {}
+        self.declared: list[Route] = []
+
+    def route(self, method: str, path: str, *roles: Role, anybody: bool = False) -> Decorator:
+        """Declares a function for a method and a path, and whom it is for: the holders of any of the roles, or anybody.
+        Raises ValueError where that is not said."""
+        if bool(roles) is anybody:
+            raise ValueError(f"{method} {path}: name the roles it is for, or say anybody=True")
+
+        def declare(handler: Handler) -> Handler:
+            self._declared.setdefault(tuple(path.lower().split("/")), []).append(method)
+            self.declared.append(Route(method, path, roles, handler.__name__))
+            self._add(handler, path, [method], lambda request: serve(request, roles, handler))
+            return handler
+
+        return declare
+
+    def otherwise(self, handler: Handler) -> Handler:
+        """Declares the function that answers all other paths and methods. The host tries functions in the order of
+        their names, so its name must come last."""
+        self._add(handler, "{*path}", None, lambda request: serve(request, (), handler))
+        return handler
+
+    def methods_of(self, path: str) -> list[str]:
+        """The methods that a path takes; none where there is no such path."""
+        asked = path.strip("/").lower().split("/")
+        return sorted(
+            method
+            for declared, methods in self._declared.items()
+            if len(declared) == len(asked)
+            and all(d == a or d.startswith("{") for d, a in zip(declared, asked, strict=True))
+            for method in methods
+        )
+
+    def _add(
+        self,
+        handler: Handler,
+        path: str,
+        methods: list[str] | None,
+        run: Callable[[func.HttpRequest], func.HttpResponse],
+    ) -> None:
+        def function(req: func.HttpRequest) -> func.HttpResponse:
+            return run(req)
+
+        function.__name__ = function.__qualname__ = handler.__name__
+        declared = self._functions.route(route=path, methods=methods, trigger_arg_name="req")(function)
+        self._functions.function_name(handler.__name__)(declared)
+
+
+def serve(request: func.HttpRequest, roles: Collection[Role], handler: Handler) -> func.HttpResponse:
+    """Authorises (without roles: nobody is asked), runs the handler, and turns what goes wrong into problem details."""
+    try:
+        context = the_app()
+        caller = authorise(request.headers.get("authorization"), roles, context.settings) if roles else NOBODY
+        reply = handler(Call(context, request, caller))
+    except Problem as problem:
+        return _refuse(problem)
+    except StorageUnavailable as error:
+        _LOG.error("%s %s: %s", request.method, handler.__name__, error)
+        detail = "Storage did not answer: try again; with an idempotencyKey a repeated publish is harmless"
+        return _refuse(Problem(503, "unavailable", detail, headers={"Retry-After": "5"}))
+    except SettingsError as error:
+        _LOG.error("%s", error)
+        return _refuse(Problem(500, "misconfigured", str(error)))
+    except Exception:
+        _LOG.exception("%s %s failed", request.method, handler.__name__)
+        return _refuse(Problem(500, "internal", "Look for this time in the app's log; trying again may help"))
+    return respond(reply)
+
+
+def _refuse(problem: Problem) -> func.HttpResponse:
+    headers = {**problem.headers, "Content-Type": "application/problem+json"}
+    return respond(Reply(problem.status, problem.body, headers=headers))
+
+
+def refuse(call: Call, routes: Routes) -> NoReturn:
+    path = "/" + call.request.route_params.get("path", "")
+    methods = routes.methods_of(path)
+    if not methods:
+        raise not_found("There is nothing at this path: docs/api.md lists those there are")
+    allowed = ", ".join(methods)
+    raise Problem(405, "method-not-allowed", f"This path takes {allowed}", headers={"Allow": allowed})

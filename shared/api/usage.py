@@ -1,0 +1,151 @@
+"""`/v1.0/storage`: the sites nearest their limit, and the thresholds of site usage."""
+
+import math
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from shared.api.http.call import Call, Reply
+from shared.api.http.problem import bad_request
+from shared.api.views import Count, Time, View
+from shared.logs import write_line
+from shared.model import Model, Severity
+from shared.model.thresholds import (
+    LEAST_PERCENT,
+    MOST_THRESHOLDS,
+    WRITTEN,
+    Override,
+    Threshold,
+    Thresholds,
+    read_threshold,
+    require_distinct,
+)
+from shared.storage import sites
+from shared.usage.nearest import MOST_LISTED
+from shared.usage.scan import thresholds_in_force
+
+DEFAULT_TOP = 50
+MOST_OVERRIDES = 100
+MOST_BODY_BYTES = 512 * 1024
+
+_WRITTEN_SCHEMA = {
+    "description": "Percent of the quota, or a size: MB, GB (2^30 bytes) or TB",
+    "anyOf": [
+        {"type": "number", "minimum": LEAST_PERCENT, "maximum": 100},
+        {"type": "string", "pattern": WRITTEN},
+    ],
+}
+
+
+def _written(value: Any) -> Any:
+    """The one way of writing a threshold, whatever its severity. Before the types are looked at: one clear error."""
+    return read_threshold(value, "low").written
+
+
+class ThresholdBody(Model):
+    threshold: Annotated[int | float | str, BeforeValidator(_written), Field(json_schema_extra=_WRITTEN_SCHEMA)]
+    severity: Severity
+
+    def read(self) -> Threshold:
+        return read_threshold(self.threshold, self.severity)
+
+
+def _distinct(thresholds: tuple[ThresholdBody, ...]) -> tuple[ThresholdBody, ...]:
+    require_distinct([each.read() for each in thresholds])
+    return thresholds
+
+
+ThresholdList = Annotated[tuple[ThresholdBody, ...], Field(max_length=MOST_THRESHOLDS), AfterValidator(_distinct)]
+
+
+class OverrideBody(Model):
+    site: Annotated[str, Field(min_length=1, max_length=400, description="Pattern of site URLs: *, ? and […]")]
+    thresholds: ThresholdList
+
+
+class ThresholdsBody(Model):
+    """The whole configuration."""
+
+    default: ThresholdList
+    sites: Annotated[tuple[OverrideBody, ...], Field(max_length=MOST_OVERRIDES)] = ()
+
+
+class ListedSite(View):
+    """A SharePoint site and how near its limit it is."""
+
+    site_url: str
+    current_usage: Annotated[Count, Field(description="bytes")]
+    quota: Annotated[Count, Field(description="bytes")]
+    percent: Annotated[float, Field(ge=0, description="of the quota, two digits")]
+    threshold: (
+        Annotated[
+            int | float | str,
+            Field(description='The highest one passed: percent of the quota, or a size such as "500GB"'),
+        ]
+        | None
+    ) = None
+    changed_at: Annotated[Time, Field(description="When a scan last saw usage, quota or threshold change")]
+
+
+class ListedSites(View):
+    value: list[ListedSite]
+
+
+def list_sites(call: Call) -> Reply:
+    """The sites nearest their limit as the last scan saw them."""
+    top, above = call.number("top", DEFAULT_TOP, 1, MOST_LISTED), _above(call)
+    lines = [line for line in call.app.sites.listing().value if line.percent >= above]
+    return Reply(200, ListedSites(value=[_line(line) for line in lines[:top]]).shown())
+
+
+def get_thresholds(call: Call) -> Reply:
+    return Reply(200, _shown(thresholds_in_force(call.app)))
+
+
+def put_thresholds(call: Call) -> Reply:
+    """Replaces the whole configuration; the next scan goes by it."""
+    body = call.model(ThresholdsBody, MOST_BODY_BYTES)
+    thresholds = Thresholds(
+        default=tuple(each.read() for each in body.default),
+        sites=tuple(
+            Override(site=override.site, thresholds=tuple(each.read() for each in override.thresholds))
+            for override in body.sites
+        ),
+    )
+    call.app.sites.write_thresholds(thresholds)
+    write_line("audit", actor=str(call.caller), action="storage.thresholds_changed")
+    return Reply(200, _shown(thresholds))
+
+
+def _line(line: sites.ListedSite) -> ListedSite:
+    return ListedSite(
+        site_url=line.url,
+        current_usage=line.used_bytes,
+        quota=line.quota_bytes,
+        percent=line.percent,
+        threshold=line.threshold,
+        changed_at=line.changed_at,
+    )
+
+
+def _shown(thresholds: Thresholds) -> dict[str, Any]:
+    return {
+        "default": _lines(thresholds.default),
+        "sites": [{"site": each.site, "thresholds": _lines(each.thresholds)} for each in thresholds.sites],
+    }
+
+
+def _lines(thresholds: tuple[Threshold, ...]) -> list[dict[str, Any]]:
+    return [{"threshold": each.written, "severity": each.severity} for each in thresholds]
+
+
+def _above(call: Call) -> float:
+    """A percentage from the query."""
+    text = call.query("above")
+    try:
+        above = 0.0 if text is None else float(text)
+    except ValueError:
+        above = math.nan
+    if not 0 <= above <= 1000:
+        raise bad_request("?above= must be a percentage of the quota, such as 75 or 87.5")
+    return above

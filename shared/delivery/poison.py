@@ -1,0 +1,130 @@
+"""What reached `deliveries-poison`, whoever put it there: into the alert log, and nothing lost on the way.
+
+Every step can be repeated: row keys derive from the delivery id, or from a hash of the body where it cannot be read.
+It raises only when storage itself fails.
+"""
+
+import time
+from datetime import datetime, timedelta
+
+from shared.app import App
+from shared.delivery.diagnosis import Unacceptable, meaning_of, outcome
+from shared.delivery.operational_events import announce_disabled, announce_failing, announce_failure
+from shared.delivery.publisher import Unknown, stored_event
+from shared.delivery.recorder import put_next, record_made
+from shared.delivery.transitions import change, failed
+from shared.logs import write_line
+from shared.model import Delivery, Endpoint, digest
+from shared.model.catalogue import OPERATIONAL_PREFIX
+from shared.model.health import Disable, Warn, judge
+from shared.storage.clients import StorageUnavailable
+from shared.storage.messages import MalformedMessage, Message, decode
+from shared.storage.queues import Received
+
+_OLDEST_MESSAGE = timedelta(days=8)
+_SWEEP_LENGTH = timedelta(minutes=4, seconds=30)
+_SWEEP_HIDES = timedelta(minutes=2)
+_SWEEP_PAUSE_SECONDS = 0.25
+_CRASHED = "the dispatcher failed on it until the queue gave up; see the log lines of its delivery id"
+
+
+def exhausted(app: App, body: bytes, inserted_at: datetime | None) -> None:
+    """Handles one poison message. Raises StorageUnavailable: the message then comes back."""
+    try:
+        message = decode(body)
+    except MalformedMessage as error:
+        _keep(app, body, inserted_at, str(error))
+        return
+    stored = stored_event(app, message)
+    if isinstance(stored, Unknown):
+        _keep(app, body, inserted_at, stored.reason)
+        return
+    if message.made is not None:
+        record_made(app, message.model_copy(update={"came_back": True}), message.made)
+        return
+    delivery = change(app, message.delivery_id, lambda now: failed(now, message, message.given_up or _CRASHED))
+    if delivery is None:
+        _keep(app, body, inserted_at, "its week has passed retention")
+    elif delivery.status == "pending" and delivery.last_number == message.attempt:
+        put_next(app, message, delivery)  # recorded, and stopped before the next was put
+    elif delivery.status == "failed" and delivery.last_number <= message.attempt:
+        _alert(app, message, delivery)
+
+
+def sweep(app: App, length: timedelta = _SWEEP_LENGTH) -> int:
+    """Takes poison messages that never reach `exhausted`: a body whose top-level properties the host took for its own
+    metadata fails before any code runs, and is hidden again until its lease ends. Answers how many it took.
+
+    Such a message is visible for a moment only, until the host takes it again. So while the queue is not empty this
+    keeps asking, more often than the host does; an empty queue costs two calls.
+    """
+    ends_at = time.monotonic() + length.total_seconds()
+    taken = 0
+    while True:
+        for received in app.poison.receive(32, _SWEEP_HIDES):
+            _take(app, received)
+            taken += 1
+        if app.poison.length() == 0 or time.monotonic() >= ends_at:
+            break
+        time.sleep(_SWEEP_PAUSE_SECONDS)  # nothing announces that a message has become visible
+    if taken:
+        write_line("poison.swept", messages=taken)
+    return taken
+
+
+def _take(app: App, received: Received) -> None:
+    """Handles one message like `exhausted`. One that the code cannot handle is kept as it is: it must stop no other."""
+    try:
+        exhausted(app, received.body, received.inserted_at)
+    except StorageUnavailable:
+        raise
+    except Exception as error:
+        write_line("poison.unhandled", 40, error=repr(error)[:300])
+        _keep(app, received.body, received.inserted_at, f"it cannot be handled ({type(error).__name__})")
+    app.poison.delete(received)
+
+
+def _alert(app: App, message: Message, delivery: Delivery) -> None:
+    app.deliveries.note_alert(message.delivery_id, delivery)
+    reason = delivery.reason or ""
+    write_line(
+        "delivery.exhausted",
+        40,
+        deliveryId=message.delivery,
+        endpointId=message.delivery_id.endpoint,
+        type=delivery.type,
+        idempotencyKey=delivery.key,
+        attempts=len(delivery.attempts),
+        reason=reason,
+    )
+    announce_failure(app, message, delivery)
+    endpoint = app.endpoints.get(message.delivery_id.endpoint)
+    if endpoint is not None and endpoint.generation == delivery.generation and delivery.attempts:
+        last = delivery.attempts[-1]
+        if isinstance(meaning_of(last.status, last.response), Unacceptable):
+            return  # the endpoint is well: it was this event that it did not take
+        failing = app.endpoints.note_exhausted(endpoint, message.delivery, last.started_at, outcome(last), app.now())
+        _judge(app, failing, delivery)
+
+
+def _judge(app: App, endpoint: Endpoint, delivery: Delivery) -> None:
+    """Warns of an endpoint that has failed for long, and disables it in the end. A delivery of a `webhook.*` event
+    announces nothing, and so does not use up the one warning."""
+    if endpoint.health.disabled_reason is not None:
+        announce_disabled(app, endpoint, delivery.type, news=False)  # storage may have failed after the disabling
+        return
+    match judge(endpoint.health, app.now(), timedelta(hours=app.settings.disable_after_hours)):
+        case Warn(reason) if not delivery.type.startswith(OPERATIONAL_PREFIX):
+            announce_failing(app, endpoint, reason, delivery.type)
+            app.endpoints.note_warned(endpoint)
+        case Disable(reason):
+            announce_disabled(app, app.endpoints.disable(endpoint, reason, app.now()), delivery.type)
+
+
+def _keep(app: App, body: bytes, inserted_at: datetime | None, reason: str) -> None:
+    """A message that cannot be read, verbatim. Its time may be one the body claims (see `sweep`), so it must be
+    plausible to count."""
+    now = app.now()
+    at = inserted_at if inserted_at and now - _OLDEST_MESSAGE <= inserted_at <= now + timedelta(minutes=5) else now
+    line_id = app.deliveries.note_malformed(at, digest(body.decode("utf-8", "replace")), body, reason)
+    write_line("poison.malformed", 40, id=line_id, reason=reason, bytes=len(body))

@@ -1,0 +1,28 @@
+"""The `measure` timer: queue metrics of Azure are too coarse to alert on."""
+
+from datetime import datetime
+
+from shared.app import App
+from shared.logs import write_line
+from shared.storage.messages import MalformedMessage, decode
+from shared.storage.queues import Queue
+
+
+def measure(app: App) -> None:
+    """One line for each queue: its length, hidden messages too, and for how long the first in line has been due."""
+    for queue in (app.queue, app.poison):
+        due_at = _first_due_at(queue)
+        seconds = max(0, round((app.now() - due_at).total_seconds())) if due_at else 0
+        write_line("queue.measured", queue=queue.name, length=queue.length(), oldestSeconds=seconds)
+
+
+def _first_due_at(queue: Queue) -> datetime | None:
+    """A message that waits for its next attempt is not late: it counts from when it became visible."""
+    first = queue.peek()
+    if first is None:
+        return None
+    body, inserted_at = first
+    try:
+        return decode(body).due_at
+    except MalformedMessage:
+        return inserted_at

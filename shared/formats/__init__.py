@@ -1,0 +1,65 @@
+"""Wire formats: how an event becomes a body.
+
+A format is one module here and one line in `FORMATS`. The module has
+
+- `body(event) -> (content type, bytes)`; or, where an endpoint must say more, such as a project or a board,
+  `body(event, settings)` beside `class Settings(Model)`: the endpoint's `settings` of that format, camelCase in JSON.
+  They are checked at registration and again before each POST, strictly (no "3" for 3); an endpoint that says nothing
+  has those of `{}`. A field that is a secret is a `SecretStr`: answers leave it out. `settings` are encrypted in
+  storage all the same.
+- optionally `problems(settings, types) -> list[str]`: what a model cannot see, each a clause that names the field
+  (`document: …`), found at registration; `types` are those that the endpoint asks for, patterns among them.
+- optionally `consent(settings, host_name) -> str | None`: the origin for which the receiver is asked, at
+  registration, whether it wants these requests (CloudEvents, "Abuse Protection"); None where it is not asked.
+
+`body` is pure: no clock, network or environment. It takes every event of the catalogue and any `custom.*` one, and
+raises `Unsendable` (shared/model/delivery.py) where this one cannot be said in this format: the delivery then
+fails with that reason, and nothing is sent.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.formats import (
+    autotask,
+    cloudevents,
+    connectwise,
+    jira,
+    point,
+    servicenow,
+    slack,
+    splunk_hec,
+    spscan,
+    teams,
+    template,
+)
+from shared.model import Model
+
+Body = tuple[str, bytes]
+"""Content type and body."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a wire format's module offers."""
+
+    body: Callable[..., Body]
+    settings: type[Model] | None = None
+    problems: Callable[[Any, Sequence[str]], list[str]] | None = None
+    consent: Callable[[Any, str], str | None] | None = None
+
+
+FORMATS: dict[str, Format] = {
+    "point": Format(point.body),
+    "spscan": Format(spscan.body),
+    "cloudevents": Format(cloudevents.body, cloudevents.Settings, consent=cloudevents.consent),
+    "slack": Format(slack.body),
+    "teams": Format(teams.body),
+    "servicenow": Format(servicenow.body, servicenow.Settings),
+    "jira": Format(jira.body, jira.Settings),
+    "connectwise": Format(connectwise.body, connectwise.Settings),
+    "autotask": Format(autotask.body, autotask.Settings),
+    "splunk-hec": Format(splunk_hec.body, splunk_hec.Settings),
+    "template": Format(template.body, template.Settings, template.problems),
+}

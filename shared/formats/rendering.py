@@ -1,0 +1,96 @@
+"""An event in an endpoint's wire format, with the endpoint's settings of that format."""
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import SecretStr, ValidationError
+
+from shared.formats import FORMATS, Body
+from shared.model import Endpoint, Event, Model
+from shared.model.delivery import Unsendable
+from shared.model.validation import describe
+
+MOST_SETTINGS_BYTES = 32 * 1024
+
+
+def render(endpoint: Endpoint, name: str, event: Event) -> Body:
+    """Content type and body. Raises Unsendable."""
+    known = FORMATS.get(name)
+    if known is None:
+        raise Unsendable(f"the wire format {name!r} is not known to this version")
+    if known.settings is None:
+        return known.body(event)
+    return known.body(event, settings_of(endpoint, name))
+
+
+def settings_of(endpoint: Endpoint, name: str) -> Any:
+    """An endpoint's settings of a wire format; None where the format has none. Raises Unsendable where they do not
+    fit: an endpoint may have been moved to another format, or the app to another version."""
+    kind = FORMATS[name].settings
+    if kind is None:
+        return None
+    try:
+        return _parsed(kind, endpoint.settings.get(name, "{}"))
+    except ValidationError as error:
+        raise Unsendable(
+            f"the endpoint's settings do not fit the wire format {name!r}: {'; '.join(_clauses(error))}"
+        ) from None
+
+
+def settings_problems(name: str, given: Mapping[str, Any], types: Sequence[str]) -> list[str]:
+    """What is wrong with settings for a wire format, each a clause that names the field; nothing where they can be
+    stored."""
+    known = FORMATS.get(name)
+    if known is None:
+        return [f"format: {name!r} is not known to this version: choose another one"]
+    if known.settings is None:
+        return [f"settings: the wire format {name!r} has none"] if given else []
+    text = settings_text(given)
+    if len(text.encode()) > MOST_SETTINGS_BYTES:
+        return [f"settings: at most {MOST_SETTINGS_BYTES} bytes are taken"]
+    try:
+        settings = _parsed(known.settings, text)
+    except ValidationError as error:
+        return _clauses(error)
+    if known.problems is None:
+        return []
+    return [f"settings.{problem}" for problem in known.problems(settings, types)]
+
+
+def settings_text(given: Mapping[str, Any]) -> str:
+    """As storage keeps them."""
+    return json.dumps(given, ensure_ascii=False, separators=(",", ":"))
+
+
+def shown_settings(endpoint: Endpoint) -> dict[str, Any] | None:
+    """What an answer may show of the settings of the endpoint's format: what was given, secrets apart."""
+    try:
+        settings = settings_of(endpoint, endpoint.format) if endpoint.format in FORMATS else None
+    except Unsendable:
+        return None
+    if settings is None:
+        return None
+    shown: dict[str, Any] = _without_secrets(settings.model_dump(by_alias=True, exclude_unset=True))
+    return shown or None
+
+
+@functools.lru_cache(256)
+def _parsed(kind: type[Model], text: str) -> Model:
+    """Once for what many deliveries need: checking takes longer than making a body. Few are kept, since a template of
+    nothing but brackets takes twenty times the memory of its text."""
+    return kind.model_validate_json(text, strict=True)
+
+
+def _clauses(error: ValidationError) -> list[str]:
+    lines = error.errors(include_url=False, include_input=False, include_context=False)
+    return [describe(line, "settings") for line in lines[:20]]
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _without_secrets(part) for name, part in value.items() if not isinstance(part, SecretStr)}
+    if isinstance(value, list | tuple):
+        return [_without_secrets(part) for part in value if not isinstance(part, SecretStr)]
+    return value

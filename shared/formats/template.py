@@ -1,0 +1,245 @@
+"""A JSON document of the receiver's own, with placeholders for what an event says: `{"text": "{{title}}"}`.
+
+There are values and nothing else: no conditions, no loops. Placeholders stand in strings, never in member names.
+
+- A string that is one placeholder and nothing besides becomes the JSON value: text, number, object, as received.
+- In any other string, and with a length (`{{content.error:200}}`), it becomes text; objects and arrays as JSON text.
+- What is missing or null is left out: the member, the element, or that part of the text. A placeholder whose value
+  is not in every type that the endpoint asks for must say so with a question mark: `{{content.url?}}`.
+- `{{{{` stands for two braces that begin no placeholder.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, field_validator
+
+from shared.formats.shortening import dumped, shorten
+from shared.formats.summary import summarise
+from shared.formats.tickets import description
+from shared.model import Event, Model, Tenant
+from shared.model.catalogue import CATALOGUE, EventType
+from shared.model.delivery import Unsendable
+from shared.model.filters import type_matches
+from shared.model.json_text import elements, joined, members, quoted
+
+LARGEST_TEMPLATE_CHARACTERS = 16_384
+LARGEST_BODY_BYTES = 1024 * 1024
+MOST_PLACEHOLDERS = 100
+LONGEST_TEXT = 30_000
+"""Of `{{text}}`; other values are whole unless a length is given."""
+
+_TOKEN = re.compile(r"\{\{\{\{|\{\{([^{}]*)\}\}")
+_INNER = re.compile(r"([A-Za-z]+(?:\.[^.:?\s]+)*)(\?)?(?::([1-9][0-9]{0,5}))?")
+
+
+class Placeholder(NamedTuple):
+    """`{{content.error?:200}}`: path ('content', 'error'), may be missing, at most 200 characters of text."""
+
+    path: tuple[str, ...]
+    optional: bool
+    limit: int | None
+
+    def __str__(self) -> str:
+        limit = "" if self.limit is None else f":{self.limit}"
+        return f"{{{{{'.'.join(self.path)}{'?' if self.optional else ''}{limit}}}}}"
+
+
+class Values:
+    """An event's values by path, as JSON texts cut out of it; every object and array is cut up once."""
+
+    def __init__(self, event: Event) -> None:
+        self._event = event
+        self._cut: dict[tuple[str, ...], dict[str, str]] = {}
+
+    def at(self, path: tuple[str, ...]) -> str | None:
+        """None where there is no such value, or null."""
+        value = self._root.get(path[0])
+        for length in range(1, len(path)):
+            if value is None:
+                return None
+            value = self._inner(path[:length], value).get(path[length])
+        return None if value == "null" else value
+
+    def _inner(self, path: tuple[str, ...], value: str) -> dict[str, str]:
+        if path not in self._cut:
+            if value.startswith("{"):
+                self._cut[path] = members(value)
+            elif value.startswith("["):
+                self._cut[path] = {str(index): element for index, element in enumerate(elements(value))}
+            else:
+                self._cut[path] = {}
+        return self._cut[path]
+
+    @functools.cached_property
+    def _root(self) -> dict[str, str]:
+        event = self._event
+        summary = summarise(event)
+        root = {
+            "type": quoted(event.type),
+            "severity": quoted(event.severity),
+            "content": event.content,
+            "meta": joined({"timeStamp": quoted(event.time_stamp), "idempotencyKey": quoted(event.key)}),
+            "title": quoted(summary.title),
+            "text": quoted(description(summary, LONGEST_TEXT)),
+        }
+        if summary.subject:
+            root["subject"] = quoted(summary.subject)
+        if event.tenant is not None:
+            root["tenant"] = dumped(event.tenant.model_dump(by_alias=True, exclude_none=True))
+        return root
+
+
+def _sample(known: EventType | None) -> Values:
+    """Of a type, with everything that an event can have besides content."""
+    tenant = Tenant(id="contoso", display_name="Contoso", microsoft_tenant_id="235ec2cb-0767-40b3-a1de-4da2c42b19e9")
+    return Values(
+        Event(
+            type=known.name if known else "custom.sample",
+            content=dumped(known.sample if known else {"name": "Sample"}),
+            time_stamp="2026-11-22T10:00:00Z",
+            key="sample",
+            severity="low",
+            tenant=tenant,
+        )
+    )
+
+
+class Settings(Model):
+    template: Annotated[dict[str, Any] | list[Any] | str, Field(description="A JSON document with placeholders")]
+    content_type: Annotated[
+        str, Field(pattern=r"^application/([a-z0-9.+-]{1,80}\+)?json(; ?charset=(utf|UTF)-8)?$")
+    ] = "application/json"
+
+    @field_validator("template")
+    @classmethod
+    def _can_be_read(cls, template: Any) -> Any:
+        if len(dumped(template)) > LARGEST_TEMPLATE_CHARACTERS:
+            raise ValueError(f"has more than {LARGEST_TEMPLATE_CHARACTERS} characters as JSON")
+        named = list(_placeholders(template))
+        if len(named) > MOST_PLACEHOLDERS:
+            raise ValueError(f"has more than {MOST_PLACEHOLDERS} placeholders")
+        any_event = _sample(None)
+        for placeholder in named:
+            if placeholder.path[0] != "content" and any_event.at(placeholder.path) is None:
+                raise ValueError(
+                    f"{placeholder} is known nowhere: take type, severity, title, subject, text, content.…, "
+                    "meta.timeStamp, meta.idempotencyKey, tenant.id, tenant.displayName or tenant.microsoftTenantId"
+                )
+        return template
+
+
+def problems(settings: Settings, types: Sequence[str]) -> list[str]:
+    """Placeholders that a subscribed type of the catalogue cannot fill, by the type's sample. What `custom.*` types
+    will hold nobody knows here: for them nothing is checked."""
+    known = [kind for kind in CATALOGUE.values() if any(type_matches(pattern, kind.name) for pattern in types)]
+    samples = {kind.name: _sample(kind) for kind in known}
+    found = []
+    for placeholder in dict.fromkeys(_placeholders(settings.template)):
+        without = [name for name, values in samples.items() if values.at(placeholder.path) is None]
+        if without and not placeholder.optional:
+            may_be_missing = placeholder._replace(optional=True)
+            found.append(
+                f"template: {placeholder} is not in the sample of {', '.join(without)}: correct it, or write "
+                f"{may_be_missing} where it may be missing"
+            )
+    return found
+
+
+def body(event: Event, settings: Settings) -> tuple[str, bytes]:
+    """Raises Unsendable where the body would be larger than LARGEST_BODY_BYTES."""
+    text = _Rendering(Values(event)).document(settings.template)
+    encoded = ("null" if text is None else text).encode()
+    if len(encoded) > LARGEST_BODY_BYTES:
+        raise _too_large()
+    return settings.content_type, encoded
+
+
+class _Rendering:
+    """One body being made; stops as soon as what it puts in is more than a body may have."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self._left = LARGEST_BODY_BYTES
+
+    def document(self, node: Any) -> str | None:
+        """JSON text; None where it is to be left out."""
+        if isinstance(node, str):
+            return self._string(node)
+        if isinstance(node, dict):
+            inner = {name: self.document(value) for name, value in node.items()}
+            return joined({name: text for name, text in inner.items() if text is not None})
+        if isinstance(node, list):
+            return f"[{','.join(text for value in node if (text := self.document(value)) is not None)}]"
+        return dumped(node)
+
+    def _string(self, string: str) -> str | None:
+        parts = _parts(string)
+        if len(parts) == 1 and isinstance(parts[0], Placeholder):
+            value = self._values.at(parts[0].path)
+            if value is None or parts[0].limit is None:
+                return None if value is None else self._counted(value)
+        return quoted("".join(part if isinstance(part, str) else self._text(part) for part in parts))
+
+    def _text(self, placeholder: Placeholder) -> str:
+        value = self._values.at(placeholder.path) or ""
+        text = str(json.loads(value)) if value.startswith('"') else value
+        return self._counted(text if placeholder.limit is None else shorten(text, placeholder.limit))
+
+    def _counted(self, text: str) -> str:
+        self._left -= len(text)
+        if self._left < 0:
+            raise _too_large()
+        return text
+
+
+def _too_large() -> Unsendable:
+    return Unsendable(
+        f"the body would have more than {LARGEST_BODY_BYTES // 1024} KiB: name fewer or smaller parts of the content "
+        "in the template, or give them a length"
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _parts(string: str) -> tuple[str | Placeholder, ...]:
+    """A string of a template as text and placeholders. Raises ValueError."""
+    parts: list[str | Placeholder] = []
+    at = 0
+    for token in _TOKEN.finditer(string):
+        parts += [_text_between(string[at : token.start()]), "{{" if token[1] is None else _read(token[1])]
+        at = token.end()
+    parts.append(_text_between(string[at:]))
+    return tuple(part for part in parts if part != "")
+
+
+def _text_between(text: str) -> str:
+    if "{{" in text:
+        raise ValueError('"{{" begins no placeholder: end it with "}}", or write "{{{{" for two braces')
+    return text
+
+
+def _read(inner: str) -> Placeholder:
+    match = _INNER.fullmatch(inner.strip())
+    if match is None:
+        raise ValueError(
+            f"{{{{{shorten(inner, 80)}}}}} is no placeholder: write {{{{content.name}}}}, with ? where it may be "
+            "missing and :200 for text of at most 200 characters"
+        )
+    return Placeholder(tuple(match[1].split(".")), bool(match[2]), int(match[3]) if match[3] else None)
+
+
+def _placeholders(node: Any) -> Iterator[Placeholder]:
+    """All of a template, in its order. Raises ValueError."""
+    if isinstance(node, str):
+        yield from (part for part in _parts(node) if isinstance(part, Placeholder))
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            if "{{" in name:
+                raise ValueError(f"{shorten(name, 80)!r}: a member's name takes no placeholder")
+            yield from _placeholders(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _placeholders(value)

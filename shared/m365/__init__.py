@@ -1,0 +1,1 @@
+"""How Microsoft 365 is asked: in time, throttled, and with failures in words."""

@@ -1,0 +1,79 @@
+"""An endpoint: a registered receiver."""
+
+import re
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from shared.model.base import Stored, digest
+from shared.model.event import Severity
+from shared.model.health import Health
+
+ENDPOINT_ID = re.compile(r"[A-Z2-7]{26}")
+
+
+class OldSecret(Stored):
+    """A secret that was rotated away and still signs, beside the new one, until a time."""
+
+    secret: str
+    until: datetime
+
+
+class Auth(Stored):
+    """How deliveries prove themselves to a receiver; what another `type` would need is empty."""
+
+    type: str
+    headers: dict[str, str] = Field(default={})
+    username: str = ""
+    password: str = ""
+    audience: str = ""
+
+
+class Endpoint(Stored):
+    """A registered receiver. `generation` tells one registration of a URL from the next after a deletion."""
+
+    id: str
+    url: str
+    secret: str
+    old_secrets: tuple[OldSecret, ...] = ()
+    generation: int
+    types: tuple[str, ...]
+    owner: str = ""
+    """The directory object that registered it first."""
+    key: str | None = None
+    """The owner's own name for it, where it subscribed by one."""
+    turn: int = 0
+    """Which subscription by that key this is; the highest one counts."""
+    name: str | None = None
+    format: str = "point"
+    settings: dict[str, str] = Field(default={})
+    """By wire format, as compact JSON: deliveries of an earlier format may still be on their way."""
+    auth: Auth | None = None
+    min_severity: Severity | None = None
+    tenants: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()
+    enabled: bool = True
+    created_at: datetime
+    updated_at: datetime
+    health: Health
+
+    def secrets_at(self, now: datetime) -> list[str]:
+        """Those that sign, the current one first."""
+        return [self.secret, *(old.secret for old in self.old_secrets if now < old.until)]
+
+    @property
+    def host(self) -> str:
+        """All of the URL that may be logged: its path and query carry secrets."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def receives(self) -> bool:
+        return self.enabled and self.health.disabled_reason is None
+
+
+def endpoint_id(url: str) -> str:
+    """The identity of an endpoint: of its URL, scheme and host lower-cased, all else byte for byte."""
+    scheme, separator, rest = url.partition("://")
+    end = next((at for at, character in enumerate(rest) if character in "/?#"), len(rest))
+    return digest(scheme.lower() + separator + rest[:end].lower() + rest[end:])

@@ -1,0 +1,55 @@
+"""The headers by which a delivery proves itself to its receiver."""
+
+import base64
+from urllib.parse import parse_qsl, urlsplit
+
+from shared.app import App
+from shared.model import Auth, Endpoint
+from shared.model.audiences import audience_problem
+from shared.model.delivery import Unsendable
+
+SIGNED_AND_AUTHORISED = (
+    "the URL has a sig parameter, and Logic Apps and Power Automate refuse a request that carries both it and an "
+    "Authorization header: take sig out of the URL, or the authentication off the endpoint"
+)
+
+
+def sends_authorization(auth: Auth) -> bool:
+    return auth.type in ("basic", "entra") or any(name.lower() == "authorization" for name in auth.headers)
+
+
+def is_signed(url: str) -> bool:
+    """Whether the URL carries the signature of a Logic App or flow."""
+    return any(name.lower() == "sig" for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True))
+
+
+def conflict_of(endpoint: Endpoint) -> str | None:
+    """Why the endpoint's URL and authentication cannot go together, or None."""
+    auth = endpoint.auth
+    if auth is not None and sends_authorization(auth) and is_signed(endpoint.url):
+        return SIGNED_AND_AUTHORISED
+    return None
+
+
+def basic(username: str, password: str) -> str:
+    """The value of `Authorization` (RFC 7617, in UTF-8)."""
+    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+
+
+def proof(app: App, endpoint: Endpoint, auth: Auth) -> dict[str, str]:
+    """The headers of an endpoint's `auth`. Raises Unsendable where it cannot or must not be used; what registration
+    refuses is refused here too, since settings and versions change."""
+    conflict = conflict_of(endpoint)
+    if conflict is not None:
+        raise Unsendable(conflict)
+    match auth.type:
+        case "headers":
+            return auth.headers
+        case "basic":
+            return {**auth.headers, "Authorization": basic(auth.username, auth.password)}
+        case "entra":
+            problem = audience_problem(auth.audience, app.settings.allowed_token_audiences)
+            if problem is not None:
+                raise Unsendable(f"the audience {auth.audience} {problem}")
+            return {**auth.headers, "Authorization": f"Bearer {app.tokens.get(auth.audience)}"}
+    raise Unsendable(f"the authentication {auth.type!r} is not known to this version")

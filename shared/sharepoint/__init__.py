@@ -1,1 +1,0 @@
-"""Site usage of SharePoint and the thresholds it crosses."""

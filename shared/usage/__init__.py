@@ -1,0 +1,1 @@
+"""Storage thresholds: SharePoint's site usage and what it crosses."""

@@ -1,0 +1,1 @@
+"""What tests put in place of the world: one of each."""

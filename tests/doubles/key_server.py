@@ -1,0 +1,88 @@
+"""A server of public keys, tokens signed with the private ones, and what `authorise` says of them."""
+
+import json
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import jwt
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from shared.api.http.auth import LOCAL_AUDIENCE, LOCAL_ISSUER, LOCAL_TENANT, Role, authorise
+from shared.api.http.problem import Problem
+from shared.settings import Settings
+
+TENANT, CLIENT = "235ec2cb-0767-40b3-a1de-4da2c42b19e9", "3b735b14-de6f-4cf8-adc6-da7eaccbdc31"
+LEAST = {"AzureWebJobsStorage": "x", "SECRETS_KEY": Fernet.generate_key().decode()}
+KEY, OTHER_KEY = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
+
+
+class KeyServer(ThreadingHTTPServer):
+    """Publishes the public halves of `keys`; answers `status`."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, rsa.RSAPrivateKey] = {"key-1": KEY}
+        self.status = 200
+        self.fetches = 0
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: KeyServer
+
+    def do_GET(self) -> None:
+        self.server.fetches += 1
+        keys = [jwk(kid, key) for kid, key in self.server.keys.items()]
+        body = json.dumps({"keys": keys}).encode()
+        self.send_response(self.server.status if self.path == "/keys" else 404)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def jwk(kid: str, key: rsa.RSAPrivateKey) -> dict[str, Any]:
+    """As Entra publishes it: without `alg`."""
+    return {**jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": kid, "use": "sig"}
+
+
+def token(key: rsa.RSAPrivateKey = KEY, kid: str | None = "key-1", **changes: Any) -> str:
+    now = int(time.time())
+    claims = {
+        "iss": LOCAL_ISSUER,
+        "aud": LOCAL_AUDIENCE,
+        "tid": LOCAL_TENANT,
+        "oid": "an-object",
+        "azp": "an-application",
+        "roles": ["Point.Admin"],
+        "iat": now,
+        "nbf": now,
+        "exp": now + 600,
+    }
+    given = {name: value for name, value in (claims | changes).items() if value is not ...}
+    return jwt.encode(given, key, algorithm="RS256", headers={"kid": kid} if kid else None)
+
+
+def status(authorization: str | None, settings: Settings, role: Role = Role.ADMIN) -> int:
+    """200, or the status of the problem."""
+    problem = refusal(authorization, settings, role)
+    if problem is None:
+        return 200
+    assert ("WWW-Authenticate" in problem.headers) is (problem.status == 401)
+    assert "eyJ" not in problem.body["detail"], "a token must not be echoed"
+    return problem.status
+
+
+def refusal(authorization: str | None, settings: Settings, role: Role) -> Problem | None:
+    try:
+        authorise(authorization, (role,), settings)
+    except Problem as problem:
+        return problem
+    return None

@@ -1,0 +1,183 @@
+"""A function host in the small world: it receives, leases, runs the app's own code, and moves what fails too often."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from cryptography.fernet import Fernet
+from greenlet import greenlet
+
+from doubles.simulated_storage import (
+    START,
+    Crash,
+    FakeDeliveries,
+    FakeEndpoints,
+    FakeEvents,
+    FakeOptions,
+    FakeQueue,
+    Queued,
+    World,
+)
+from shared.app import App
+from shared.delivery.dispatcher import dispatch
+from shared.delivery.poison import exhausted
+from shared.delivery.publisher import Accepted, publish
+from shared.model import Event
+from shared.outbound.breaker import Breaker
+from shared.outbound.bulkhead import Share
+from shared.outbound.client import Answer, NoAnswer
+from shared.settings import read_settings
+from shared.storage.clients import StorageUnavailable
+from shared.storage.delivery_queue import Copies
+
+LEASE = timedelta(minutes=10)
+BACK_AFTER_FAILURE = timedelta(seconds=60)
+MOST_DEQUEUES = 10
+MOST_EXPIRIES = 8  # in one schedule: with no bound, leases could run out faster than work is done
+FAILURES = (
+    NoAnswer("refused"),
+    Answer(500, None, timedelta(minutes=5)),
+    Answer(400, '{"error":{"code":"WorkflowTriggerIsNotEnabled"}}', None),
+    Answer(400, '{"error":{"code":"TriggerInputSchemaMismatch"}}', None),
+)
+"""An outage, a busy receiver, one that is switched off, and a body that it will never take."""
+SETTINGS = read_settings(
+    {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": Fernet.generate_key().decode()}
+)
+
+
+class MoodyBreaker(Breaker):
+    """Opens and closes by chance, as the breakers of several instances look to one message."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def hold(self, endpoint: str, now: datetime) -> timedelta | None:
+        return timedelta(seconds=60) if self._world.chance(self._world.odds.held) else None
+
+
+def _app(world: World) -> App:
+    def post(url: str, headers: Any, body: bytes, spent: timedelta) -> Answer | NoAnswer:
+        world.point()
+        key = headers["webhook-id"]
+        world.posts[key, url] += 1
+        failed = world.chance(world.odds.receiver_fails)
+        if not failed:
+            world.successes[f"{key} {url}"] += 1
+        world.point()
+        return world.random.choice(FAILURES) if failed else Answer(200, None, None)
+
+    parts: dict[str, Any] = {
+        "endpoints": FakeEndpoints(),
+        "events": FakeEvents(world),
+        "deliveries": FakeDeliveries(world),
+        "options": FakeOptions(),
+        "sites": None,
+        "queue": FakeQueue(world, world.queue),
+        "poison": FakeQueue(world, world.poison),
+        "outbound": None,
+        "tokens": None,
+        "breaker": MoodyBreaker(world),
+        "share": Share(),
+        "copies": Copies(),
+        "services": None,
+    }
+    return App(settings=SETTINGS, post=post, now=lambda: world.now, **parts)
+
+
+class Host:
+    """Receives, leases, runs, deletes, and moves what fails too often, as `reference/functions-host.md` says."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.app = world, _app(world)
+        self.running: list[greenlet] = []
+        self.accepted: list[Event] = []
+        self.expired = 0
+
+    def run(self, events: list[Event]) -> None:
+        for event in events:
+            self._start(lambda event=event: self._publish(event))  # type: ignore[misc]
+        for _ in range(20_000):
+            if self.running:
+                self._advance_one()
+            elif not self._receive():
+                waiting = [message.visible_at for message in (*self.world.queue, *self.world.poison)]
+                if not waiting:
+                    return
+                self.world.now = max(self.world.now, min(waiting))
+        raise AssertionError("the world never came to rest: something loops")
+
+    def _advance_one(self) -> None:
+        if self.world.chance(0.3):
+            self._receive()
+        if self.expired < MOST_EXPIRIES and self.world.chance(self.world.odds.lease_runs_out):
+            self.expired += 1
+            self.world.faults += len(self.running)
+            self.world.now += LEASE + timedelta(seconds=1)
+        chosen = self.world.random.choice(self.running)
+        chosen.switch()
+        if chosen.dead:
+            self.running.remove(chosen)
+
+    def _start(self, body: Callable[[], None]) -> None:
+        def guarded() -> None:
+            try:
+                body()
+            except Crash:
+                self.app = _app(self.world)  # what others do meanwhile, another instance does
+
+        self.running.append(greenlet(guarded))
+
+    def _publish(self, event: Event) -> None:
+        """A caller that tries again until it is told that the event was accepted."""
+        while True:
+            try:
+                result = publish(self.app, [event])
+                assert isinstance(result, list)
+                assert isinstance(result[0], Accepted)
+                self.accepted.append(event)
+                return
+            except (StorageUnavailable, Crash):
+                self.world.main.switch()
+
+    def _receive(self) -> bool:
+        for messages, function in ((self.world.queue, self._dispatch), (self.world.poison, self._exhausted)):
+            visible = [message for message in messages if message.visible_at <= self.world.now]
+            if visible:
+                message = self.world.random.choice(visible)
+                message.dequeues += 1
+                message.visible_at = self.world.now + LEASE
+                self._start(lambda m=message, f=function: f(m))  # type: ignore[misc]
+                return True
+        return False
+
+    def _dispatch(self, message: Queued) -> None:
+        leased_until = message.visible_at
+        try:
+            if message.dequeues > MOST_DEQUEUES:
+                raise StorageUnavailable("dequeued too often")
+            dispatch(self.app, message.text.encode(), message.dequeues)
+        except StorageUnavailable:
+            if message.dequeues >= MOST_DEQUEUES:
+                self.world.poison.append(Queued(message.text, self.world.now))
+                self.world.point()
+                self._delete(self.world.queue, message, leased_until)
+            elif message.visible_at == leased_until:
+                message.visible_at = self.world.now + BACK_AFTER_FAILURE
+            return
+        self.world.point()
+        self._delete(self.world.queue, message, leased_until)
+
+    def _exhausted(self, message: Queued) -> None:
+        leased_until = message.visible_at
+        try:
+            exhausted(self.app, message.text.encode(), START)
+        except StorageUnavailable:
+            return  # hidden until its lease ends
+        self.world.point()
+        self._delete(self.world.poison, message, leased_until)
+
+    def _delete(self, messages: list[Queued], message: Queued, leased_until: datetime) -> None:
+        if message.visible_at == leased_until and message in messages:  # else its receipt is no longer good
+            messages.remove(message)

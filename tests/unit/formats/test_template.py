@@ -1,0 +1,254 @@
+"""The `template` format: a document of the receiver's own, filled in."""
+
+import json
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as at_most
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from doubles.format_events import compact_json, events, make, sample_of
+from shared.formats import template
+from shared.model import Event
+from shared.model.catalogue import CATALOGUE
+from shared.model.delivery import Unsendable
+from shared.model.json_text import MAX_VALUES, members
+
+CONTENT = (
+    r'{"siteUrl":"https:\/\/x\u00e9","n":1.10,"big":1e3,"yes":true,"none":null,"deep":{"a":["x",{"b":2}]},"q":"\"\n"}'
+)
+EVENT = sample_of("custom.x", content=CONTENT)
+
+
+def filled(document: Any, event: Event = EVENT) -> str:
+    return make("template", event, {"template": document})[1].decode()
+
+
+def settings(document: Any) -> template.Settings:
+    return template.Settings.model_validate_json(json.dumps({"template": document}), strict=True)
+
+
+@pytest.mark.parametrize(
+    ("document", "body"),
+    [
+        ({"site": "{{content.siteUrl}}"}, '{"site":"https:\\/\\/x\\u00e9"}'),
+        ({"n": "{{content.n}}", "big": "{{ content.big }}"}, '{"n":1.10,"big":1e3}'),
+        ({"yes": "{{content.yes}}"}, '{"yes":true}'),
+        ({"deep": "{{content.deep}}"}, '{"deep":{"a":["x",{"b":2}]}}'),
+        (["{{content.deep.a.0}}", "{{content.deep.a.1.b}}"], '["x",2]'),
+        ({"text": "{{content.n}} of {{content.big}}"}, '{"text":"1.10 of 1e3"}'),
+        ({"text": "is {{content.yes}}: {{content.deep}}"}, '{"text":"is true: {\\"a\\":[\\"x\\",{\\"b\\":2}]}"}'),
+        ({"n": "{{content.n:20}}"}, '{"n":"1.10"}'),
+        ({"site": "{{content.siteUrl:9}}"}, '{"site":"https://…"}'),
+        ({"q": "<{{content.q}}>"}, '{"q":"<\\"\\n>"}'),
+        (
+            "{{type}} {{severity}} {{meta.idempotencyKey}} {{meta.timeStamp}}",
+            '"custom.x low hr-90-7 2026-11-22T10:00:00Z"',
+        ),
+        ({"t": "{{tenant.id}}/{{tenant.displayName}}"}, '{"t":"contoso/Contoso"}'),
+        ({"m": "{{meta}}"}, '{"m":{"timeStamp":"2026-11-22T10:00:00Z","idempotencyKey":"hr-90-7"}}'),
+        ({"a": 1, "b": None, "c": [True, 1.5]}, '{"a":1,"b":null,"c":[true,1.5]}'),
+        ({"a": "{{{{issue.key}} {{title}}"}, '{"a":"{{issue.key}} X"}'),
+        ("{{{{", '"{{"'),
+        ("", '""'),
+        ({"": "{ } }} {a}"}, '{"":"{ } }} {a}"}'),
+    ],
+)
+def test_placeholders_become_what_they_name(document: Any, body: str) -> None:
+    assert filled(document) == body
+
+
+@pytest.mark.parametrize(
+    ("document", "body"),
+    [
+        ({"a": "{{content.missing?}}", "b": 1}, '{"b":1}'),
+        ({"a": "{{content.none}}", "b": 1}, '{"b":1}'),
+        ({"a": ["{{content.missing?}}", 1]}, '{"a":[1]}'),
+        ({"a": "<{{content.missing?}}{{content.none}}>"}, '{"a":"<>"}'),
+        ({"a": "{{content.missing?:10}}"}, "{}"),
+        ({"a": {"b": "{{content.missing?}}"}}, '{"a":{}}'),
+        ({"a": "{{content.n.deeper?}}"}, "{}"),
+        ({"a": "{{content.deep.a.7?}}"}, "{}"),
+        ({"a": "{{content.deep.a.x?}}"}, "{}"),
+        ("{{content.missing?}}", "null"),
+        ({"a": "{{content.also-this}}", "b": "{{tenant.microsoftTenantId:8}}"}, '{"b":"235ec2c…"}'),
+    ],
+)
+def test_what_is_missing_or_null_is_left_out(document: Any, body: str) -> None:
+    assert filled(document) == body
+
+
+def test_an_event_without_a_tenant_or_a_subject_leaves_them_out() -> None:
+    event = sample_of("custom.x", content="{}", tenant=None)
+    assert (
+        filled({"t": "{{tenant}}", "id": "{{tenant.id}}", "s": "{{subject?}}", "x": "{{title}}"}, event) == '{"x":"X"}'
+    )
+
+
+def test_texts_for_people_are_there_too() -> None:
+    body = json.loads(filled({"t": "{{title}}", "s": "{{subject}}", "x": "{{text}}"}, sample_of("ProvisioningFailed")))
+    assert body["t"] == "Provisioning failed"
+    assert body["s"] == "Resource Name"
+    assert body["x"].startswith("Name: Resource Name\nType: MicrosoftTeams\nError: Error Message\n")
+    assert body["x"].endswith("\nEvent key: hr-90-7")
+
+
+@given(events)
+def test_no_content_can_break_out_of_its_string(event: Event) -> None:
+    document = {"a": "x{{type}}{{content}}{{subject?}}y", "b": {"c": "{{content}}"}, "z": "{{title:50}}"}
+    body = json.loads(filled(document, event))
+    assert list(body) == ["a", "b", "z"]
+    assert body["a"].startswith(f"x{event.type}{event.content}")
+    assert body["b"] == {"c": json.loads(event.content)}
+
+
+@at_most(max_examples=50)
+@given(st.recursive(st.text(max_size=20), lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner)))
+def test_a_document_is_refused_or_filled_in(document: Any) -> None:
+    try:
+        settings(document)
+    except ValidationError:
+        assert "{{" in json.dumps(document)
+    else:
+        assert json.loads(filled(document)) is not None
+
+
+@at_most(max_examples=50)
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(alphabet='ab }.?:$"\\é', max_size=9), st.lists))
+def test_a_document_without_placeholders_is_sent_as_it_is(inner: Any) -> None:
+    assert json.loads(filled({"inner": inner})) == {"inner": inner}
+
+
+@pytest.mark.parametrize(
+    ("document", "why"),
+    [
+        ({"a": "{{content.siteUrl"}, "begins no placeholder"),
+        ({"a": "x {{ {{type}}"}, "begins no placeholder"),
+        ({"a": "{{}}"}, "is no placeholder"),
+        ({"a": "{{content.}}"}, "is no placeholder"),
+        ({"a": "{{content..x}}"}, "is no placeholder"),
+        ({"a": "{{#each content}}"}, "is no placeholder"),
+        ({"a": "{{content.x:0}}"}, "is no placeholder"),
+        ({"a": "{{content.x|upper}} {{content x}}"}, "is no placeholder"),
+        ({"a": "{{siteUrl}}"}, "is known nowhere: take type, severity"),
+        ({"a": "{{meta.key?}}"}, "is known nowhere"),
+        ({"a": "{{tenant.name}}"}, "is known nowhere"),
+        ({"a": ["{{type.x}}"]}, "is known nowhere"),
+        ({"{{type}}": 1}, "name takes no placeholder"),
+        (["{{type}}"] * 101, "more than 100 placeholders"),
+        ("x" * 16_400, "more than 16384 characters"),
+        (7, "template"),
+        (None, "template"),
+    ],
+)
+def test_a_document_that_cannot_be_filled_in_is_refused_with_the_reason(document: Any, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        settings(document)
+
+
+@pytest.mark.parametrize("given_type", ["text/html", "application/json\r\nX: 1", "application/json\n", "json", ""])
+def test_the_content_type_is_one_of_json(given_type: str) -> None:
+    with pytest.raises(ValidationError):
+        template.Settings(template="x", content_type=given_type)
+
+
+def test_the_content_type_can_be_chosen() -> None:
+    chosen = {"template": ["{{type}}"], "contentType": "application/vnd.receiver+json; charset=utf-8"}
+    assert make("template", EVENT, chosen) == (chosen["contentType"], b'["custom.x"]')
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_field_of_a_types_sample_can_be_named(name: str) -> None:
+    document = {field: f"{{{{content.{field}}}}}" for field in CATALOGUE[name].sample}
+    assert template.problems(settings(document), [name]) == []
+    assert json.loads(filled(document, sample_of(name))) == CATALOGUE[name].sample
+
+
+def test_a_field_that_a_subscribed_type_has_not_is_a_problem_that_names_both() -> None:
+    document = {"a": "{{content.siteUrl}} {{title}}", "b": "{{content.siteUrl}}"}
+    assert template.problems(settings(document), ["storage.*", "ProvisioningFailed", "custom.x"]) == [
+        "template: {{content.siteUrl}} is not in the sample of ProvisioningFailed: correct it, or write "
+        "{{content.siteUrl?}} where it may be missing"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("types", "placeholder", "without"),
+    [
+        (["storage.*"], "content.thresholdBytes", "storage.threshold_exceeded, storage.threshold_recovered"),
+        (["permission.granted"], "content.siteUrl.x", "permission.granted"),
+        (["webhook.*"], "content.attempts", "webhook.endpoint_failing, webhook.endpoint_disabled"),
+    ],
+)
+def test_patterns_stand_for_every_type_they_match(types: list[str], placeholder: str, without: str) -> None:
+    (problem,) = template.problems(settings({"a": f"{{{{{placeholder}}}}}"}), types)
+    assert f"is not in the sample of {without}: " in problem
+
+
+def test_the_star_stands_for_all_types_but_those_of_the_app_itself() -> None:
+    (problem,) = template.problems(settings("{{content.endpointId}}"), ["*"])
+    named = [name for name in CATALOGUE if name in problem]
+    assert named == [name for name in CATALOGUE if not name.startswith("webhook.")]
+
+
+def test_what_may_be_missing_and_what_nobody_knows_is_not_checked() -> None:
+    assert template.problems(settings({"a": "{{content.nowhere?}}"}), ["*"]) == []
+    assert template.problems(settings({"a": "{{content.nowhere}}"}), ["custom.*", "custom.x"]) == []
+    assert template.problems(settings({"a": "{{text}} {{tenant.id}} {{subject}}"}), ["*", "webhook.*"]) == []
+
+
+def test_a_body_that_would_be_too_large_is_not_sent() -> None:
+    event = sample_of("custom.x", content=compact_json({"a": "x" * 200_000}))
+    assert len(filled(["{{content.a}}"] * 5, event)) > 1_000_000
+    for document in (["{{content.a}}"] * 6, "{{content.a}}" * 100, {"a": ["{{content}} {{content}}"] * 3}):
+        with pytest.raises(Unsendable, match="more than 1024 KiB"):
+            filled(document, event)
+    with pytest.raises(Unsendable):
+        filled(
+            ["{{content.a}} "] * 3, sample_of("custom.x", content=compact_json({"a": "\u0001" * 43_000 + "𝄞" * 43_000}))
+        )
+
+
+def test_a_value_with_a_length_counted_whole_against_the_limit() -> None:
+    event = sample_of("custom.x", content=compact_json({"a": "x" * 200_000}))
+    assert json.loads(filled(["{{content.a:10}}"] * 20, event)) == ["x" * 9 + "…"] * 20
+
+
+def test_a_body_that_would_be_too_large_is_not_even_made() -> None:
+    event = sample_of("custom.x", content=compact_json({"a": "x" * 200_000}))
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unsendable):
+            filled("{{content.a}}" * 100, event)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 6 * 1024 * 1024
+
+
+def test_a_content_is_cut_up_once_however_often_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a hundred placeholders would read a large content a hundred times."""
+    cut: list[int] = []
+
+    def counted(text: str) -> dict[str, str]:
+        cut.append(len(text))
+        return members(text)
+
+    monkeypatch.setattr(template, "members", counted)
+    content = compact_json({f"n{number}": {"a": number} for number in range(MAX_VALUES // 4)})
+    document = [f"{{{{content.n{number % 50}.a}}}}" for number in range(100)]
+    assert json.loads(filled(document, sample_of("custom.x", content=content)))[:50] == list(range(50))
+    assert cut.count(len(content)) == 1
+    assert len(cut) == 51
+
+
+@pytest.mark.parametrize(
+    "hostile", ["{{ " * 5000, "{{" + " " * 16_000, "{{content" + ".a" * 7000 + ".}}", "{" * 16_002]
+)
+def test_braces_without_an_end_are_refused_soon(hostile: str) -> None:
+    """An expression that goes back would take minutes, and the test its time limit."""
+    with pytest.raises(ValidationError):
+        settings(hostile)

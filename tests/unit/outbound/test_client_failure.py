@@ -1,0 +1,150 @@
+"""What a receiver may do: every attempt ends, in time and in an admin's words."""
+
+import socket
+import ssl
+import struct
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+import trustme
+
+from doubles.receivers import LOOPBACK, Receiver, Script, answering, dripping, ok, read_request, server_tls, silent
+from shared.outbound.client import Answer, NoAnswer, Outbound
+from unit.conftest import Receive
+from unit.outbound.test_client_request import BODY, HEADERS, LOCAL, to_loopback
+
+SECONDS, BRIEF = 0.4, 0.25
+"""The deadline of attempts that are to meet it; the brief one leaves no time for anything else."""
+
+TOO_LATE = NoAnswer("no complete answer within 0.4 s")
+SHORT = timedelta(seconds=SECONDS)
+LONG = timedelta(seconds=20)
+PATH = "/hook?code=hidden"
+CLOSED = NoAnswer("the connection was closed before an answer came")
+INVALID = NoAnswer("the answer was not valid HTTP")
+
+
+def after_request(connection: socket.socket, receiver: Receiver) -> None:
+    read_request(connection)
+    receiver.ending.wait()
+
+
+SLOW = {
+    "no answer": after_request,
+    "a dripping status line": dripping(b"HTTP/1.1 200 ", b"O"),
+    "a dripping header": dripping(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a"),
+    "a dripping body": dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"a"),
+    "a dripping chunked body": dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+    "a dripping chunk length": dripping(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+    "a body that stops": dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc", b""),
+    "endless provisional answers": dripping(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
+}
+
+
+CLOSING = {
+    "a dripping body without length": dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"a"),
+    "a dripping last answer": dripping(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n", b"a"),
+    "a dripping answer of HTTP/1.0": dripping(b"HTTP/1.0 200 OK\r\nContent-Length: 1000\r\n\r\n", b"a"),
+}
+"""`http.client` closes its connection, though not the socket, before the body of such an answer is read."""
+
+
+@pytest.mark.parametrize("script", SLOW.values(), ids=SLOW.keys())
+@pytest.mark.parametrize("over_tls", [False, True], ids=["http", "https"])
+def test_whatever_is_slow_is_cut_off_at_the_deadline(
+    receive: Receive, authority: trustme.CA, trusting: ssl.SSLContext, script: Script, over_tls: bool
+) -> None:
+    receiver = receive(script, server_tls(authority) if over_tls else None)
+    outbound = Outbound(LOCAL, timedelta(seconds=BRIEF), to_loopback, trusting)
+    began = time.monotonic()
+    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == NoAnswer(f"no complete answer within {BRIEF} s")
+    assert BRIEF * 0.9 < time.monotonic() - began < BRIEF + 1
+
+
+@pytest.mark.parametrize("script", CLOSING.values(), ids=CLOSING.keys())
+@pytest.mark.parametrize("over_tls", [False, True], ids=["http", "https"])
+def test_a_slow_answer_that_is_the_last_of_its_connection_is_cut_off_too(
+    receive: Receive, authority: trustme.CA, trusting: ssl.SSLContext, script: Script, over_tls: bool
+) -> None:
+    receiver = receive(script, server_tls(authority) if over_tls else None)
+    began = time.monotonic()
+    assert Outbound(LOCAL, timedelta(seconds=BRIEF), to_loopback, trusting).post(
+        receiver.url(PATH), HEADERS, BODY
+    ) == NoAnswer(f"no complete answer within {BRIEF} s")
+    assert time.monotonic() - began < BRIEF + 1
+
+
+def test_a_handshake_that_never_comes_is_cut_off(receive: Receive) -> None:
+    receiver = receive(silent)
+    url = receiver.url(PATH).replace("http://", "https://")
+    began = time.monotonic()
+    assert Outbound(LOCAL, SHORT, to_loopback).post(url, HEADERS, BODY) == TOO_LATE
+    assert time.monotonic() - began < SECONDS + 1
+
+
+def test_a_receiver_that_does_not_read_is_cut_off(receive: Receive) -> None:
+    receiver = receive(silent)
+    began = time.monotonic()
+    assert Outbound(LOCAL, SHORT, to_loopback).post(receiver.url(PATH), HEADERS, b"x" * 2**25) == TOO_LATE
+    assert time.monotonic() - began < SECONDS + 1
+
+
+def test_after_a_cut_the_next_attempt_is_made_on_a_new_connection(receive: Receive) -> None:
+    drip = dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"a")
+
+    def script(connection: socket.socket, own: Receiver) -> None:
+        (drip if own.connections == 1 else answering(ok(b"well again")))(connection, own)
+
+    receiver = receive(script)
+    outbound = Outbound(LOCAL, SHORT, to_loopback)
+    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == TOO_LATE
+    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Answer(200, "well again", None)
+
+
+def test_an_answer_in_time_is_not_touched_by_the_deadlines_of_others(receive: Receive) -> None:
+    slow, fast = receive(after_request), receive(answering(ok()))
+    outbound = Outbound(LOCAL, SHORT, to_loopback)
+    with ThreadPoolExecutor(4) as threads:
+        late = [threads.submit(outbound.post, slow.url(), HEADERS, BODY) for _ in range(3)]
+        while not all(each.done() for each in late):
+            assert outbound.post(fast.url(), HEADERS, BODY) == Answer(200, None, None)
+    assert [each.result() for each in late] == [TOO_LATE] * 3
+    assert fast.connections == 1
+
+
+# What is no answer
+
+
+def resetting(connection: socket.socket, receiver: Receiver) -> None:
+    read_request(connection)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    for kept in receiver._open:
+        kept.close()  # the last descriptor must go for the reset to be sent
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        pytest.param(resetting, CLOSED, id="reset"),
+        pytest.param(lambda connection, own: read_request(connection), CLOSED, id="closed"),
+        pytest.param(answering(b"SSH-2.0-OpenSSH_9.6\r\n"), INVALID, id="another protocol"),
+        pytest.param(answering(b"HTTP/1.1 OK\r\n\r\n"), INVALID, id="no status"),
+        pytest.param(answering(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5000 + b"\r\n"), INVALID, id="too many headers"),
+        pytest.param(answering(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 99_999 + b"\r\n\r\n"), INVALID, id="a long header"),
+        pytest.param(answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), INVALID, id="no chunk"),
+    ],
+)
+def test_what_is_not_http_is_no_answer(receive: Receive, script: Script, expected: NoAnswer) -> None:
+    receiver = receive(script)
+    assert Outbound(LOCAL, LONG, to_loopback).post(receiver.url(PATH), HEADERS, BODY) == expected
+
+
+def test_a_port_where_nobody_listens_is_named() -> None:
+    with socket.socket() as reserved:
+        reserved.bind((LOOPBACK, 0))
+        port = reserved.getsockname()[1]
+        result = Outbound(LOCAL, LONG, to_loopback).post(f"http://receiver.example:{port}{PATH}", HEADERS, BODY)
+    assert result == NoAnswer(f"no connection to receiver.example port {port}: connection refused")
