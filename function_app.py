@@ -14,7 +14,7 @@ from shared.api.http import routing as unknown
 from shared.api.http.auth import Role
 from shared.api.http.call import Call, Reply
 from shared.api.http.routing import Routes
-from shared.app import app as the_app
+from shared.app import get_app
 from shared.delivery import dispatcher as dispatching
 from shared.delivery import poison as exhaustion
 from shared.delivery import queue_metrics as measuring
@@ -25,7 +25,7 @@ STORAGE = "AzureWebJobsStorage"
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # a bearer token is the key: see Role below
 http = Routes(app)
-the_app()  # wrong settings end the start with a clear message, not the first request
+get_app()  # wrong settings end the start with a clear message, not the first request
 
 
 # Registering receivers
@@ -144,7 +144,7 @@ def event_erase(call: Call) -> Reply:
 
 @app.timer_trigger("timer", "%STORAGE_SCAN_SCHEDULE%")
 def scan_storage(timer: func.TimerRequest) -> None:
-    scanning.scan(the_app())
+    scanning.scan(get_app())
 
 
 @http.route("GET", "v1.0/storage/sites", Role.READ)
@@ -167,17 +167,17 @@ def storage_threshold_put(call: Call) -> Reply:
 
 @app.queue_trigger("msg", "deliveries", connection=STORAGE)
 def dispatch(msg: func.QueueMessage) -> None:
-    dispatching.dispatch(the_app(), msg.get_body(), msg.dequeue_count or 1)
+    dispatching.dispatch(get_app(), msg.get_body(), msg.dequeue_count or 1)
 
 
 @app.queue_trigger("msg", "deliveries-poison", connection=STORAGE)
 def exhausted(msg: func.QueueMessage) -> None:
-    exhaustion.exhausted(the_app(), msg.get_body(), msg.insertion_time)
+    exhaustion.exhausted(get_app(), msg.get_body(), msg.insertion_time)
 
 
 @app.timer_trigger("timer", "0 */5 * * * *")
 def sweep(timer: func.TimerRequest) -> None:
-    exhaustion.sweep(the_app())
+    exhaustion.sweep(get_app())
 
 
 # Looking back
@@ -208,17 +208,17 @@ def endpoint_replay(call: Call) -> Reply:
 
 @app.timer_trigger("timer", "0 * * * * *")
 def measure(timer: func.TimerRequest) -> None:
-    measuring.measure(the_app())
+    measuring.measure(get_app())
 
 
 @app.timer_trigger("timer", "0 30 3 * * *")
 def retire(timer: func.TimerRequest) -> None:
-    retention.drop_old_tables(the_app().services, the_app().now(), the_app().retention)
+    retention.drop_old_tables(get_app().services, get_app().now(), get_app().retention)
 
 
 @app.timer_trigger("timer", "0 45 3 * * *")
 def reencrypt(timer: func.TimerRequest) -> None:
-    reencryption.reencrypt(the_app().endpoints, the_app().options)
+    reencryption.reencrypt(get_app().endpoints, get_app().options)
 
 
 @http.route("GET", "health", anybody=True)

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from shared import logs
 from shared.identity import managed_identity
-from shared.logs import write_line
 from shared.outbound.addresses import AddressPolicy
 from shared.outbound.breaker import Breaker
 from shared.outbound.bulkhead import Share
-from shared.outbound.client import Answer, NoAnswer, Outbound
+from shared.outbound.client import Answer, NoResponse, Outbound
 from shared.outbound.tokens import Tokens
 from shared.settings import Settings, settings
 from shared.storage.cipher import Cipher
@@ -23,7 +23,7 @@ from shared.storage.queues import DELIVERIES, POISON, Queue
 from shared.storage.signature_keys import Options
 from shared.storage.sites import Sites
 
-Post = Callable[[str, Mapping[str, str], bytes, timedelta], Answer | NoAnswer]
+Post = Callable[[str, Mapping[str, str], bytes, timedelta], Answer | NoResponse]
 """One POST: URL, headers, body, and how much of its time is over already."""
 
 
@@ -81,7 +81,7 @@ def build(settings: Settings) -> App:
 
 
 @functools.cache
-def app() -> App:
+def get_app() -> App:
     """The App of this process. Raises SettingsError."""
     given = settings()
     _warn_of_dangers(given)
@@ -90,16 +90,14 @@ def app() -> App:
 
 def _warn_of_dangers(given: Settings) -> None:
     if given.allow_private_endpoints:
-        write_line(
+        logs.warning(
             "settings.dangerous",
-            30,
             setting="DANGEROUS_ALLOW_PRIVATE_ENDPOINTS",
             meaning="deliveries may go to private addresses and over http",
         )
     if given.trusted_local_issuer:
-        write_line(
+        logs.warning(
             "settings.dangerous",
-            30,
             setting="DANGEROUS_TRUST_LOCAL_ISSUER",
             meaning="whoever holds the local issuer's key may call this API",
         )

@@ -191,12 +191,12 @@ def main() -> int:
             off = " (disabled)" if function.disabled else ""
             logger.info("Function %s: %s%s", function.name, function.trigger, off)
         host = Host(functions, options, arguments.port, timedelta(seconds=arguments.lease))
-        given_up = asyncio.run(serve(host))
+        abandoned = asyncio.run(serve(host))
     except StartupError as error:
         print(f"The function host cannot start. {error}", file=sys.stderr, flush=True)
         return 1
-    if given_up:
-        exit_at_once(0, f"Stopped. {given_up} invocations that outran functionTimeout were left behind.")
+    if abandoned:
+        exit_at_once(0, f"Stopped. {abandoned} invocations that outran functionTimeout were left behind.")
     logger.info("Stopped.")
     return 0
 

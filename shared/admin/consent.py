@@ -10,7 +10,7 @@ from shared.formats import FORMATS
 from shared.formats.rendering import settings_of
 from shared.model import Endpoint
 from shared.model.delivery import Unsendable
-from shared.outbound.client import NoAnswer
+from shared.outbound.client import NoResponse
 from shared.outbound.credentials import proof
 
 _WITHIN = timedelta(seconds=10)
@@ -29,13 +29,13 @@ def origin_of(app: App, endpoint: Endpoint) -> str | None:
 
 
 def refusal(app: App, endpoint: Endpoint, origin: str) -> str | None:
-    """Asks the receiver; answers why it has not consented, and what it must answer, or None."""
+    """Asks the receiver; returns why it has not consented, and what it must answer, or None."""
     try:
         proved = {} if endpoint.auth is None else proof(app, endpoint, endpoint.auth)
     except Unsendable as reason:
         return f"the receiver could not be asked for its consent: {reason}"
     answer = app.outbound.ask(endpoint.url, {**proved, "WebHook-Request-Origin": origin}, _WITHIN)
-    if isinstance(answer, NoAnswer):
+    if isinstance(answer, NoResponse):
         return f"the receiver was asked for its consent (OPTIONS) and did not answer: {answer.error}"
     allowed = (answer.allowed_origin or "").strip()
     if is_success(answer.status) and allowed.lower() in ("*", origin.lower()):

@@ -13,11 +13,11 @@ def erase(app: App, row: EventRow) -> None:
     their way end `cancelled`. A first attempt cannot be called back while it is made, nor when its message carries the
     event and is taken within a minute of being due: such a message reads nothing before the POST."""
     app.events.erase(row)
-    for addressee in row.addressees:
-        first = DeliveryId(row.accepted_ms, digest(row.event.key), addressee.id)
-        logged = app.deliveries.of_event(addressee.id, row.event.key, row.accepted_ms, app.now())
+    for recipient in row.recipients:
+        first = DeliveryId(row.accepted_ms, digest(row.event.key), recipient.id)
+        logged = app.deliveries.of_event(recipient.id, row.event.key, row.accepted_ms, app.now())
         for delivery_id in dict.fromkeys((first, *logged)):
-            transition = partial(erased, row=row, addressee=addressee)
+            transition = partial(erased, row=row, recipient=recipient)
             delivery = change(app, delivery_id, transition, app.deliveries.get(delivery_id))
             if delivery is not None:
                 app.deliveries.renew_alert(delivery_id, delivery)

@@ -49,7 +49,7 @@ def replay(
     count = 0
     for old_id, delivery in page.items:
         newest = replays.get(old_id.event, delivery.status)
-        original = delivery.event_ms == old_id.accepted_ms
+        original = delivery.event_accepted_ms == old_id.accepted_ms
         if not original or delivery.erased or newest == "pending" or status not in (None, newest):
             continue
         count += 1

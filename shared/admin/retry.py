@@ -39,7 +39,7 @@ def retry(app: App, delivery_id: DeliveryId, delivery: Delivery) -> Refusal | No
         return Refusal('Its endpoint is disabled: enable it first (PATCH {"enabled": true})')
     number = delivery.last_number + 1
     again = resend(delivery_id, delivery, endpoint.generation, now, app.settings.longest_delivery)
-    message = again.model_copy(update={"attempt": number, "round_start": number, "asked": True, "repeat": True})
+    message = again.model_copy(update={"attempt": number, "schedule_start": number, "asked": True, "repeat": True})
     app.queue.put(encode(message))
     _show_pending(app, delivery_id, delivery, message)
     return None

@@ -15,7 +15,7 @@ _OWN = CUSTOM_PREFIX + "test"
 
 
 def send_test(app: App, endpoint: Endpoint, wanted: str | None) -> Attempt | str:
-    """Sends a sample of `wanted`, or of the first type that the endpoint asks for; answers the attempt, or why there
+    """Sends a sample of `wanted`, or of the first type that the endpoint asks for; returns the attempt, or why there
     is no such sample."""
     name = wanted or _first_type(endpoint)
     problem = publish_problem(name, "app")
@@ -29,7 +29,7 @@ def send_test(app: App, endpoint: Endpoint, wanted: str | None) -> Attempt | str
         key=event.key,
         format=endpoint.format,
         generation=endpoint.generation,
-        event_ms=to_ms(now),
+        event_accepted_ms=to_ms(now),
         due_at=now,
         deadline_at=now,
         traceparent=make_traceparent(),

@@ -54,7 +54,7 @@ def subscribed(endpoints: Endpoints, owner: str, key: str) -> Endpoint | None:
 
 
 def unsubscribe(endpoints: Endpoints, owner: str, key: str) -> tuple[str, ...]:
-    """Deletes what a key stands for; answers the ids."""
+    """Deletes what a key stands for; returns the ids."""
     return tuple(endpoint.id for endpoint in _of(endpoints, owner, key) if endpoints.delete(endpoint.id))
 
 

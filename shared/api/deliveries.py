@@ -2,13 +2,13 @@
 
 from typing import get_args
 
+from shared import logs
 from shared.admin.retry import Refusal, retry
 from shared.api.http.call import Call, Reply
 from shared.api.http.problem import bad_request, conflict, not_found
 from shared.api.views import Delivery as DeliveryView
 from shared.api.views import DeliveryPage, MalformedMessage, Retried, delivery_view, malformed_view
 from shared.delivery.transitions import unattempted
-from shared.logs import write_line
 from shared.model import ENDPOINT_ID, Delivery, DeliveryId, Status
 from shared.storage.deliveries import Filters, Malformed
 
@@ -59,13 +59,7 @@ def retry_one(call: Call) -> Reply:
     refusal = retry(call.app, delivery_id, delivery)
     if isinstance(refusal, Refusal):
         raise conflict(refusal.reason)
-    write_line(
-        "audit",
-        actor=str(call.caller),
-        action="delivery.retried",
-        deliveryId=str(delivery_id),
-        endpointId=delivery_id.endpoint,
-    )
+    logs.audit(call.caller, "delivery.retried", deliveryId=str(delivery_id), endpointId=delivery_id.endpoint)
     return Reply(202, Retried(id=str(delivery_id), status="pending").shown())
 
 
@@ -74,9 +68,9 @@ def _find(call: Call, delivery_id: DeliveryId) -> Delivery:
     if known is not None:
         return known[0]
     row = call.app.events.get(delivery_id.accepted_ms, delivery_id.event)
-    for addressee in row.addressees if row else ():
-        if row and addressee.id == delivery_id.endpoint and row.accepted_ms == delivery_id.accepted_ms:
-            return unattempted(row, addressee)
+    for recipient in row.recipients if row else ():
+        if row and recipient.id == delivery_id.endpoint and row.accepted_ms == delivery_id.accepted_ms:
+            return unattempted(row, recipient)
     raise _unknown()
 
 

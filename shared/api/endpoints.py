@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from shared import logs
 from shared.admin.replay import replay
 from shared.admin.samples import send_test
 from shared.api.endpoint_bodies import (
@@ -25,7 +26,6 @@ from shared.api.endpoint_bodies import (
 from shared.api.http.call import Call, Reply, validated
 from shared.api.http.problem import Problem, bad_request, conflict, not_found
 from shared.api.views import Replayed, RotatedSecret, Secret, attempt_view, endpoint_view
-from shared.logs import write_line
 from shared.model import ENDPOINT_ID, Endpoint, Model, endpoint_id, read_time
 from shared.outbound.signing import make_secret
 from shared.storage.endpoints import MOST_ENDPOINTS, OthersEndpoint, TooManyEndpoints
@@ -186,9 +186,7 @@ def replay_since(call: Call) -> Reply:
         replayed = replay(call.app, endpoint, since, body.status, body.continuation, key)
     except ValueError:
         raise bad_request("continuation: must be one that an earlier call gave") from None
-    write_line(
-        "audit", actor=str(call.caller), action="endpoint.replayed", endpointId=endpoint.id, deliveries=replayed.count
-    )
+    logs.audit(call.caller, "endpoint.replayed", endpointId=endpoint.id, deliveries=replayed.count)
     return Reply(202, Replayed(count=replayed.count, continuation=replayed.continuation).shown())
 
 
@@ -227,4 +225,4 @@ def _unknown() -> Exception:
 
 
 def audit(call: Call, action: str, identity: str) -> None:
-    write_line("audit", actor=str(call.caller), action=action, endpointId=identity)
+    logs.audit(call.caller, action, endpointId=identity)

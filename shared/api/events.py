@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from shared import logs
 from shared.admin import erasure as erasing
 from shared.api import views
 from shared.api.http.call import Call, Reply, invalid, validated
 from shared.api.http.problem import Problem, bad_request, conflict, not_found
 from shared.delivery.publisher import MOST_DELIVERIES, MOST_EVENTS, Accepted, Conflict, TooMany, delivery_ids, publish
-from shared.logs import write_line
 from shared.model import IDEMPOTENCY_KEY, DeliveryId, Event, Model, Severity, Tenant, TimeStamp, utc_text
 from shared.model.catalogue import PUBLISHED_TYPE_SCHEMA, content_errors, default_severity, publish_problem
 from shared.model.json_text import elements, joined, members
@@ -92,7 +92,7 @@ def erase(call: Call) -> Reply:
     key = _stored(call).event.key
     for row in call.app.events.find_all(key, call.app.now()):
         erasing.erase(call.app, row)
-    write_line("audit", actor=str(call.caller), action="event.erased", idempotencyKey=key)
+    logs.audit(call.caller, "event.erased", idempotencyKey=key)
     return Reply(204)
 
 

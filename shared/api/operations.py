@@ -35,8 +35,8 @@ class Answer:
 @dataclass(frozen=True)
 class Operation:
     """`body` is the type of the request's body. `refusals` are the statuses that do not follow from the rest:
-    shared/api/http/openapi.py adds those of tokens, bodies, queries and ids. `or_text`: the body may also be a string, as
-    JSON or as `text/plain`. `finds`: a path that names nothing is 404."""
+    shared/api/http/openapi.py adds those of tokens, bodies, queries and ids. `or_text`: the body may also be a string,
+    as JSON or as `text/plain`. `finds`: a path that names nothing is 404."""
 
     tag: str
     summary: str

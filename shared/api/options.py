@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from shared import logs
 from shared.api.http.call import Call, Reply
 from shared.api.views import options_view
-from shared.logs import write_line
 from shared.model import Model, utc_text
 
 
@@ -16,7 +16,7 @@ class Rotation(Model):
 
 
 def get(call: Call) -> Reply:
-    write_line("audit", actor=str(call.caller), action="signature_key.read")
+    logs.audit(call.caller, "signature_key.read")
     return Reply(200, options_view(call.app.options.signature_keys(call.app.now())).shown())
 
 
@@ -26,5 +26,5 @@ def rotate(call: Call) -> Reply:
     now = call.app.now()
     activates_at = now + timedelta(hours=24 if wanted is None else wanted)
     keys = call.app.options.rotate_signature_key(now, activates_at)
-    write_line("audit", actor=str(call.caller), action="signature_key.rotated", activatesAt=utc_text(activates_at))
+    logs.audit(call.caller, "signature_key.rotated", activatesAt=utc_text(activates_at))
     return Reply(200, options_view(keys).shown())

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from shared import logs
 from shared.api.http.call import Call, Reply
 from shared.api.http.problem import bad_request
 from shared.api.views import Count, Time, View
-from shared.logs import write_line
 from shared.model import Model, Severity
 from shared.model.thresholds import (
     LEAST_PERCENT,
@@ -113,7 +113,7 @@ def put_thresholds(call: Call) -> Reply:
         ),
     )
     call.app.sites.write_thresholds(thresholds)
-    write_line("audit", actor=str(call.caller), action="storage.thresholds_changed")
+    logs.audit(call.caller, "storage.thresholds_changed")
     return Reply(200, _shown(thresholds))
 
 

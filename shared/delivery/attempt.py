@@ -4,15 +4,15 @@ import secrets
 import time
 from datetime import datetime, timedelta
 
+from shared import logs
 from shared.app import App
-from shared.delivery.diagnosis import meaning_of
+from shared.delivery.diagnosis import diagnose
 from shared.delivery.recorder import Sent
 from shared.delivery.schedule import is_success
 from shared.formats.rendering import render
-from shared.logs import write_line
 from shared.model import Attempt, Endpoint, Event
 from shared.model.delivery import Unsendable
-from shared.outbound.client import Answer, NoAnswer
+from shared.outbound.client import Answer, NoResponse
 from shared.outbound.credentials import proof
 from shared.outbound.signing import sign_point, sign_standard
 from shared.storage.messages import Message
@@ -27,15 +27,15 @@ def send(app: App, endpoint: Endpoint, message: Message, event: Event, *, test: 
         started_at=started_at,
         duration_ms=round((time.monotonic() - began) * 1000),
         status=result.status if isinstance(result, Answer) else None,
-        error=result.error if isinstance(result, NoAnswer) else None,
+        error=result.error if isinstance(result, NoResponse) else None,
         response=result.response if isinstance(result, Answer) else None,
         token=secrets.token_hex(8),
     )
     succeeded = is_success(attempt.status)
-    clear = succeeded or meaning_of(attempt.status, attempt.response) is not None
+    clear = succeeded or diagnose(attempt.status, attempt.response) is not None
     if (clear or not test) and app.breaker.note(endpoint.id, message.delivery, clear, app.now()):
-        write_line("breaker.opened", 30, endpointId=endpoint.id, host=endpoint.host)
-    write_line(
+        logs.warning("breaker.opened", endpointId=endpoint.id, host=endpoint.host)
+    logs.info(
         "delivery.attempted",
         deliveryId=message.delivery,
         endpointId=endpoint.id,
@@ -51,13 +51,13 @@ def send(app: App, endpoint: Endpoint, message: Message, event: Event, *, test: 
     return Sent(attempt, result.retry_after if isinstance(result, Answer) else None)
 
 
-def _post(app: App, endpoint: Endpoint, message: Message, event: Event, at: datetime) -> Answer | NoAnswer:
+def _post(app: App, endpoint: Endpoint, message: Message, event: Event, at: datetime) -> Answer | NoResponse:
     began = time.monotonic()
     try:
         content_type, body = render(endpoint, message.format, event)
         proved = {} if endpoint.auth is None else proof(app, endpoint, endpoint.auth)
     except Unsendable as reason:
-        return NoAnswer(f"nothing was sent: {reason}"[:1000])
+        return NoResponse(f"nothing was sent: {reason}"[:1000])
     headers = {
         **proved,
         "Content-Type": content_type,

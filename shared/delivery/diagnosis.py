@@ -32,7 +32,7 @@ class Unacceptable:
     reason: str
 
 
-Meaning = Paused | Ended | Unacceptable
+Diagnosis = Paused | Ended | Unacceptable
 
 _SWITCHED_OFF = "the flow is turned off: turn it on, and what waits here arrives"
 _DELETED = "the flow was deleted: register the URL of its successor"
@@ -40,7 +40,7 @@ _MISFIT = (
     "the body does not fit the JSON schema of the flow's trigger: correct the schema (or leave it empty), or choose "
     "another wire format"
 )
-_BY_CODE: dict[str, Meaning] = {
+_BY_CODE: dict[str, Diagnosis] = {
     "WorkflowTriggerIsNotEnabled": Paused(_SWITCHED_OFF),
     "WorkflowDisabled": Paused(_SWITCHED_OFF),
     "WorkflowNotFound": Ended(_DELETED),
@@ -59,7 +59,7 @@ _WORDS = {
 }
 """Codes that are no more than explained."""
 
-_BY_TEXT: dict[str, Meaning] = {
+_BY_TEXT: dict[str, Diagnosis] = {
     "no_service": Ended("the incoming webhook was removed: make another and register its URL"),
     "no_active_hooks": Ended("the incoming webhook was removed: make another and register its URL"),
     "no_team": Ended("the workspace is gone"),
@@ -79,7 +79,7 @@ _CODE = re.compile(r'\s*\{\s*"error"\s*:\s*\{\s*"code"\s*:\s*"(\w{1,80})"')
 """At the beginning of an answer that was cut off."""
 
 
-def meaning_of(status: int | None, response: str | None) -> Meaning | None:
+def diagnose(status: int | None, response: str | None) -> Diagnosis | None:
     """What an answer says for sure, or None."""
     if status is None or not 400 <= status <= 499 or not response:
         return None
@@ -97,7 +97,7 @@ def outcome(attempt: Attempt) -> str:
     if attempt.status == 410:
         return "the receiver answered 410 Gone"
     said = f"the receiver answered {attempt.status}"
-    meaning = meaning_of(attempt.status, attempt.response)
+    meaning = diagnose(attempt.status, attempt.response)
     code = _code_in(attempt.response or "")
     why = meaning.reason if meaning else _WORDS.get(code or "") or _UNAUTHORISED.get(attempt.status or 0)
     named = f" {code}" if code in _BY_CODE or code in _WORDS else ""

@@ -14,13 +14,13 @@ import random
 from datetime import datetime, timedelta
 from typing import Literal
 
+from shared import logs
 from shared.app import App
 from shared.delivery.attempt import send
 from shared.delivery.publisher import Unknown, stored_event
-from shared.delivery.recorder import follow_up, record, record_made
+from shared.delivery.recorder import follow_up, record, record_result
 from shared.delivery.transitions import ERASED, Known, cancelled, change
 from shared.formats import FORMATS
-from shared.logs import write_line
 from shared.model import Delivery, Endpoint
 from shared.storage.messages import MalformedMessage, Message, decode, encode
 
@@ -40,7 +40,7 @@ def dispatch(app: App, body: bytes, dequeue_count: int) -> None:
         app.poison.put(body.decode("utf-8", "replace"))
         return
     if dequeue_count > 1:
-        message = message.model_copy(update={"came_back": True})
+        message = message.model_copy(update={"redelivered": True})
     with app.copies.in_hand(message) as alone:
         if alone:
             _handle(app, message, body)
@@ -53,7 +53,7 @@ def _handle(app: App, message: Message, body: bytes) -> None:
     if message.made is None and _may_be_known(message, app.now()):
         known = app.deliveries.get(message.delivery_id)
         if known is not None and not _still_to_make(known[0], message):
-            if message.came_back:
+            if message.redelivered:
                 follow_up(app, message, known[0])
             return
     endpoint = app.endpoints.get(message.delivery_id.endpoint)
@@ -67,7 +67,7 @@ def _handle(app: App, message: Message, body: bytes) -> None:
             return
         event = stored
     if message.made is not None:
-        record_made(app, message, message.made)
+        record_result(app, message, message.made)
         return
     reason = _why_not(endpoint, message)
     if endpoint is None or event is None or reason:
@@ -91,7 +91,7 @@ def _cancel(app: App, message: Message, reason: str, known: Known) -> None:
     delivery = change(app, message.delivery_id, lambda now: cancelled(now, message, reason), known)
     if message.asked and delivery is not None and delivery.status == "cancelled":
         app.deliveries.renew_alert(message.delivery_id, delivery)
-    write_line("delivery.cancelled", deliveryId=message.delivery, reason=reason)
+    logs.info("delivery.cancelled", deliveryId=message.delivery, reason=reason)
 
 
 def _hold(app: App, message: Message, hold: timedelta) -> None:
@@ -99,7 +99,7 @@ def _hold(app: App, message: Message, hold: timedelta) -> None:
     if app.now() < message.deadline_at:
         _put_back(app, message, hold, "breaker")
     else:
-        app.poison.put(encode(message.model_copy(update={"given_up": "endpoint failing"})))
+        app.poison.put(encode(message.model_copy(update={"abandoned": "endpoint failing"})))
 
 
 def _a_moment() -> timedelta:
@@ -111,20 +111,20 @@ def _put_back(app: App, message: Message, hold: timedelta, by: Literal["breaker"
     now = app.now()
     app.copies.put(app.queue, message.model_copy(update={"due_at": now + hold, "repeat": True}), hold, now)
     endpoint = message.delivery_id.endpoint
-    write_line(
+    logs.info(
         "delivery.held", deliveryId=message.delivery, endpointId=endpoint, by=by, seconds=round(hold.total_seconds())
     )
 
 
 def _may_be_known(message: Message, now: datetime) -> bool:
-    return message.came_back or message.attempt > 1 or message.repeat or now - message.due_at > LATE
+    return message.redelivered or message.attempt > 1 or message.repeat or now - message.due_at > LATE
 
 
 def _still_to_make(delivery: Delivery, message: Message) -> bool:
     """Whether this message's attempt is neither recorded nor made pointless."""
     if delivery.erased or delivery.status == "delivered" or delivery.last_number >= message.attempt:
         return False
-    return delivery.status == "pending" or (message.asked and message.round_start == message.attempt)
+    return delivery.status == "pending" or (message.asked and message.schedule_start == message.attempt)
 
 
 def _why_not(endpoint: Endpoint | None, message: Message) -> str | None:

@@ -6,15 +6,15 @@ None is ever about a delivery of another: an endpoint that wants them and is bro
 import json
 from typing import Any
 
+from shared import logs
 from shared.app import App
 from shared.delivery.publisher import publish
-from shared.logs import write_line
 from shared.model import Delivery, Endpoint, Event, to_ms, utc_text
 from shared.model.catalogue import OPERATIONAL_PREFIX, default_severity
 from shared.storage.messages import Message
 
 
-def announce_failure(app: App, message: Message, delivery: Delivery) -> None:
+def publish_delivery_failed(app: App, message: Message, delivery: Delivery) -> None:
     """`webhook.delivery_failed`, once for each round of a delivery's schedule: a round has one deadline."""
     content = {
         "deliveryId": message.delivery,
@@ -29,20 +29,20 @@ def announce_failure(app: App, message: Message, delivery: Delivery) -> None:
     )
 
 
-def announce_failing(app: App, endpoint: Endpoint, reason: str, about: str) -> None:
+def publish_endpoint_failing(app: App, endpoint: Endpoint, reason: str, about: str) -> None:
     """`webhook.endpoint_failing`, once for each failing time."""
     first = endpoint.health.first_failure_at
     key = f"{endpoint.id}:{to_ms(first) if first else 0}"
     _announce(app, "webhook.endpoint_failing", {"endpointId": endpoint.id, "reason": reason}, key, about)
 
 
-def announce_disabled(app: App, endpoint: Endpoint, about: str, *, news: bool = True) -> None:
+def publish_endpoint_disabled(app: App, endpoint: Endpoint, about: str, *, news: bool = True) -> None:
     """`webhook.endpoint_disabled`, once each time that an endpoint is disabled; a log line only where it is `news`."""
     health = endpoint.health
     if health.disabled_reason is None or health.disabled_at is None:
         return
     if news:
-        write_line("endpoint.disabled", 30, endpointId=endpoint.id, host=endpoint.host, reason=health.disabled_reason)
+        logs.warning("endpoint.disabled", endpointId=endpoint.id, host=endpoint.host, reason=health.disabled_reason)
     content = {"endpointId": endpoint.id, "reason": health.disabled_reason}
     key = f"{endpoint.id}:{to_ms(health.disabled_at)}"
     _announce(app, "webhook.endpoint_disabled", content, key, about)

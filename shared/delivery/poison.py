@@ -7,13 +7,17 @@ It raises only when storage itself fails.
 import time
 from datetime import datetime, timedelta
 
+from shared import logs
 from shared.app import App
-from shared.delivery.diagnosis import Unacceptable, meaning_of, outcome
-from shared.delivery.operational_events import announce_disabled, announce_failing, announce_failure
+from shared.delivery.diagnosis import Unacceptable, diagnose, outcome
+from shared.delivery.operational_events import (
+    publish_delivery_failed,
+    publish_endpoint_disabled,
+    publish_endpoint_failing,
+)
 from shared.delivery.publisher import Unknown, stored_event
-from shared.delivery.recorder import put_next, record_made
+from shared.delivery.recorder import put_next, record_result
 from shared.delivery.transitions import change, failed
-from shared.logs import write_line
 from shared.model import Delivery, Endpoint, digest
 from shared.model.catalogue import OPERATIONAL_PREFIX
 from shared.model.health import Disable, Warn, judge
@@ -40,9 +44,9 @@ def exhausted(app: App, body: bytes, inserted_at: datetime | None) -> None:
         _keep(app, body, inserted_at, stored.reason)
         return
     if message.made is not None:
-        record_made(app, message.model_copy(update={"came_back": True}), message.made)
+        record_result(app, message.model_copy(update={"redelivered": True}), message.made)
         return
-    delivery = change(app, message.delivery_id, lambda now: failed(now, message, message.given_up or _CRASHED))
+    delivery = change(app, message.delivery_id, lambda now: failed(now, message, message.abandoned or _CRASHED))
     if delivery is None:
         _keep(app, body, inserted_at, "its week has passed retention")
     elif delivery.status == "pending" and delivery.last_number == message.attempt:
@@ -53,7 +57,7 @@ def exhausted(app: App, body: bytes, inserted_at: datetime | None) -> None:
 
 def sweep(app: App, length: timedelta = _SWEEP_LENGTH) -> int:
     """Takes poison messages that never reach `exhausted`: a body whose top-level properties the host took for its own
-    metadata fails before any code runs, and is hidden again until its lease ends. Answers how many it took.
+    metadata fails before any code runs, and is hidden again until its lease ends. Returns how many it took.
 
     Such a message is visible for a moment only, until the host takes it again. So while the queue is not empty this
     keeps asking, more often than the host does; an empty queue costs two calls.
@@ -68,7 +72,7 @@ def sweep(app: App, length: timedelta = _SWEEP_LENGTH) -> int:
             break
         time.sleep(_SWEEP_PAUSE_SECONDS)  # nothing announces that a message has become visible
     if taken:
-        write_line("poison.swept", messages=taken)
+        logs.info("poison.swept", messages=taken)
     return taken
 
 
@@ -79,7 +83,7 @@ def _take(app: App, received: Received) -> None:
     except StorageUnavailable:
         raise
     except Exception as error:
-        write_line("poison.unhandled", 40, error=repr(error)[:300])
+        logs.error("poison.unhandled", error=repr(error)[:300])
         _keep(app, received.body, received.inserted_at, f"it cannot be handled ({type(error).__name__})")
     app.poison.delete(received)
 
@@ -87,9 +91,8 @@ def _take(app: App, received: Received) -> None:
 def _alert(app: App, message: Message, delivery: Delivery) -> None:
     app.deliveries.note_alert(message.delivery_id, delivery)
     reason = delivery.reason or ""
-    write_line(
+    logs.error(
         "delivery.exhausted",
-        40,
         deliveryId=message.delivery,
         endpointId=message.delivery_id.endpoint,
         type=delivery.type,
@@ -97,11 +100,11 @@ def _alert(app: App, message: Message, delivery: Delivery) -> None:
         attempts=len(delivery.attempts),
         reason=reason,
     )
-    announce_failure(app, message, delivery)
+    publish_delivery_failed(app, message, delivery)
     endpoint = app.endpoints.get(message.delivery_id.endpoint)
     if endpoint is not None and endpoint.generation == delivery.generation and delivery.attempts:
         last = delivery.attempts[-1]
-        if isinstance(meaning_of(last.status, last.response), Unacceptable):
+        if isinstance(diagnose(last.status, last.response), Unacceptable):
             return  # the endpoint is well: it was this event that it did not take
         failing = app.endpoints.note_exhausted(endpoint, message.delivery, last.started_at, outcome(last), app.now())
         _judge(app, failing, delivery)
@@ -111,14 +114,16 @@ def _judge(app: App, endpoint: Endpoint, delivery: Delivery) -> None:
     """Warns of an endpoint that has failed for long, and disables it in the end. A delivery of a `webhook.*` event
     announces nothing, and so does not use up the one warning."""
     if endpoint.health.disabled_reason is not None:
-        announce_disabled(app, endpoint, delivery.type, news=False)  # storage may have failed after the disabling
+        publish_endpoint_disabled(
+            app, endpoint, delivery.type, news=False
+        )  # storage may have failed after the disabling
         return
     match judge(endpoint.health, app.now(), timedelta(hours=app.settings.disable_after_hours)):
         case Warn(reason) if not delivery.type.startswith(OPERATIONAL_PREFIX):
-            announce_failing(app, endpoint, reason, delivery.type)
+            publish_endpoint_failing(app, endpoint, reason, delivery.type)
             app.endpoints.note_warned(endpoint)
         case Disable(reason):
-            announce_disabled(app, app.endpoints.disable(endpoint, reason, app.now()), delivery.type)
+            publish_endpoint_disabled(app, app.endpoints.disable(endpoint, reason, app.now()), delivery.type)
 
 
 def _keep(app: App, body: bytes, inserted_at: datetime | None, reason: str) -> None:
@@ -127,4 +132,4 @@ def _keep(app: App, body: bytes, inserted_at: datetime | None, reason: str) -> N
     now = app.now()
     at = inserted_at if inserted_at and now - _OLDEST_MESSAGE <= inserted_at <= now + timedelta(minutes=5) else now
     line_id = app.deliveries.note_malformed(at, digest(body.decode("utf-8", "replace")), body, reason)
-    write_line("poison.malformed", 40, id=line_id, reason=reason, bytes=len(body))
+    logs.error("poison.malformed", id=line_id, reason=reason, bytes=len(body))

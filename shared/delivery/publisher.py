@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared import logs
 from shared.app import App
-from shared.logs import write_line
 from shared.model import TRACEPARENT, DeliveryId, Event, digest, from_ms, to_ms
 from shared.model.filters import matching
-from shared.storage.events import Addressee, EventRow
+from shared.storage.events import EventRow, Recipient
 from shared.storage.messages import Message, encode
 
 
@@ -25,10 +25,10 @@ class Unknown:
 
 def stored_event(app: App, message: Message) -> Event | Unknown | None:
     """The event of a message, from its table; None where it was erased."""
-    row = app.events.get(message.event_ms, digest(message.key))
+    row = app.events.get(message.event_accepted_ms, digest(message.key))
     if row is None:
         return Unknown(f"no event with the key {message.key} is stored for its week: never accepted, or past retention")
-    if all(addressee.id != message.delivery_id.endpoint for addressee in row.addressees):
+    if all(recipient.id != message.delivery_id.endpoint for recipient in row.recipients):
         return Unknown(f"the event with the key {message.key} was not for this endpoint")
     return None if row.erased else row.event
 
@@ -74,20 +74,20 @@ def publish(app: App, events: Sequence[Event], traceparent: str | None = None) -
     rows = []
     for event in events:
         to = tuple(
-            Addressee(id=endpoint.id, generation=endpoint.generation, format=endpoint.format)
+            Recipient(id=endpoint.id, generation=endpoint.generation, format=endpoint.format)
             for endpoint in matching(endpoints, event)
         )
         rows.append(
             EventRow(
                 event=event,
                 accepted_ms=to_ms(now),
-                addressees=to,
+                recipients=to,
                 token=secrets.token_hex(8),
                 fingerprint=_fingerprint(event),
                 traceparent=trace,
             )
         )
-    total = sum(len(row.addressees) for row in rows)
+    total = sum(len(row.recipients) for row in rows)
     if len(rows) > 1 and total > MOST_DELIVERIES:
         return TooMany(total)
     return [_accept(app, row, now) for row in rows]
@@ -101,7 +101,7 @@ def make_traceparent() -> str:
 def delivery_ids(row: EventRow) -> list[DeliveryId]:
     """One for each endpoint that matched when the event was accepted."""
     key = digest(row.event.key)
-    return [DeliveryId(row.accepted_ms, key, addressee.id) for addressee in row.addressees]
+    return [DeliveryId(row.accepted_ms, key, recipient.id) for recipient in row.recipients]
 
 
 def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
@@ -110,14 +110,14 @@ def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
     if duplicate and stored.fingerprint != row.fingerprint:
         return Conflict(row.event.key)
     _put_first_messages(app, stored, now, repeat=duplicate)
-    write_line(
+    logs.info(
         "event.published",
         type=row.event.type,
         idempotencyKey=row.event.key,
-        deliveries=len(stored.addressees),
+        deliveries=len(stored.recipients),
         duplicate=duplicate,
     )
-    return Accepted(row.event.key, len(stored.addressees), duplicate)
+    return Accepted(row.event.key, len(stored.recipients), duplicate)
 
 
 def resume(app: App, stored: EventRow) -> None:
@@ -128,8 +128,8 @@ def resume(app: App, stored: EventRow) -> None:
 
 def _put_first_messages(app: App, stored: EventRow, now: datetime, repeat: bool) -> None:
     waiting = [
-        (delivery_id, addressee)
-        for delivery_id, addressee in zip(delivery_ids(stored), stored.addressees, strict=True)
+        (delivery_id, recipient)
+        for delivery_id, recipient in zip(delivery_ids(stored), stored.recipients, strict=True)
         if not stored.erased and (not repeat or app.deliveries.get(delivery_id) is None)
     ]
     longest = app.settings.longest_delivery
@@ -141,15 +141,15 @@ def _put_first_messages(app: App, stored: EventRow, now: datetime, repeat: bool)
 
 
 def _first_message(
-    row: EventRow, delivery_id: DeliveryId, addressee: Addressee, due_at: datetime, longest: timedelta, repeat: bool
+    row: EventRow, delivery_id: DeliveryId, recipient: Recipient, due_at: datetime, longest: timedelta, repeat: bool
 ) -> Message:
     return Message(
         delivery=str(delivery_id),
         type=row.event.type,
         key=row.event.key,
-        format=addressee.format,
-        generation=addressee.generation,
-        event_ms=row.accepted_ms,
+        format=recipient.format,
+        generation=recipient.generation,
+        event_accepted_ms=row.accepted_ms,
         due_at=due_at,
         deadline_at=from_ms(row.accepted_ms) + longest,
         repeat=repeat,

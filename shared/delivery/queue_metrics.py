@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
+from shared import logs
 from shared.app import App
-from shared.logs import write_line
 from shared.storage.messages import MalformedMessage, decode
 from shared.storage.queues import Queue
 
@@ -13,7 +13,7 @@ def measure(app: App) -> None:
     for queue in (app.queue, app.poison):
         due_at = _first_due_at(queue)
         seconds = max(0, round((app.now() - due_at).total_seconds())) if due_at else 0
-        write_line("queue.measured", queue=queue.name, length=queue.length(), oldestSeconds=seconds)
+        logs.info("queue.measured", queue=queue.name, length=queue.length(), oldestSeconds=seconds)
 
 
 def _first_due_at(queue: Queue) -> datetime | None:

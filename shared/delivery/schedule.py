@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.delivery.diagnosis import Ended, Meaning, Paused, Unacceptable
+from shared.delivery.diagnosis import Diagnosis, Ended, Paused, Unacceptable
 from shared.model.retry_after import LONGEST_RETRY_AFTER
 
 
@@ -19,7 +19,7 @@ class Gone:
 
 
 @dataclass(frozen=True)
-class Spent:
+class Exhausted:
     """The last attempt of the schedule failed, or another is of no use."""
 
 
@@ -35,8 +35,8 @@ def decide(
     status: int | None,
     retry_after: timedelta | None,
     delays: Sequence[timedelta],
-    meaning: Meaning | None = None,
-) -> Delivered | Gone | Spent | Retry:
+    meaning: Diagnosis | None = None,
+) -> Delivered | Gone | Exhausted | Retry:
     """What follows the attempt at `position` of the schedule (1 is the first); `status` None is no answer at all.
     `meaning` is what the answer says for sure.
 
@@ -47,7 +47,7 @@ def decide(
     if status == 410 or isinstance(meaning, Ended):
         return Gone()
     if position > len(delays) or isinstance(meaning, Unacceptable):
-        return Spent()
+        return Exhausted()
     delay = delays[position - 1]
     if status in (429, 503) and retry_after is not None:
         delay = max(delay, min(retry_after, LONGEST_RETRY_AFTER))

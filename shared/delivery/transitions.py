@@ -5,10 +5,10 @@ from datetime import datetime
 
 from shared.app import App
 from shared.delivery.diagnosis import outcome
-from shared.delivery.schedule import Delivered, Gone, Retry, Spent
+from shared.delivery.schedule import Delivered, Exhausted, Gone, Retry
 from shared.model import Attempt, Delivery, DeliveryId
 from shared.storage.clients import Written
-from shared.storage.events import Addressee, EventRow
+from shared.storage.events import EventRow, Recipient
 from shared.storage.messages import Message
 
 ERASED = "the event was erased"
@@ -21,7 +21,7 @@ Transition = Callable[[Delivery | None], Delivery]
 
 
 def change(app: App, delivery_id: DeliveryId, transition: Transition, known: Known = None) -> Delivery | None:
-    """Applies a transition to the row as it is when written, and answers the row as it then is.
+    """Applies a transition to the row as it is when written, and returns the row as it then is.
 
     None where the week's table has been dropped. Without a row it is written by insert, else with If-Match; when
     somebody else was first, the transition is asked again with what they wrote. `known` is the row and etag that the
@@ -50,9 +50,9 @@ def new(message: Message) -> Delivery:
         key=message.key,
         format=message.format,
         generation=message.generation,
-        event_ms=message.event_ms,
+        event_accepted_ms=message.event_accepted_ms,
         traceparent=message.traceparent,
-        round_start=message.round_start,
+        schedule_start=message.schedule_start,
         status="pending",
     )
 
@@ -61,7 +61,7 @@ def recorded(
     current: Delivery | None,
     message: Message,
     made: Attempt,
-    verdict: Delivered | Gone | Spent | Retry,
+    verdict: Delivered | Gone | Exhausted | Retry,
     ended_at: datetime,
 ) -> Delivery:
     """The row with this attempt in it. *Delivered* is final and overwrites everything else; otherwise the first record
@@ -76,7 +76,7 @@ def recorded(
         verdict = verdict if isinstance(verdict, Delivered) else Gone()
     update: dict[str, object] = {
         "attempts": (*base.attempts, made),
-        "round_start": message.round_start,
+        "schedule_start": message.schedule_start,
         "next_attempt_at": None,
         "reason": None,
         "gone": False,
@@ -90,7 +90,7 @@ def recorded(
             update |= {"status": "cancelled", "reason": ERASED}
         case Gone():
             update |= {"status": "cancelled", "reason": outcome(made), "gone": True}
-        case Spent():
+        case Exhausted():
             update |= {"status": "failed", "reason": outcome(made)}
     return base.model_copy(update=update)
 
@@ -112,22 +112,22 @@ def failed(current: Delivery | None, message: Message, reason: str) -> Delivery:
     return base.model_copy(update={"status": "failed", "reason": reason, "next_attempt_at": None})
 
 
-def unattempted(row: EventRow, addressee: Addressee) -> Delivery:
+def unattempted(row: EventRow, recipient: Recipient) -> Delivery:
     """The delivery of an accepted event that no attempt is recorded of yet."""
     return Delivery(
         type=row.event.type,
         key=row.event.key,
-        format=addressee.format,
-        generation=addressee.generation,
-        event_ms=row.accepted_ms,
+        format=recipient.format,
+        generation=recipient.generation,
+        event_accepted_ms=row.accepted_ms,
         traceparent=row.traceparent,
         status="pending",
     )
 
 
-def erased(current: Delivery | None, row: EventRow, addressee: Addressee) -> Delivery:
+def erased(current: Delivery | None, row: EventRow, recipient: Recipient) -> Delivery:
     """The row of a delivery whose event was erased: no answers of the receiver, and no further attempt."""
-    base = current or unattempted(row, addressee)
+    base = current or unattempted(row, recipient)
     if base.erased:
         return base
     update: dict[str, object] = {

@@ -56,19 +56,20 @@ class DeliveryId(NamedTuple):
 class Delivery(Stored):
     """One event on its way to one endpoint, as its row keeps it.
 
-    `event_ms` is the acceptance time of the event, which a replay's own differs from. `round_start` is the attempt
-    from which the schedule counts: 1, or the first attempt after an admin asked for a retry.
+    `event_accepted_ms` is the acceptance time of the event, which a replay's own differs from. `schedule_start` is the
+    attempt from which the schedule counts: 1, or the first attempt after an admin asked for a retry. An alias is the
+    name that rows and messages have had from the beginning.
     """
 
     type: str
     key: str
     format: str
     generation: int
-    event_ms: int
+    event_accepted_ms: int = Field(alias="eventMs")
     traceparent: str
     status: Status
     attempts: tuple[Attempt, ...] = ()
-    round_start: int = 1
+    schedule_start: int = Field(1, alias="roundStart")
     next_attempt_at: datetime | None = None
     reason: str | None = None
     gone: bool = False

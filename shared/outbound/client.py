@@ -57,7 +57,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class NoAnswer:
+class NoResponse:
     """Nothing usable came back, or nothing was sent; `error` says why in an admin's words, without path or query."""
 
     error: str
@@ -197,12 +197,12 @@ class Outbound:
 
     def post(
         self, url: str, headers: Mapping[str, str], body: bytes, spent: timedelta = timedelta()
-    ) -> Answer | NoAnswer:
+    ) -> Answer | NoResponse:
         """Makes one POST; never raises for what a receiver, its name or its certificate does. `spent` of the deadline
         is over already."""
         return self._request("POST", url, headers, body, self._deadline, spent)
 
-    def ask(self, url: str, headers: Mapping[str, str], within: timedelta) -> Answer | NoAnswer:
+    def ask(self, url: str, headers: Mapping[str, str], within: timedelta) -> Answer | NoResponse:
         """Makes one OPTIONS request, as guarded as a POST. The answer names the allowed origin."""
         return self._request("OPTIONS", url, headers, None, within, timedelta())
 
@@ -214,20 +214,20 @@ class Outbound:
         body: bytes | None,
         given: timedelta,
         spent: timedelta,
-    ) -> Answer | NoAnswer:
+    ) -> Answer | NoResponse:
         target = read_url(url, self._policy)
         if isinstance(target, Refused):
-            return NoAnswer(f"refused: {target.reason}")
+            return NoResponse(f"refused: {target.reason}")
         attempt = _Attempt(target, self, given, spent)
         _current.attempt = attempt
         self._watchdog.watch(attempt)
         try:
             return self._exchange(attempt, method, headers, body)
         except _Stopped as stopped:
-            return NoAnswer(str(stopped))
+            return NoResponse(str(stopped))
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             late = time.monotonic() >= attempt.ends_at
-            return NoAnswer(attempt.too_late if late else in_words(error))
+            return NoResponse(attempt.too_late if late else in_words(error))
         finally:
             attempt.end()
 

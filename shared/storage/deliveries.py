@@ -113,7 +113,7 @@ class Deliveries:
             self.note_alert(delivery_id, delivery)
 
     def note_malformed(self, at: datetime, digest: str, body: bytes, reason: str) -> str:
-        """Keeps a message that cannot be read; answers the id of its line in the alert log."""
+        """Keeps a message that cannot be read; returns the id of its line in the alert log."""
         table = self._services.table(table_name("failures", to_ms(at)))
         entity = {
             "PartitionKey": _ALERTS,
@@ -199,7 +199,7 @@ def _entity(partition: str, delivery_id: DeliveryId, delivery: Delivery) -> dict
         "Status": delivery.status,
         "Type": delivery.type,
         "Key": delivery.key,
-        "Replay": delivery.event_ms != delivery_id.accepted_ms,
+        "Replay": delivery.event_accepted_ms != delivery_id.accepted_ms,
         "Row": _fitting(delivery),
     }
 

@@ -31,7 +31,7 @@ class _Hidden:
     put_at: datetime
     put_at_seconds: float
     delay: timedelta
-    came_back: bool
+    redelivered: bool
 
     def is_hidden(self, now: datetime) -> bool:
         elapsed = timedelta(seconds=time.monotonic() - self.put_at_seconds)
@@ -69,9 +69,9 @@ class Copies:
         attempt = _attempt(message)
         with self._lock:
             known = self._put.get(attempt)
-        if known is not None and known.is_hidden(now) and known.came_back >= message.came_back:
+        if known is not None and known.is_hidden(now) and known.redelivered >= message.redelivered:
             return
-        hidden = _Hidden(message.due_at, now, time.monotonic(), delay, message.came_back)
+        hidden = _Hidden(message.due_at, now, time.monotonic(), delay, message.redelivered)
         queue.put(encode(message), delay)
         with self._lock:
             self._put[attempt] = hidden
@@ -84,7 +84,7 @@ def _attempt(message: Message) -> _Attempt:
     return (
         message.delivery,
         message.attempt,
-        message.round_start,
+        message.schedule_start,
         message.asked,
         message.generation,
         message.deadline_at,

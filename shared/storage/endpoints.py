@@ -177,7 +177,7 @@ class Endpoints:
         return self._update(identity, rotate)
 
     def reencrypt(self) -> int:
-        """Writes what is not under the first key anew; answers how many endpoints that were."""
+        """Writes what is not under the first key anew; returns how many endpoints that were."""
         rows = self._table.query("PartitionKey eq @partition", {"partition": PARTITION})
         old = [row["RowKey"] for row in rows if "Url" in row and not self._rows.is_current(row)]
         return sum(self._update(identity, lambda endpoint: endpoint) is not None for identity in old)

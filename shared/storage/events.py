@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from pydantic import Field
+
 from shared.model import Event, Stored, digest, from_ms, to_ms
 from shared.storage import chunks
 from shared.storage.clients import Services, Table, Written
@@ -12,7 +14,7 @@ _ROW = "event"
 _ANCHOR = "anchor"
 
 
-class Addressee(Stored):
+class Recipient(Stored):
     """An endpoint that matched when the event was accepted, with what is fixed from then on."""
 
     id: str
@@ -25,7 +27,7 @@ class EventRow(Stored):
 
     event: Event
     accepted_ms: int
-    addressees: tuple[Addressee, ...]
+    recipients: tuple[Recipient, ...] = Field(alias="addressees")
     token: str
     fingerprint: str
     traceparent: str

@@ -41,20 +41,20 @@ class Message(Stored):
     key: Annotated[str, Field(pattern=rf"^{IDEMPOTENCY_KEY.pattern}$")]
     format: Annotated[str, Field(max_length=64)]
     generation: int
-    event_ms: Annotated[int, Field(ge=0, lt=2**47)]
+    event_accepted_ms: Annotated[int, Field(ge=0, lt=2**47, alias="eventMs")]
     attempt: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    round_start: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    schedule_start: Annotated[int, Field(ge=1, le=1_000_000, alias="roundStart")] = 1
     due_at: Instant
     """When the message becomes visible."""
     deadline_at: Instant
     """When a delivery that the breaker holds back is given up."""
-    given_up: Annotated[str, Field(max_length=200)] | None = None
+    abandoned: Annotated[str | None, Field(max_length=200, alias="givenUp")] = None
     """Why, in a poison message."""
     asked: bool = False
     """Of a round of attempts that an admin asked for: only its first message may revive a delivery that has ended."""
     repeat: bool = False
     """A copy of a message that may be on its way already."""
-    came_back: bool = False
+    redelivered: bool = Field(False, alias="cameBack")
     """Taken from the queue before, by a worker that may have ended after it recorded the attempt and before it put the
     next message."""
     traceparent: Annotated[str, AfterValidator(_traceparent)]
@@ -66,7 +66,7 @@ class Message(Stored):
     def _fits_its_id(self) -> Self:
         if self.delivery_id.event != digest(self.key):
             raise ValueError("the delivery id is of another event")
-        if self.round_start > self.attempt:
+        if self.schedule_start > self.attempt:
             raise ValueError("the round begins after the attempt")
         if self.made is not None and self.made.number != self.attempt:
             raise ValueError("the attempt that was made is another one")
@@ -90,7 +90,7 @@ def resend(
         key=delivery.key,
         format=delivery.format,
         generation=generation,
-        event_ms=delivery.event_ms,
+        event_accepted_ms=delivery.event_accepted_ms,
         due_at=due_at,
         deadline_at=due_at + longest,
         traceparent=delivery.traceparent,

@@ -1,13 +1,13 @@
 """Re-encryption: what is stored under an older key of SECRETS_KEY, written anew under the first one."""
 
-from shared.logs import write_line
+from shared import logs
 from shared.storage.endpoints import Endpoints
 from shared.storage.signature_keys import Options
 
 
 def reencrypt(endpoints: Endpoints, options: Options) -> int:
-    """Rewrites endpoints and signature keys that are not under the first key; answers how many. Once it answers 0, the
+    """Rewrites endpoints and signature keys that are not under the first key; returns how many. Once it returns 0, the
     older keys can be taken out of the list."""
     rewritten = endpoints.reencrypt() + options.reencrypt()
-    write_line("secrets.reencrypted", rows=rewritten)
+    logs.info("secrets.reencrypted", rows=rewritten)
     return rewritten

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-from shared.logs import write_line
+from shared import logs
 from shared.storage.clients import Services
 from shared.storage.weeks import WEEK, oldest_kept
 
@@ -17,7 +17,7 @@ def drop_old_tables(services: Services, now: datetime, retention: timedelta) -> 
         week = _week_of(name)
         if week is not None and week + WEEK < oldest_kept(now, retention):
             services.table(name).drop()
-            write_line("table.dropped", table=name)
+            logs.info("table.dropped", table=name)
             dropped.append(name)
     return dropped
 

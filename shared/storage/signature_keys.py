@@ -55,7 +55,7 @@ class Options:
                 return rotated.at(now)
 
     def reencrypt(self) -> int:
-        """Writes the keys anew where they are not under the first key of SECRETS_KEY; answers 1 or 0."""
+        """Writes the keys anew where they are not under the first key of SECRETS_KEY; returns 1 or 0."""
         while True:
             keys, row = self._read_or_make()
             if self._cipher.is_current(row["Value"]):

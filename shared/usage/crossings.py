@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from shared import logs
 from shared.app import App
 from shared.delivery.publisher import Conflict, publish, resume
-from shared.logs import write_line
 from shared.m365.client import Refused
 from shared.model import Event, read_time, to_ms, utc_text
 from shared.model.catalogue import default_severity
@@ -151,4 +151,4 @@ def _publish(app: App, event: Event) -> None:
             return
     outcomes = publish(app, [event])
     if isinstance(outcomes, list) and isinstance(outcomes[0], Conflict):
-        write_line("storage.key_taken", 40, idempotencyKey=event.key, reason="another event was published under it")
+        logs.error("storage.key_taken", idempotencyKey=event.key, reason="another event was published under it")

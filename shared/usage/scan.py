@@ -11,8 +11,8 @@ import time
 from datetime import timedelta
 from typing import NamedTuple
 
+from shared import logs
 from shared.app import App
-from shared.logs import write_line
 from shared.m365.client import GraphFailed
 from shared.model.thresholds import Thresholds, highest
 from shared.storage.clients import StorageUnavailable
@@ -149,7 +149,7 @@ def _look_after_idle_rows(app: App, report: Report, stored: dict[str, StoredSite
 def _tell(app: App, report: Report, tally: _Tally, listing: Listing, seconds: float) -> None:
     confirming = app.settings.storage_confirm_crossings
     for line in listing.value[:NEAREST_LOGGED]:
-        write_line(
+        logs.info(
             "storage.site_near_limit",
             siteUrl=line.url,
             percent=line.percent,
@@ -157,7 +157,7 @@ def _tell(app: App, report: Report, tally: _Tally, listing: Listing, seconds: fl
             quota=line.quota_bytes,
             threshold=line.threshold,
         )
-    write_line(
+    logs.info(
         "storage.scanned",
         sites=report.sites,
         kept=len(report.kept),
@@ -178,12 +178,12 @@ def _tell_of_concealment(graph: Graph, report: Report) -> None:
     setting: bool | None = None
     with contextlib.suppress(GraphFailed):  # it takes a permission that nothing else needs
         setting = graph.conceals_names()
-    write_line("storage.names_concealed", 30, sites=report.sites, settingIsOn=setting)
+    logs.warning("storage.names_concealed", sites=report.sites, settingIsOn=setting)
 
 
 def _note_failure(app: App, reason: str) -> None:
-    write_line("storage.scan_failed", 40, error=reason)
+    logs.error("storage.scan_failed", error=reason)
     try:
         app.sites.write_state(app.sites.state().model_copy(update={"last_failure_at": app.now()}))
     except StorageUnavailable as error:
-        write_line("storage.scan_failed", 40, error=f"and that cannot be noted: {error}")
+        logs.error("storage.scan_failed", error=f"and that cannot be noted: {error}")

@@ -57,14 +57,14 @@ def balance(
     taken = Counter(received)
     wanted = set(accepted)
     delivered = wanted & taken.keys()
-    given_up = (wanted - delivered) & set(failed)
-    waiting = (wanted - delivered - given_up) & set(queued)
+    abandoned = (wanted - delivered) & set(failed)
+    waiting = (wanted - delivered - abandoned) & set(queued)
     return Balance(
         accepted=len(wanted),
         delivered=len(delivered),
-        failed=len(given_up),
+        failed=len(abandoned),
         queued=len(waiting),
         repeated=taken.total() - len(taken),
-        lost=frozenset(wanted - delivered - given_up - waiting),
+        lost=frozenset(wanted - delivered - abandoned - waiting),
         unknown=frozenset(taken.keys() - wanted - set(perhaps)),
     )

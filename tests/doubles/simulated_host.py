@@ -25,7 +25,7 @@ from shared.delivery.publisher import Accepted, publish
 from shared.model import Event
 from shared.outbound.breaker import Breaker
 from shared.outbound.bulkhead import Share
-from shared.outbound.client import Answer, NoAnswer
+from shared.outbound.client import Answer, NoResponse
 from shared.settings import read_settings
 from shared.storage.clients import StorageUnavailable
 from shared.storage.delivery_queue import Copies
@@ -35,7 +35,7 @@ BACK_AFTER_FAILURE = timedelta(seconds=60)
 MOST_DEQUEUES = 10
 MOST_EXPIRIES = 8  # in one schedule: with no bound, leases could run out faster than work is done
 FAILURES = (
-    NoAnswer("refused"),
+    NoResponse("refused"),
     Answer(500, None, timedelta(minutes=5)),
     Answer(400, '{"error":{"code":"WorkflowTriggerIsNotEnabled"}}', None),
     Answer(400, '{"error":{"code":"TriggerInputSchemaMismatch"}}', None),
@@ -58,7 +58,7 @@ class MoodyBreaker(Breaker):
 
 
 def _app(world: World) -> App:
-    def post(url: str, headers: Any, body: bytes, spent: timedelta) -> Answer | NoAnswer:
+    def post(url: str, headers: Any, body: bytes, spent: timedelta) -> Answer | NoResponse:
         world.point()
         key = headers["webhook-id"]
         world.posts[key, url] += 1

@@ -20,7 +20,7 @@ from shared.delivery.dispatcher import dispatch
 from shared.delivery.poison import exhausted
 from shared.delivery.publisher import publish
 from shared.outbound.breaker import OPENS_AFTER
-from shared.outbound.client import Answer, NoAnswer
+from shared.outbound.client import Answer, NoResponse
 from shared.outbound.signing import make_secret
 from shared.settings import read_settings
 from shared.storage import delivery_queue as copies
@@ -55,7 +55,7 @@ def test_a_clock_that_jumps_while_deliveries_wait_loses_none(
     taken: list[str] = []
     answers = [Answer(500, None, None)]
 
-    def post(url: str, headers: Mapping[str, str], body: bytes, spent: timedelta) -> Answer | NoAnswer:
+    def post(url: str, headers: Mapping[str, str], body: bytes, spent: timedelta) -> Answer | NoResponse:
         if answers[0].status == 200:
             taken.append(headers["webhook-id"])
         return answers[0]

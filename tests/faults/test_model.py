@@ -33,7 +33,7 @@ from shared.delivery.poison import exhausted
 from shared.delivery.publisher import Accepted, Conflict, publish
 from shared.model import Delivery, DeliveryId, Endpoint, Event, endpoint_id, from_ms
 from shared.outbound import breaker
-from shared.outbound.client import Answer, NoAnswer
+from shared.outbound.client import Answer, NoResponse
 from shared.outbound.signing import make_secret
 from shared.settings import read_settings
 from shared.storage import delivery_queue as copies
@@ -42,7 +42,7 @@ from shared.storage.cipher import Cipher
 from shared.storage.clients import StorageUnavailable
 from shared.storage.deliveries import Filters, Malformed
 from shared.storage.endpoints import Endpoints
-from shared.storage.events import Addressee
+from shared.storage.events import Recipient
 from shared.storage.messages import Message, decode
 from shared.storage.retention import drop_old_tables
 from shared.storage.snapshot import FAILURE_SECONDS
@@ -53,11 +53,11 @@ from .memory import Account, Crash, Fault, Queue, Queued, Services, app_on
 URLS = ("https://one.example/hook", "https://two.example/hook")
 TYPES = ("custom.a", "custom.b")
 KEYS = tuple(f"key-{number}" for number in range(6))
-MOODS: dict[str, Answer | NoAnswer] = {
+MOODS: dict[str, Answer | NoResponse] = {
     "ok": Answer(200, None, None),
     "busy": Answer(500, None, None),
     "later": Answer(503, None, timedelta(minutes=20)),
-    "silent": NoAnswer("no answer within 30 s"),
+    "silent": NoResponse("no answer within 30 s"),
     "gone": Answer(410, None, None),
 }
 LEASE, BACK_AFTER_FAILURE, MOST_DEQUEUES = timedelta(minutes=10), timedelta(minutes=1), 10
@@ -119,7 +119,7 @@ class Hooks(RuleBasedStateMachine):
     def start(self) -> App:
         return app_on(self.account, SETTINGS, self.post, self.clock, self.queue, self.poison)
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes, spent: timedelta) -> Answer | NoAnswer:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, spent: timedelta) -> Answer | NoResponse:
         message = self.in_hand
         assert message is not None
         assert message.key == headers["webhook-id"]
@@ -208,16 +208,16 @@ class Hooks(RuleBasedStateMachine):
         if isinstance(result, Conflict):
             assert (row.event.type, row.event.content) != (event.type, event.content) or row.erased
             return
-        assert result.duplicate or {each.id for each in row.addressees} == matching
+        assert result.duplicate or {each.id for each in row.recipients} == matching
         for url in URLS:
-            for addressee in row.addressees:
-                if addressee.id == endpoint_id(url):
-                    owed = Owed(excused=row.erased or not self.takes(url, addressee))
+            for recipient in row.recipients:
+                if recipient.id == endpoint_id(url):
+                    owed = Owed(excused=row.erased or not self.takes(url, recipient))
                     self.owed.setdefault((url, f"{event.key}@{row.accepted_ms}"), owed)
 
-    def takes(self, url: str, addressee: Addressee) -> bool:
+    def takes(self, url: str, recipient: Recipient) -> bool:
         endpoint = self.endpoint(url)
-        return endpoint is not None and endpoint.receives and endpoint.generation == addressee.generation
+        return endpoint is not None and endpoint.receives and endpoint.generation == recipient.generation
 
     @rule(key=keys)
     def erase(self, key: str) -> None:
@@ -383,7 +383,7 @@ class Hooks(RuleBasedStateMachine):
 
 
 def _due(url: str, of: Message | Delivery) -> Due:
-    return (url, f"{of.key}@{of.event_ms}")
+    return (url, f"{of.key}@{of.event_accepted_ms}")
 
 
 def test_any_history_ends_with_a_ledger_that_reconciles(full: bool) -> None:

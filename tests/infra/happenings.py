@@ -11,7 +11,7 @@ from typing import Any, cast
 from doubles.simulated_host import Host
 from doubles.simulated_storage import START, Odds, World
 from shared.app import App
-from shared.delivery.operational_events import announce_disabled
+from shared.delivery.operational_events import publish_endpoint_disabled
 from shared.delivery.poison import exhausted
 from shared.delivery.queue_metrics import measure
 from shared.model import Event, Health
@@ -76,7 +76,7 @@ class Happening:
         health = Health(generation=1, disabled_reason="the receiver answered 410 Gone", disabled_at=self.world.now)
         endpoint = self.app.endpoints.all()[number].model_copy(update={"health": health})
         with self._recording():
-            announce_disabled(self.app, endpoint, about="webhook.delivery_failed")
+            publish_endpoint_disabled(self.app, endpoint, about="webhook.delivery_failed")
 
     def finds_junk(self, body: bytes) -> None:
         """On the poison queue."""

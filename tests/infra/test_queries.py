@@ -76,9 +76,9 @@ def test_lines_are_read_from_the_code(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     (tmp_path / "function_app.py").write_text("", "utf-8")
     code = tmp_path / "shared" / "code.py"
-    code.write_text('write_line("a.b", 30, one=1)\nlogs.write_line("a.b", level=40, two=2)\n', "utf-8")
+    code.write_text('logs.warning("a.b", one=1)\nlogs.error("a.b", two=2)\n', "utf-8")
     assert written(tmp_path) == {"a.b": {"one", "two"}}
-    code.write_text("write_line(name, one=1)\n", "utf-8")
+    code.write_text("logs.info(name, one=1)\n", "utf-8")
     with pytest.raises(AssertionError, match="cannot be checked"):
         written(tmp_path)
 

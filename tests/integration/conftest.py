@@ -97,5 +97,5 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 @pytest.fixture
 def api(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Api:
-    monkeypatch.setattr(routes, "the_app", lambda: scene.app)
+    monkeypatch.setattr(routes, "get_app", lambda: scene.app)
     return Api(scene)

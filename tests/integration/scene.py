@@ -10,7 +10,7 @@ from shared.delivery.dispatcher import dispatch
 from shared.delivery.poison import exhausted
 from shared.delivery.publisher import Accepted, delivery_ids, publish
 from shared.model import Delivery, DeliveryId, Endpoint, Event
-from shared.outbound.client import Answer, NoAnswer
+from shared.outbound.client import Answer, NoResponse
 from shared.outbound.signing import make_secret
 from shared.settings import Settings
 from shared.storage import chunks
@@ -57,8 +57,8 @@ class HeldQueue(Queue):
 class Receiver:
     """Answers each POST as `by_url` says; else with the next of `answers`, from then on with the last."""
 
-    answers: list[Answer | NoAnswer] = field(default_factory=lambda: [OK])
-    by_url: dict[str, Answer | NoAnswer] = field(default_factory=dict)
+    answers: list[Answer | NoResponse] = field(default_factory=lambda: [OK])
+    by_url: dict[str, Answer | NoResponse] = field(default_factory=dict)
     posts: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
     def of(self, url: str) -> list[tuple[dict[str, str], bytes]]:
@@ -67,7 +67,7 @@ class Receiver:
 
     def post(
         self, url: str, headers: Mapping[str, str], body: bytes, spent: timedelta = timedelta()
-    ) -> Answer | NoAnswer:
+    ) -> Answer | NoResponse:
         self.posts.append((url, dict(headers), body))
         if url in self.by_url:
             return self.by_url[url]

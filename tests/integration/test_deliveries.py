@@ -44,7 +44,7 @@ def a_delivery(*attempts: Attempt, status: Status = "delivered", **changes: Any)
         "key": "key-1",
         "format": "point",
         "generation": 1,
-        "event_ms": to_ms(THURSDAY),
+        "event_accepted_ms": to_ms(THURSDAY),
         "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         "status": status,
         "attempts": attempts,
@@ -98,7 +98,7 @@ def test_a_row_that_is_gone_is_a_conflict_and_a_week_that_is_gone_no_table(deliv
 
 def test_everything_that_a_row_says_is_read_back(deliveries: Deliveries) -> None:
     attempts = (an_attempt(1, response="é\x00\U0001f600"), an_attempt(2, status=None, error="timed out"))
-    row = a_delivery(*attempts, status="cancelled", reason="why", gone=True, round_start=2, next_attempt_at=THURSDAY)
+    row = a_delivery(*attempts, status="cancelled", reason="why", gone=True, schedule_start=2, next_attempt_at=THURSDAY)
     deliveries.insert(an_id(), row)
     assert (deliveries.get(an_id()) or pytest.fail("no row"))[0] == row
 

@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 from shared.delivery.dispatcher import dispatch
 from shared.outbound.breaker import OPENS_AFTER
 from shared.outbound.bulkhead import Share
-from shared.outbound.client import Answer, NoAnswer
+from shared.outbound.client import Answer, NoResponse
 from shared.outbound.signing import sign_point
 from shared.storage.clients import StorageUnavailable
 from shared.storage.deliveries import Malformed
@@ -64,7 +64,7 @@ def test_a_first_delivery_reads_nothing_before_its_post_and_writes_one_row(scene
     scene.publish(an_event("second"))
     seen_before_post: list[int] = []
 
-    def post(*given: Any) -> Answer | NoAnswer:
+    def post(*given: Any) -> Answer | NoResponse:
         seen_before_post.append(len(calls))
         return OK
 
@@ -121,7 +121,7 @@ def test_every_attempt_has_the_same_body_and_key_and_a_timestamp_of_its_own(scen
 
 
 def test_a_failure_then_success_ends_delivered_with_both_attempts(scene: Scene) -> None:
-    scene.receiver.answers = [NoAnswer("connection refused"), OK]
+    scene.receiver.answers = [NoResponse("connection refused"), OK]
     delivery_id = published(scene)
     scene.run()
     row = scene.row(delivery_id)
@@ -235,7 +235,7 @@ def test_what_cannot_be_read_goes_to_the_poison_queue_at_once(scene: Scene, body
 def test_a_message_about_nothing_that_was_accepted_ends_in_the_alert_log(scene: Scene) -> None:
     published(scene)
     message = decode(scene.queue.take()[0].encode())
-    forged = message.model_copy(update={"event": None, "event_ms": message.event_ms + 1_000_000_000})
+    forged = message.model_copy(update={"event": None, "event_accepted_ms": message.event_accepted_ms + 1_000_000_000})
     dispatch(scene.app, encode(forged).encode(), 1)
     assert scene.receiver.posts == []
     scene.exhaust_next()

@@ -11,7 +11,7 @@ import pytest
 from shared.model import digest, to_ms
 from shared.settings import Settings
 from shared.storage.clients import Services
-from shared.storage.events import Addressee, EventRow, Events
+from shared.storage.events import EventRow, Events, Recipient
 from shared.storage.weeks import week_start
 
 from .conftest import Calls
@@ -25,7 +25,7 @@ def row(key: str = "key-1", at: datetime = THURSDAY, token: str = "mine", **even
     return EventRow(
         event=an_event(key, **event),
         accepted_ms=to_ms(at),
-        addressees=(Addressee(id="A" * 26, generation=1, format="point"),),
+        recipients=(Recipient(id="A" * 26, generation=1, format="point"),),
         token=token,
         fingerprint="fingerprint",
         traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
@@ -82,7 +82,7 @@ def test_an_event_of_256_kib_is_kept_whole_whatever_its_characters(events: Event
     count = (256 * 1024 - len(text)) // len(json.dumps(character, ensure_ascii=False).encode()[1:-1])
     content = json.dumps({"a": character * count}, ensure_ascii=False)
     large = row(content=content)
-    large = large.model_copy(update={"addressees": large.addressees * 1000})
+    large = large.model_copy(update={"recipients": large.recipients * 1000})
     events.insert(large)
     assert events.find("key-1", THURSDAY) == large
 

@@ -171,7 +171,10 @@ def test_a_forged_attempt_of_an_unknown_event_is_not_recorded_by_the_dispatcher_
     scene.register()
     scene.publish(an_event())
     message = decode(scene.queue.take()[0].encode())
-    values = {"delivery": f"{to_ms(THURSDAY) + 5:012X}{message.delivery[12:]}", "eventMs": message.event_ms + 10**9}
+    values = {
+        "delivery": f"{to_ms(THURSDAY) + 5:012X}{message.delivery[12:]}",
+        "eventMs": message.event_accepted_ms + 10**9,
+    }
     body = message.model_dump_json(by_alias=True, exclude_none=True, exclude={"event"})
     forged = json.dumps(json.loads(body) | values | {"made": MADE})
     dispatch(scene.app, forged.encode(), 1)

@@ -113,14 +113,14 @@ def test_what_waits_to_its_deadline_is_given_up_into_the_alert_log(scene: Scene)
     assert len(untried) >= 5, "one probe a minute cannot have reached them all"
     for row in untried:
         assert (row.status, row.reason) == ("failed", "endpoint failing")
-        deadline = from_ms(row.event_ms) + delay + GRACE
+        deadline = from_ms(row.event_accepted_ms) + delay + GRACE
         assert deadline <= given_up_at[row.key] <= deadline + PROBE_EVERY
     assert {row.reason for row in lines.values()} <= {"endpoint failing", "the receiver answered 500"}
     assert all(row.status == "failed" for row in lines.values())
     assert len(scene.receiver.posts) <= OPENS_AFTER + (scene.clock.now - THURSDAY) / PROBE_EVERY
 
 
-def given_up(scene: Scene) -> None:
+def abandoned(scene: Scene) -> None:
     """A delivery that was never attempted, because its endpoint failed until its deadline."""
     with_open_breaker(scene)
     scene.queue.held.clear()
@@ -134,7 +134,7 @@ def given_up(scene: Scene) -> None:
 
 
 def test_what_was_given_up_can_be_sent_again_and_then_leaves_the_alert_log(scene: Scene) -> None:
-    given_up(scene)
+    abandoned(scene)
     delivery_id = scene.ids(an_event())[0]
     assert len(scene.alerts()) == 1
     scene.receiver.by_url[URL] = OK
@@ -147,7 +147,7 @@ def test_what_was_given_up_can_be_sent_again_and_then_leaves_the_alert_log(scene
 
 def test_what_was_given_up_and_fails_again_is_told_of_again(scene: Scene) -> None:
     scene.register("https://ops.example/", types=("webhook.delivery_failed",))
-    given_up(scene)
+    abandoned(scene)
     delivery_id = scene.ids(an_event())[0]
     assert retry(scene.app, delivery_id, scene.row(delivery_id)) is None
     scene.run_in_order()

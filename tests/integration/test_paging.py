@@ -34,7 +34,7 @@ def a_row(number: int, endpoint: str = ENDPOINT) -> tuple[DeliveryId, Delivery]:
         key=f"key-{number}",
         format="point",
         generation=1,
-        event_ms=accepted_ms,
+        event_accepted_ms=accepted_ms,
         traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         status="failed" if number % 10 == 0 else "delivered",
     )

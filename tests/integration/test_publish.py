@@ -26,7 +26,7 @@ def test_one_message_for_each_endpoint_that_wants_the_event(scene: Scene) -> Non
     assert {message.delivery_id.endpoint for message in messages(scene.queue)} == {one.id, other.id}
     for message in messages(scene.queue):
         assert (message.attempt, message.repeat, message.event) == (1, False, an_event())
-        assert message.delivery_id.accepted_ms == message.event_ms == to_ms(THURSDAY)
+        assert message.delivery_id.accepted_ms == message.event_accepted_ms == to_ms(THURSDAY)
 
 
 def test_an_event_that_nobody_wants_is_accepted_and_kept(scene: Scene) -> None:

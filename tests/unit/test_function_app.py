@@ -25,14 +25,14 @@ def functions() -> Iterator[dict[str, list[dict[str, Any]]]]:
         environment.setenv("SECRETS_KEY", Fernet.generate_key().decode())
         environment.syspath_prepend(str(ROOT))
         settings_module.settings.cache_clear()
-        app_module.app.cache_clear()
+        app_module.get_app.cache_clear()
         environment.delitem(sys.modules, "function_app", raising=False)
         module = importlib.import_module("function_app")
         found = {each.get_function_name(): each.get_dict_repr()["bindings"] for each in module.app.get_functions()}
         yield found
         sys.modules.pop("function_app", None)
     settings_module.settings.cache_clear()
-    app_module.app.cache_clear()
+    app_module.get_app.cache_clear()
 
 
 def http_triggers(functions: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:

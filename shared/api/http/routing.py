@@ -10,7 +10,7 @@ import azure.functions as func
 from shared.api.http.auth import NOBODY, Role, authorise
 from shared.api.http.call import Call, Reply, respond
 from shared.api.http.problem import Problem, not_found
-from shared.app import app as the_app
+from shared.app import get_app
 from shared.settings import SettingsError
 from shared.storage.clients import StorageUnavailable
 
@@ -87,7 +87,7 @@ class Routes:
 def serve(request: func.HttpRequest, roles: Collection[Role], handler: Handler) -> func.HttpResponse:
     """Authorises (without roles: nobody is asked), runs the handler, and turns what goes wrong into problem details."""
     try:
-        context = the_app()
+        context = get_app()
         caller = authorise(request.headers.get("authorization"), roles, context.settings) if roles else NOBODY
         reply = handler(Call(context, request, caller))
     except Problem as problem:

@@ -35,11 +35,11 @@ def routes() -> Iterator[list[Route]]:
         environment.syspath_prepend(str(Path(__file__).parents[3]))
         environment.delitem(sys.modules, "function_app", raising=False)
         settings_module.settings.cache_clear()
-        app_module.app.cache_clear()
+        app_module.get_app.cache_clear()
         yield importlib.import_module("function_app").http.declared
         sys.modules.pop("function_app", None)
     settings_module.settings.cache_clear()
-    app_module.app.cache_clear()
+    app_module.get_app.cache_clear()
 
 
 @pytest.fixture(scope="module")

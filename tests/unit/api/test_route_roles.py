@@ -34,7 +34,7 @@ def functions() -> Iterator[dict[str, tuple[str, Function]]]:
         environment.syspath_prepend(str(ROOT))
         environment.delitem(sys.modules, "function_app", raising=False)
         settings_module.settings.cache_clear()
-        app_module.app.cache_clear()
+        app_module.get_app.cache_clear()
         module = importlib.import_module("function_app")
         yield {
             str(each.get_function_name()): (str(trigger.get("methods", ["GET"])[0]), each.get_user_function())
@@ -43,7 +43,7 @@ def functions() -> Iterator[dict[str, tuple[str, Function]]]:
         }
         sys.modules.pop("function_app", None)
     settings_module.settings.cache_clear()
-    app_module.app.cache_clear()
+    app_module.get_app.cache_clear()
 
 
 def test_a_route_that_names_no_role_ends_the_start() -> None:

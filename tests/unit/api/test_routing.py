@@ -22,7 +22,7 @@ SETTINGS = read_settings({"AzureWebJobsStorage": "x", "SECRETS_KEY": Fernet.gene
 
 @pytest.fixture(autouse=True)
 def _an_app(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(routes_module, "the_app", lambda: SimpleNamespace(settings=SETTINGS))
+    monkeypatch.setattr(routes_module, "get_app", lambda: SimpleNamespace(settings=SETTINGS))
 
 
 def request(method: str = "GET", path: str = "", **headers: str) -> func.HttpRequest:

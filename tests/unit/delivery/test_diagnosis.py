@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doubles.samples import an_attempt
-from shared.delivery.diagnosis import Ended, Paused, Unacceptable, meaning_of, outcome
-from shared.delivery.schedule import Gone, Retry, Spent, decide
+from shared.delivery.diagnosis import Ended, Paused, Unacceptable, diagnose, outcome
+from shared.delivery.schedule import Exhausted, Gone, Retry, decide
 from shared.model.retry_after import LONGEST_RETRY_AFTER
 
 DELAYS = [timedelta(seconds=30), timedelta(hours=3)]
@@ -40,7 +40,7 @@ ANSWERS: list[tuple[int, str, type[Any]]] = [
 
 @pytest.mark.parametrize(("status", "response", "kind"), ANSWERS)
 def test_clear_answers_are_understood(status: int, response: str, kind: type[Any]) -> None:
-    assert isinstance(meaning_of(status, response), kind)
+    assert isinstance(diagnose(status, response), kind)
 
 
 @pytest.mark.parametrize(
@@ -63,34 +63,34 @@ def test_clear_answers_are_understood(status: int, response: str, kind: type[Any
     ],
 )
 def test_all_others_keep_to_the_schedule(status: int | None, response: str | None) -> None:
-    assert meaning_of(status, response) is None
+    assert diagnose(status, response) is None
 
 
 @given(st.integers(100, 399) | st.integers(500, 599), st.sampled_from(ANSWERS))
 def test_only_a_4xx_is_read(status: int, answer: tuple[int, str, type[Any]]) -> None:
-    assert meaning_of(status, answer[1]) is None
+    assert diagnose(status, answer[1]) is None
 
 
 @given(
     st.none() | st.integers(100, 599), st.none() | st.text() | st.recursive(st.none() | st.text(), st.lists).map(str)
 )
 def test_no_answer_is_too_odd_to_be_read(status: int | None, response: str | None) -> None:
-    meaning_of(status, response)
+    diagnose(status, response)
     assert outcome(an_attempt(status=status or 500, response=response))
 
 
 @given(st.integers(0, 4000))
 def test_an_answer_cut_off_in_its_message_means_the_same(length: int) -> None:
     whole = azure("TriggerInputSchemaMismatch", "x" * 5000)
-    assert meaning_of(400, whole[: 60 + length]) == meaning_of(400, whole)
+    assert diagnose(400, whole[: 60 + length]) == diagnose(400, whole)
 
 
 def test_what_follows_is_pause_end_or_giving_up_this_body() -> None:
-    assert decide(1, 400, None, DELAYS, meaning_of(400, OFF)) == Retry(LONGEST_RETRY_AFTER)
-    assert decide(2, 400, None, DELAYS, meaning_of(400, OFF)) == Retry(timedelta(hours=3)), "never earlier"
-    assert decide(3, 400, None, DELAYS, meaning_of(400, OFF)) == Spent(), "a pause is on the schedule's count"
-    assert decide(1, 400, None, DELAYS, meaning_of(400, DELETED)) == Gone()
-    assert decide(1, 400, None, DELAYS, meaning_of(400, MISFIT)) == Spent()
+    assert decide(1, 400, None, DELAYS, diagnose(400, OFF)) == Retry(LONGEST_RETRY_AFTER)
+    assert decide(2, 400, None, DELAYS, diagnose(400, OFF)) == Retry(timedelta(hours=3)), "never earlier"
+    assert decide(3, 400, None, DELAYS, diagnose(400, OFF)) == Exhausted(), "a pause is on the schedule's count"
+    assert decide(1, 400, None, DELAYS, diagnose(400, DELETED)) == Gone()
+    assert decide(1, 400, None, DELAYS, diagnose(400, MISFIT)) == Exhausted()
 
 
 @pytest.mark.parametrize(

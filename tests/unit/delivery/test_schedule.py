@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doubles.samples import NOW
-from shared.delivery.schedule import Delivered, Gone, Retry, Spent, decide
+from shared.delivery.schedule import Delivered, Exhausted, Gone, Retry, decide
 from shared.model.retry_after import LONGEST_RETRY_AFTER, read_retry_after
 
 DELAYS = [timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10)]
@@ -18,7 +18,7 @@ positions = st.integers(1, 8)
 
 
 def test_the_published_schedule_is_30_seconds_2_minutes_10_minutes_and_then_the_end() -> None:
-    assert [decide(position, 500, None, DELAYS) for position in (1, 2, 3, 4)] == [*map(Retry, DELAYS), Spent()]
+    assert [decide(position, 500, None, DELAYS) for position in (1, 2, 3, 4)] == [*map(Retry, DELAYS), Exhausted()]
 
 
 @given(positions, st.integers(200, 299), waits, schedules)
@@ -39,7 +39,7 @@ def test_every_other_answer_and_none_at_all_uses_up_the_schedule(
 ) -> None:
     outcomes = [decide(position, status, wait, delays) for position in range(1, len(delays) + 3)]
     assert all(isinstance(outcome, Retry) for outcome in outcomes[: len(delays)])
-    assert outcomes[len(delays) :] == [Spent(), Spent()]
+    assert outcomes[len(delays) :] == [Exhausted(), Exhausted()]
 
 
 @given(positions, statuses, waits, schedules)
@@ -71,7 +71,7 @@ def test_retry_after_counts_on_429_and_503(status: int) -> None:
     assert decide(1, status, timedelta(minutes=5), DELAYS) == Retry(timedelta(minutes=5))
     assert decide(1, status, timedelta(days=5), DELAYS) == Retry(timedelta(hours=1))
     assert decide(3, status, timedelta(minutes=5), DELAYS) == Retry(timedelta(minutes=10))
-    assert decide(4, status, timedelta(minutes=5), DELAYS) == Spent()
+    assert decide(4, status, timedelta(minutes=5), DELAYS) == Exhausted()
 
 
 @pytest.mark.parametrize(

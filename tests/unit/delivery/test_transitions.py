@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from doubles.samples import NOW, a_delivery, a_message, an_attempt
 from shared.app import App
 from shared.delivery.diagnosis import outcome
-from shared.delivery.schedule import Delivered, Gone, Retry, Spent
+from shared.delivery.schedule import Delivered, Exhausted, Gone, Retry
 from shared.delivery.transitions import Known, cancelled, change, failed, new, recorded
 from shared.model import Attempt, Delivery, DeliveryId, Status
 from shared.storage.clients import Written
 
 ID = a_message().delivery_id
 AFTER = timedelta(seconds=30)
-verdicts = st.sampled_from([Delivered(), Gone(), Spent(), Retry(AFTER)])
+verdicts = st.sampled_from([Delivered(), Gone(), Exhausted(), Retry(AFTER)])
 statuses = st.sampled_from(["pending", "delivered", "failed", "cancelled"])
 rows = st.builds(
     lambda status, count: a_delivery(*(an_attempt(number + 1) for number in range(count)), status=status),
@@ -47,8 +47,8 @@ def test_a_failure_waits_from_its_end_for_the_next_attempt() -> None:
 
 
 def test_the_last_failure_is_told_in_a_few_words() -> None:
-    assert record(None, an_attempt(1, 500), Spent()).reason == "the receiver answered 500"
-    assert record(None, an_attempt(1, None, error="timed out"), Spent()).reason == "timed out"
+    assert record(None, an_attempt(1, 500), Exhausted()).reason == "the receiver answered 500"
+    assert record(None, an_attempt(1, None, error="timed out"), Exhausted()).reason == "timed out"
     assert outcome(an_attempt(1, 404)) == "the receiver answered 404"
 
 
@@ -79,7 +79,7 @@ def test_recording_an_attempt_twice_changes_nothing_more(row: Delivery, number: 
     assert record(after, made, verdict) is after
 
 
-@given(rows.filter(lambda row: row.last_number > 0), st.sampled_from([Gone(), Spent(), Retry(AFTER)]))
+@given(rows.filter(lambda row: row.last_number > 0), st.sampled_from([Gone(), Exhausted(), Retry(AFTER)]))
 def test_the_first_record_of_an_attempt_stands(row: Delivery, verdict: Any) -> None:
     assert record(row, an_attempt(row.last_number, 500, token="another's"), verdict) is row
 

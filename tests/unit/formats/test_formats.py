@@ -168,9 +168,7 @@ def test_bodies_are_compact_utf_8() -> None:
 
 def test_formats_need_neither_clock_nor_environment() -> None:
     """A body is the same at every attempt."""
-    sources = [
-        path.read_text() for path in (Path(__file__).parents[3] / "shared" / "formats").glob("*.py")
-    ]
+    sources = [path.read_text() for path in (Path(__file__).parents[3] / "shared" / "formats").glob("*.py")]
     assert len(sources) > len(FORMATS)
     for source in sources:
         assert not re.search(

@@ -11,19 +11,19 @@ import pytest
 import trustme
 
 from doubles.receivers import LOOPBACK, Receiver, Script, answering, dripping, ok, read_request, server_tls, silent
-from shared.outbound.client import Answer, NoAnswer, Outbound
+from shared.outbound.client import Answer, NoResponse, Outbound
 from unit.conftest import Receive
 from unit.outbound.test_client_request import BODY, HEADERS, LOCAL, to_loopback
 
 SECONDS, BRIEF = 0.4, 0.25
 """The deadline of attempts that are to meet it; the brief one leaves no time for anything else."""
 
-TOO_LATE = NoAnswer("no complete answer within 0.4 s")
+TOO_LATE = NoResponse("no complete answer within 0.4 s")
 SHORT = timedelta(seconds=SECONDS)
 LONG = timedelta(seconds=20)
 PATH = "/hook?code=hidden"
-CLOSED = NoAnswer("the connection was closed before an answer came")
-INVALID = NoAnswer("the answer was not valid HTTP")
+CLOSED = NoResponse("the connection was closed before an answer came")
+INVALID = NoResponse("the answer was not valid HTTP")
 
 
 def after_request(connection: socket.socket, receiver: Receiver) -> None:
@@ -59,7 +59,7 @@ def test_whatever_is_slow_is_cut_off_at_the_deadline(
     receiver = receive(script, server_tls(authority) if over_tls else None)
     outbound = Outbound(LOCAL, timedelta(seconds=BRIEF), to_loopback, trusting)
     began = time.monotonic()
-    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == NoAnswer(f"no complete answer within {BRIEF} s")
+    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == NoResponse(f"no complete answer within {BRIEF} s")
     assert BRIEF * 0.9 < time.monotonic() - began < BRIEF + 1
 
 
@@ -72,7 +72,7 @@ def test_a_slow_answer_that_is_the_last_of_its_connection_is_cut_off_too(
     began = time.monotonic()
     assert Outbound(LOCAL, timedelta(seconds=BRIEF), to_loopback, trusting).post(
         receiver.url(PATH), HEADERS, BODY
-    ) == NoAnswer(f"no complete answer within {BRIEF} s")
+    ) == NoResponse(f"no complete answer within {BRIEF} s")
     assert time.monotonic() - began < BRIEF + 1
 
 
@@ -137,7 +137,7 @@ def resetting(connection: socket.socket, receiver: Receiver) -> None:
         pytest.param(answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), INVALID, id="no chunk"),
     ],
 )
-def test_what_is_not_http_is_no_answer(receive: Receive, script: Script, expected: NoAnswer) -> None:
+def test_what_is_not_http_is_no_answer(receive: Receive, script: Script, expected: NoResponse) -> None:
     receiver = receive(script)
     assert Outbound(LOCAL, LONG, to_loopback).post(receiver.url(PATH), HEADERS, BODY) == expected
 
@@ -147,4 +147,4 @@ def test_a_port_where_nobody_listens_is_named() -> None:
         reserved.bind((LOOPBACK, 0))
         port = reserved.getsockname()[1]
         result = Outbound(LOCAL, LONG, to_loopback).post(f"http://receiver.example:{port}{PATH}", HEADERS, BODY)
-    assert result == NoAnswer(f"no connection to receiver.example port {port}: connection refused")
+    assert result == NoResponse(f"no connection to receiver.example port {port}: connection refused")

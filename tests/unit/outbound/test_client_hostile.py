@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from doubles.receivers import LOOPBACK, Receiver, Script, answering, header_of, ok, read_request, server_tls
-from shared.outbound.client import RESPONSE_BYTES, Answer, NoAnswer, Outbound
+from shared.outbound.client import RESPONSE_BYTES, Answer, NoResponse, Outbound
 from unit.conftest import Receive
 from unit.outbound.test_client_failure import CLOSED, INVALID, LONG, PATH, SECONDS, SHORT, TOO_LATE
 from unit.outbound.test_client_request import BODY, HEADERS, LOCAL, to_loopback
@@ -67,7 +67,7 @@ def measured() -> Iterator[None]:
 @pytest.mark.usefixtures("measured")
 @pytest.mark.parametrize(("script", "expected"), FLOODS.values(), ids=FLOODS.keys())
 def test_a_flood_ends_the_attempt_and_is_not_held(
-    receive: Receive, script: Script, expected: Answer | NoAnswer
+    receive: Receive, script: Script, expected: Answer | NoResponse
 ) -> None:
     outbound = Outbound(LOCAL, SHORT if expected == TOO_LATE else LONG, to_loopback)
     began = time.monotonic()
@@ -117,7 +117,7 @@ def test_a_receiver_that_speaks_only_old_tls_gets_nothing(
     tls.minimum_version = tls.maximum_version = version
     receiver = receive(answering(ok()), tls)
     result = Outbound(LOCAL, LONG, to_loopback).post(receiver.url(PATH), HEADERS, BODY)
-    assert isinstance(result, NoAnswer)
+    assert isinstance(result, NoResponse)
     assert "TLS" in result.error
     assert "version" in result.error
     assert receiver.requests == []

@@ -13,7 +13,7 @@ import trustme
 
 from doubles.receivers import LOOPBACK, answering, ok, server_tls, silent
 from shared.outbound.addresses import AddressPolicy, Refused
-from shared.outbound.client import Answer, NoAnswer, Outbound
+from shared.outbound.client import Answer, NoResponse, Outbound
 from unit.conftest import Receive
 from unit.outbound.test_client_request import BODY, HEADERS, LOCAL
 
@@ -26,7 +26,7 @@ def test_a_name_that_does_not_resolve_is_said_so() -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     outbound = Outbound(LOCAL, LONG, resolve)
-    assert outbound.post(f"https://gone.example{PATH}", HEADERS, BODY) == NoAnswer(
+    assert outbound.post(f"https://gone.example{PATH}", HEADERS, BODY) == NoResponse(
         "the name gone.example does not resolve (Name or service not known)"
     )
     assert outbound.check(f"https://gone.example{PATH}", LONG) is None
@@ -44,7 +44,7 @@ def test_a_name_that_leads_inward_is_refused_at_registration_and_at_each_attempt
     url = f"https://receiver.example:{receiver.port}{PATH}"
     reason = "receiver.example is or resolves to an address that is not on the public internet"
     assert outbound.check(url, LONG) == Refused(reason)
-    assert outbound.post(url, HEADERS, BODY) == NoAnswer(f"refused: {reason}")
+    assert outbound.post(url, HEADERS, BODY) == NoResponse(f"refused: {reason}")
     assert receiver.connections == 0
 
 
@@ -55,7 +55,7 @@ def test_a_name_that_changes_after_the_check_is_not_followed_inward(receive: Rec
     url = f"https://receiver.example:{receiver.port}{PATH}"
     assert outbound.check(url, LONG) is None
     result = outbound.post(url, HEADERS, BODY)
-    assert isinstance(result, NoAnswer)
+    assert isinstance(result, NoResponse)
     assert result.error.startswith("refused: ")
     assert receiver.connections == 0
 
@@ -99,7 +99,7 @@ def test_a_hung_name_ends_its_own_attempts_only_and_is_looked_up_once(receive: R
         return [LOOPBACK]
 
     outbound = Outbound(LOCAL, SHORT, resolve)
-    hung = NoAnswer("the name hung.example was not resolved within 0.4 s")
+    hung = NoResponse("the name hung.example was not resolved within 0.4 s")
     try:
         with ThreadPoolExecutor(20) as threads:
             waiting = [

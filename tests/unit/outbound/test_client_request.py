@@ -24,7 +24,7 @@ from doubles.receivers import (
 from shared import __version__
 from shared.outbound import client as outbound_module
 from shared.outbound.addresses import AddressPolicy
-from shared.outbound.client import Answer, NoAnswer, Outbound
+from shared.outbound.client import Answer, NoResponse, Outbound
 from unit.conftest import Receive
 
 LOCAL = AddressPolicy(allow_private=True)
@@ -253,7 +253,7 @@ def test_proxies_and_passwords_of_the_environment_are_not_used(
 def test_a_refused_url_is_not_posted_to(receive: Receive) -> None:
     receiver = receive(answering(ok()))
     strict = Outbound(AddressPolicy(), timedelta(seconds=10), to_loopback)
-    assert strict.post(receiver.url("/x?code=hidden"), HEADERS, BODY) == NoAnswer(
+    assert strict.post(receiver.url("/x?code=hidden"), HEADERS, BODY) == NoResponse(
         "refused: the URL must start with https://"
     )
     assert receiver.connections == 0
@@ -274,10 +274,10 @@ def test_asking_is_guarded_and_has_a_deadline_of_its_own(receive: Receive) -> No
     receiver = receive(silent)
     strict = Outbound(AddressPolicy(), timedelta(seconds=10), to_loopback)
     refused = strict.ask("https://receiver.example/", {}, timedelta(seconds=5))
-    assert isinstance(refused, NoAnswer)
+    assert isinstance(refused, NoResponse)
     assert refused.error.startswith("refused: ")
     asked = Outbound(LOCAL, timedelta(seconds=10), to_loopback).ask(receiver.url(), {}, timedelta(seconds=0.2))
-    assert asked == NoAnswer("no complete answer within 0.2 s")
+    assert asked == NoResponse("no complete answer within 0.2 s")
 
 
 def test_time_that_is_spent_is_taken_off_the_deadline(receive: Receive, outbound: Outbound) -> None:
@@ -288,6 +288,6 @@ def test_time_that_is_spent_is_taken_off_the_deadline(receive: Receive, outbound
         BODY,
         timedelta(seconds=9.8),
     )
-    assert dripped == NoAnswer("no complete answer within 10 s")
+    assert dripped == NoResponse("no complete answer within 10 s")
     assert time.monotonic() - began < 2
     assert outbound.post("http://receiver.example:1/", HEADERS, BODY, timedelta(seconds=11)) == dripped

@@ -8,7 +8,7 @@ import trustme
 
 from doubles.receivers import Receiver, answering, header_of, ok, server_tls
 from shared.outbound import client as outbound_module
-from shared.outbound.client import Answer, NoAnswer, Outbound
+from shared.outbound.client import Answer, NoResponse, Outbound
 from unit.conftest import Receive
 from unit.outbound.test_client_failure import CLOSED, INVALID
 from unit.outbound.test_client_request import BODY, HEADERS, LOCAL, to_loopback
@@ -29,7 +29,7 @@ def self_signed() -> ssl.SSLContext:
 def failure(outbound: Outbound, receiver: Receiver) -> str:
     """The error of an attempt that never got as far as a request."""
     result = outbound.post(receiver.url(PATH), HEADERS, BODY)
-    assert isinstance(result, NoAnswer)
+    assert isinstance(result, NoResponse)
     assert receiver.requests == []
     assert "hidden" not in result.error
     return result.error
@@ -86,7 +86,7 @@ def test_plain_http_on_a_tls_port_is_refused(receive: Receive) -> None:
     receiver = receive(script)
     url = receiver.url(PATH).replace("http://", "https://")
     result = Outbound(LOCAL, LONG, to_loopback).post(url, HEADERS, BODY)
-    assert isinstance(result, NoAnswer)
+    assert isinstance(result, NoResponse)
     assert result.error.startswith("TLS failed: ")
 
 

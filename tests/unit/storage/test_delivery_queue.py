@@ -51,7 +51,7 @@ def message(**changes: Any) -> Message:
         "key": "key",
         "format": "point",
         "generation": 1,
-        "event_ms": 1,
+        "event_accepted_ms": 1,
         "due_at": START + HOLD,
         "deadline_at": START + timedelta(hours=1),
         "traceparent": f"00-{'1' * 32}-{'2' * 16}-01",
@@ -103,10 +103,10 @@ def test_when_either_clock_says_that_its_time_is_over_it_is_put(elapsed: Elapsed
 def test_one_that_came_back_stands_for_any_but_none_for_it() -> None:
     copies, puts = Copies(), Puts()
     put(copies, puts, message())
-    put(copies, puts, message(came_back=True))
+    put(copies, puts, message(redelivered=True))
     put(copies, puts, message())
-    put(copies, puts, message(came_back=True))
-    assert [each.came_back for each in puts.messages] == [False, True]
+    put(copies, puts, message(redelivered=True))
+    assert [each.redelivered for each in puts.messages] == [False, True]
 
 
 @pytest.mark.usefixtures("elapsed")
