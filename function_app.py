@@ -9,10 +9,9 @@ import azure.functions as func
 
 from shared.api import deliveries, endpoints, events, health, options, subscriptions, types
 from shared.api import usage as storage
-from shared.api.http import openapi
-from shared.api.http import routing as unknown
+from shared.api.http import openapi, routing
 from shared.api.http.auth import Role
-from shared.api.http.call import Call, Reply
+from shared.api.http.call import Request, Response
 from shared.api.http.routing import Routes
 from shared.app import get_app
 from shared.delivery import dispatcher as dispatching
@@ -32,111 +31,111 @@ get_app()  # wrong settings end the start with a clear message, not the first re
 
 
 @http.route("POST", "v1.0/webhooks/endpoints", Role.ADMIN, Role.SUBSCRIBE)
-def endpoint_register(call: Call) -> Reply:
-    return endpoints.register(call)
+def endpoint_register(request: Request) -> Response:
+    return endpoints.register(request)
 
 
 @http.route("GET", "v1.0/webhooks/endpoints", Role.ADMIN, Role.SUBSCRIBE)
-def endpoint_list(call: Call) -> Reply:
-    return endpoints.list_all(call)
+def endpoint_list(request: Request) -> Response:
+    return endpoints.list_all(request)
 
 
 @http.route("DELETE", "v1.0/webhooks/endpoints", Role.ADMIN, Role.SUBSCRIBE)
-def endpoint_delete_by_url(call: Call) -> Reply:
-    return endpoints.delete_by_url(call)
+def endpoint_delete_by_url(request: Request) -> Response:
+    return endpoints.delete_by_url(request)
 
 
 @http.route("GET", "v1.0/webhooks/endpoints/{id}", Role.ADMIN, Role.SUBSCRIBE)
-def endpoint_get(call: Call) -> Reply:
-    return endpoints.get(call)
+def endpoint_get(request: Request) -> Response:
+    return endpoints.get(request)
 
 
 @http.route("PATCH", "v1.0/webhooks/endpoints/{id}", Role.ADMIN)
-def endpoint_change(call: Call) -> Reply:
-    return endpoints.change(call)
+def endpoint_change(request: Request) -> Response:
+    return endpoints.change(request)
 
 
 @http.route("DELETE", "v1.0/webhooks/endpoints/{id}", Role.ADMIN, Role.SUBSCRIBE)
-def endpoint_delete(call: Call) -> Reply:
-    return endpoints.delete(call)
+def endpoint_delete(request: Request) -> Response:
+    return endpoints.delete(request)
 
 
 @http.route("POST", "v1.0/webhooks/endpoints/{id}/test", Role.ADMIN)
-def endpoint_test(call: Call) -> Reply:
-    return endpoints.test(call)
+def endpoint_test(request: Request) -> Response:
+    return endpoints.test(request)
 
 
 @http.route("GET", "v1.0/webhooks/endpoints/{id}/secret", Role.ADMIN)
-def endpoint_secret(call: Call) -> Reply:
-    return endpoints.secret(call)
+def endpoint_secret(request: Request) -> Response:
+    return endpoints.secret(request)
 
 
 @http.route("POST", "v1.0/webhooks/endpoints/{id}/secret/rotate", Role.ADMIN)
-def endpoint_secret_rotate(call: Call) -> Reply:
-    return endpoints.rotate_secret(call)
+def endpoint_secret_rotate(request: Request) -> Response:
+    return endpoints.rotate_secret(request)
 
 
 @http.route("POST", "v1.0/webhooks/subscriptions", Role.ADMIN, Role.SUBSCRIBE)
-def subscription_create(call: Call) -> Reply:
-    return subscriptions.create(call)
+def subscription_create(request: Request) -> Response:
+    return subscriptions.create(request)
 
 
 @http.route("POST", "v1.0/webhooks/families/{family}/subscriptions", Role.ADMIN, Role.SUBSCRIBE)
-def subscription_create_of_family(call: Call) -> Reply:
-    return subscriptions.create_of_family(call)
+def subscription_create_of_family(request: Request) -> Response:
+    return subscriptions.create_of_family(request)
 
 
 @http.route("PUT", "v1.0/webhooks/subscriptions/{key}", Role.ADMIN, Role.SUBSCRIBE)
-def subscription_put(call: Call) -> Reply:
-    return subscriptions.put(call)
+def subscription_put(request: Request) -> Response:
+    return subscriptions.put(request)
 
 
 @http.route("GET", "v1.0/webhooks/subscriptions/{key}", Role.ADMIN, Role.SUBSCRIBE)
-def subscription_get(call: Call) -> Reply:
-    return subscriptions.get(call)
+def subscription_get(request: Request) -> Response:
+    return subscriptions.get(request)
 
 
 @http.route("DELETE", "v1.0/webhooks/subscriptions/{key}", Role.ADMIN, Role.SUBSCRIBE)
-def subscription_delete(call: Call) -> Reply:
-    return subscriptions.delete(call)
+def subscription_delete(request: Request) -> Response:
+    return subscriptions.delete(request)
 
 
 @http.route("GET", "v1.0/options", Role.ADMIN)
-def options_get(call: Call) -> Reply:
-    return options.get(call)
+def options_get(request: Request) -> Response:
+    return options.get(request)
 
 
 @http.route("POST", "v1.0/options/signature-key/rotate", Role.ADMIN)
-def options_rotate(call: Call) -> Reply:
-    return options.rotate(call)
+def options_rotate(request: Request) -> Response:
+    return options.rotate(request)
 
 
 @http.route("GET", "v1.0/webhooks/types", Role.READ, Role.SUBSCRIBE)
-def type_list(call: Call) -> Reply:
-    return types.list_all(call)
+def type_list(request: Request) -> Response:
+    return types.list_all(request)
 
 
 @http.route("GET", "v1.0/webhooks/types/{type}/schema", Role.READ, Role.SUBSCRIBE)
-def type_schema(call: Call) -> Reply:
-    return types.schema(call)
+def type_schema(request: Request) -> Response:
+    return types.schema(request)
 
 
 # Publishing
 
 
 @http.route("POST", "v1.0/events", Role.PUBLISH)
-def event_publish(call: Call) -> Reply:
-    return events.publish_events(call)
+def event_publish(request: Request) -> Response:
+    return events.publish_events(request)
 
 
 @http.route("GET", "v1.0/events/{key}", Role.READ)
-def event_get(call: Call) -> Reply:
-    return events.get(call)
+def event_get(request: Request) -> Response:
+    return events.get(request)
 
 
 @http.route("DELETE", "v1.0/events/{key}", Role.ADMIN)
-def event_erase(call: Call) -> Reply:
-    return events.erase(call)
+def event_erase(request: Request) -> Response:
+    return events.erase(request)
 
 
 # Watching SharePoint's storage
@@ -148,18 +147,18 @@ def scan_storage(timer: func.TimerRequest) -> None:
 
 
 @http.route("GET", "v1.0/storage/sites", Role.READ)
-def storage_site_list(call: Call) -> Reply:
-    return storage.list_sites(call)
+def storage_site_list(request: Request) -> Response:
+    return storage.list_sites(request)
 
 
 @http.route("GET", "v1.0/storage/thresholds", Role.ADMIN)
-def storage_threshold_get(call: Call) -> Reply:
-    return storage.get_thresholds(call)
+def storage_threshold_get(request: Request) -> Response:
+    return storage.get_thresholds(request)
 
 
 @http.route("PUT", "v1.0/storage/thresholds", Role.ADMIN)
-def storage_threshold_put(call: Call) -> Reply:
-    return storage.put_thresholds(call)
+def storage_threshold_put(request: Request) -> Response:
+    return storage.put_thresholds(request)
 
 
 # Delivering
@@ -184,23 +183,23 @@ def sweep(timer: func.TimerRequest) -> None:
 
 
 @http.route("GET", "v1.0/webhooks/deliveries", Role.READ)
-def delivery_list(call: Call) -> Reply:
-    return deliveries.list_some(call)
+def delivery_list(request: Request) -> Response:
+    return deliveries.list_some(request)
 
 
 @http.route("GET", "v1.0/webhooks/deliveries/{id}", Role.READ)
-def delivery_get(call: Call) -> Reply:
-    return deliveries.get(call)
+def delivery_get(request: Request) -> Response:
+    return deliveries.get(request)
 
 
 @http.route("POST", "v1.0/webhooks/deliveries/{id}/retry", Role.ADMIN)
-def delivery_retry(call: Call) -> Reply:
-    return deliveries.retry_one(call)
+def delivery_retry(request: Request) -> Response:
+    return deliveries.retry_one(request)
 
 
 @http.route("POST", "v1.0/webhooks/endpoints/{id}/replay", Role.ADMIN)
-def endpoint_replay(call: Call) -> Reply:
-    return endpoints.replay_since(call)
+def endpoint_replay(request: Request) -> Response:
+    return endpoints.replay_since(request)
 
 
 # Looking after the app
@@ -222,15 +221,17 @@ def reencrypt(timer: func.TimerRequest) -> None:
 
 
 @http.route("GET", "health", anybody=True)
-def health_get(call: Call) -> Reply:
-    return health.get(call)
+def health_get(request: Request) -> Response:
+    return health.get(request)
 
 
 @http.route("GET", "openapi.json", anybody=True)
-def openapi_get(call: Call) -> Reply:
-    return openapi.get(call, http)
+def openapi_get(request: Request) -> Response:
+    return openapi.get(request, http)
 
 
 @http.otherwise
-def zz_unknown(call: Call) -> Reply:  # the host tries functions in the order of their names: this one comes last
-    return unknown.refuse(call, http)
+def zz_unknown(
+    request: Request,
+) -> Response:  # the host tries functions in the order of their names: this one comes last
+    return routing.refuse(request, http)

@@ -23,7 +23,7 @@ from shared.api.endpoint_bodies import (
     settings_given,
     settings_patch,
 )
-from shared.api.http.call import Call, Reply, validated
+from shared.api.http.call import Request, Response, validated
 from shared.api.http.problem import Problem, bad_request, conflict, not_found
 from shared.api.views import Replayed, RotatedSecret, Secret, attempt_view, endpoint_view
 from shared.model import ENDPOINT_ID, Endpoint, Model, endpoint_id, read_time
@@ -49,45 +49,45 @@ class ReplayRequest(Model):
     continuation: str | None = None
 
 
-def register(call: Call) -> Reply:
+def register(request: Request) -> Response:
     """Registers a URL, or changes its registration: a repeated call is harmless."""
-    body = call.model(Registration)
-    check_url(call, "endpoint", body.endpoint)
-    if body.types is None and call.app.endpoints.read(endpoint_id(body.endpoint)) is None:
+    body = request.model(Registration)
+    check_url(request, "endpoint", body.endpoint)
+    if body.types is None and request.app.endpoints.read(endpoint_id(body.endpoint)) is None:
         raise bad_request("types: is required")
-    if body.auth is not None and not call.caller.is_admin:
+    if body.auth is not None and not request.caller.is_admin:
         raise Problem(403, "forbidden", "auth: this needs the app role Point.Admin: it may be the app's own identity")
-    endpoint = store(call, body.endpoint, body.given(), settings_given(body.settings), auth_given(body.auth))
+    endpoint = store(request, body.endpoint, body.given(), settings_given(body.settings), auth_given(body.auth))
     headers = {"Location": f"{PATH}/{endpoint.id}"}
-    if "return=representation" in (call.header("prefer") or "").replace(" ", "").lower():
-        return Reply(
+    if "return=representation" in (request.header("prefer") or "").replace(" ", "").lower():
+        return Response(
             200, endpoint_view(endpoint).shown(), headers={**headers, "Preference-Applied": "return=representation"}
         )
-    return Reply(200, text="null", headers=headers)
+    return Response(200, text="null", headers=headers)
 
 
-def check_url(call: Call, name: str, url: str) -> None:
+def check_url(request: Request, name: str, url: str) -> None:
     """Raises Problem 400 about the member `name` where nothing may be sent to the URL."""
-    refused = call.app.outbound.check(url, _NAME_LOOKUP)
+    refused = request.app.outbound.check(url, _NAME_LOOKUP)
     if refused is not None:
         raise bad_request(f"{name}: {refused.reason}")
 
 
 def store(
-    call: Call, url: str, given: dict[str, Any], settings: SettingsChange = keep, auth: AuthChange = keep
+    request: Request, url: str, given: dict[str, Any], settings: SettingsChange = keep, auth: AuthChange = keep
 ) -> Endpoint:
     """Registers a checked URL as the caller's, or changes its registration. Raises Problem 400 or 409."""
     with refusals():
-        endpoint, new = call.app.endpoints.register(
+        endpoint, new = request.app.endpoints.register(
             url,
             make_secret(),
             given,
-            call.app.now(),
-            owner=call.caller.object_id,
-            only_own=not call.caller.is_admin,
-            complete=completing(call.app, settings, auth),
+            request.app.now(),
+            owner=request.caller.object_id,
+            only_own=not request.caller.is_admin,
+            complete=completing(request.app, settings, auth),
         )
-    audit(call, "endpoint.registered" if new else "endpoint.changed", endpoint.id)
+    audit(request, "endpoint.registered" if new else "endpoint.changed", endpoint.id)
     return endpoint
 
 
@@ -102,19 +102,24 @@ def refusals() -> Iterator[None]:
         raise conflict(f"There are {MOST_ENDPOINTS} endpoints already: delete one first") from None
 
 
-def list_all(call: Call) -> Reply:
-    return Reply(
-        200, [endpoint_view(endpoint).shown() for endpoint in call.app.endpoints.read_all() if may_see(call, endpoint)]
+def list_all(request: Request) -> Response:
+    return Response(
+        200,
+        [
+            endpoint_view(endpoint).shown()
+            for endpoint in request.app.endpoints.read_all()
+            if may_see(request, endpoint)
+        ],
     )
 
 
-def get(call: Call) -> Reply:
-    return Reply(200, endpoint_view(_named(call)).shown())
+def get(request: Request) -> Response:
+    return Response(200, endpoint_view(_named(request)).shown())
 
 
-def change(call: Call) -> Reply:
+def change(request: Request) -> Response:
     """A JSON merge patch (RFC 7396): null brings a field back to its default."""
-    value, _ = call.json()
+    value, _ = request.json()
     if isinstance(value, dict) and "endpoint" in value:
         raise bad_request("endpoint: a URL is the endpoint's identity; register the new URL and delete this one")
     changes = validated(EndpointChanges, value).given()
@@ -124,58 +129,58 @@ def change(call: Call) -> Reply:
             if name == "types":
                 raise bad_request("types: cannot be removed; '*' asks for every type")
             changes[name] = Endpoint.model_fields[name].get_default()
-    complete = completing(call.app, settings_patch(value), auth_patch(value))
-    endpoint = call.app.endpoints.change(_id(call), changes, call.app.now(), complete)
+    complete = completing(request.app, settings_patch(value), auth_patch(value))
+    endpoint = request.app.endpoints.change(_id(request), changes, request.app.now(), complete)
     if endpoint is None:
         raise _unknown()
-    audit(call, "endpoint.changed", endpoint.id)
-    return Reply(200, endpoint_view(endpoint).shown())
+    audit(request, "endpoint.changed", endpoint.id)
+    return Response(200, endpoint_view(endpoint).shown())
 
 
-def delete(call: Call) -> Reply:
-    if not call.app.endpoints.delete(_named(call).id):
+def delete(request: Request) -> Response:
+    if not request.app.endpoints.delete(_named(request).id):
         raise _unknown()
-    audit(call, "endpoint.deleted", _id(call))
-    return Reply(204)
+    audit(request, "endpoint.deleted", _id(request))
+    return Response(204)
 
 
-def delete_by_url(call: Call) -> Reply:
+def delete_by_url(request: Request) -> Response:
     """Syskit's way: the URL in the body or the query. A 404 also carries the members that Syskit's errors have."""
-    url = call.model(UrlOnly).endpoint if call.has_body else call.query("endpoint")
+    url = request.model(UrlOnly).endpoint if request.has_body else request.query("endpoint")
     if url is None:
         raise bad_request('Name the endpoint: {"endpoint": "https://…"} as the body, or ?endpoint=')
     identity = endpoint_id(url)
-    known = call.app.endpoints.read(identity)
-    if known is None or not may_see(call, known) or not call.app.endpoints.delete(identity):
+    known = request.app.endpoints.read(identity)
+    if known is None or not may_see(request, known) or not request.app.endpoints.delete(identity):
         detail = f"This URL is not registered (its id would be {identity}): GET {PATH} lists those that are"
         raise not_found(detail, message=detail, exceptionMessage=detail, exceptionType="EndpointNotFound")
-    audit(call, "endpoint.deleted", identity)
-    return Reply(204)
+    audit(request, "endpoint.deleted", identity)
+    return Response(204)
 
 
-def secret(call: Call) -> Reply:
-    endpoint = _named(call)
-    audit(call, "endpoint.secret_read", endpoint.id)
-    return Reply(200, Secret(secret=endpoint.secret).shown())
+def secret(request: Request) -> Response:
+    endpoint = _named(request)
+    audit(request, "endpoint.secret_read", endpoint.id)
+    return Response(200, Secret(secret=endpoint.secret).shown())
 
 
-def rotate_secret(call: Call) -> Reply:
+def rotate_secret(request: Request) -> Response:
     """A new secret; the old one goes on signing beside it until its time."""
-    now = call.app.now()
-    endpoint = call.app.endpoints.rotate_secret(_id(call), make_secret(), now, now + SECRET_OVERLAP)
+    now = request.app.now()
+    endpoint = request.app.endpoints.rotate_secret(_id(request), make_secret(), now, now + SECRET_OVERLAP)
     if endpoint is None:
         raise _unknown()
-    audit(call, "endpoint.secret_rotated", endpoint.id)
-    return Reply(200, RotatedSecret(secret=endpoint.secret, previous_secret_expires_at=now + SECRET_OVERLAP).shown())
+    audit(request, "endpoint.secret_rotated", endpoint.id)
+    return Response(200, RotatedSecret(secret=endpoint.secret, previous_secret_expires_at=now + SECRET_OVERLAP).shown())
 
 
-def replay_since(call: Call) -> Reply:
+def replay_since(request: Request) -> Response:
     """Sends what the log holds again; an `Idempotency-Key` header makes a repeated call harmless."""
-    endpoint = _named(call)
+    endpoint = _named(request)
     if not endpoint.receives:
         raise conflict('The endpoint is disabled: enable it first (PATCH {"enabled": true})')
-    body = call.model(ReplayRequest)
-    key = call.header("idempotency-key")
+    body = request.model(ReplayRequest)
+    key = request.header("idempotency-key")
     if key is not None and not 1 <= len(key) <= 200:
         raise bad_request("Idempotency-Key: give 1 to 200 characters")
     try:
@@ -183,46 +188,46 @@ def replay_since(call: Call) -> Reply:
     except ValueError:
         raise bad_request("since: must be a time such as 2026-11-22T10:00:00Z") from None
     try:
-        replayed = replay(call.app, endpoint, since, body.status, body.continuation, key)
+        replayed = replay(request.app, endpoint, since, body.status, body.continuation, key)
     except ValueError:
         raise bad_request("continuation: must be one that an earlier call gave") from None
-    logs.audit(call.caller, "endpoint.replayed", endpointId=endpoint.id, deliveries=replayed.count)
-    return Reply(202, Replayed(count=replayed.count, continuation=replayed.continuation).shown())
+    logs.audit(request.caller, "endpoint.replayed", endpointId=endpoint.id, deliveries=replayed.count)
+    return Response(202, Replayed(count=replayed.count, continuation=replayed.continuation).shown())
 
 
-def test(call: Call) -> Reply:
+def test(request: Request) -> Response:
     """Sends a test event now and answers with the attempt, whatever came of it."""
-    endpoint = _named(call)
-    wanted = call.model(TestRequest).type if call.has_body else None
-    attempt = send_test(call.app, endpoint, wanted)
+    endpoint = _named(request)
+    wanted = request.model(TestRequest).type if request.has_body else None
+    attempt = send_test(request.app, endpoint, wanted)
     if isinstance(attempt, str):
         raise bad_request(f"type: {attempt}")
-    audit(call, "endpoint.tested", endpoint.id)
-    return Reply(200, attempt_view(attempt).shown())
+    audit(request, "endpoint.tested", endpoint.id)
+    return Response(200, attempt_view(attempt).shown())
 
 
-def _id(call: Call) -> str:
-    identity = call.path("id").upper()
+def _id(request: Request) -> str:
+    identity = request.path("id").upper()
     if not ENDPOINT_ID.fullmatch(identity):
         raise _unknown()
     return identity
 
 
-def _named(call: Call) -> Endpoint:
-    endpoint = call.app.endpoints.read(_id(call))
-    if endpoint is None or not may_see(call, endpoint):
+def _named(request: Request) -> Endpoint:
+    endpoint = request.app.endpoints.read(_id(request))
+    if endpoint is None or not may_see(request, endpoint):
         raise _unknown()
     return endpoint
 
 
-def may_see(call: Call, endpoint: Endpoint) -> bool:
+def may_see(request: Request, endpoint: Endpoint) -> bool:
     """Callers who may only subscribe see what they registered; for them the rest does not exist."""
-    return call.caller.is_admin or endpoint.owner == call.caller.object_id
+    return request.caller.is_admin or endpoint.owner == request.caller.object_id
 
 
 def _unknown() -> Exception:
     return not_found(f"There is no endpoint with this id: GET {PATH} lists them")
 
 
-def audit(call: Call, action: str, identity: str) -> None:
-    logs.audit(call.caller, action, endpointId=identity)
+def audit(request: Request, action: str, identity: str) -> None:
+    logs.audit(request.caller, action, endpointId=identity)

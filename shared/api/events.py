@@ -9,7 +9,7 @@ from pydantic import Field
 from shared import logs
 from shared.admin import erasure as erasing
 from shared.api import views
-from shared.api.http.call import Call, Reply, invalid, validated
+from shared.api.http.call import Request, Response, invalid, validated
 from shared.api.http.problem import Problem, bad_request, conflict, not_found
 from shared.delivery.publisher import MOST_DELIVERIES, MOST_EVENTS, Accepted, Conflict, TooMany, delivery_ids, publish
 from shared.model import IDEMPOTENCY_KEY, DeliveryId, Event, Model, Severity, Tenant, TimeStamp, utc_text
@@ -45,33 +45,33 @@ class EventBody(Model):
 EventBatch = Annotated[list[EventBody], Field(min_length=1, max_length=MOST_EVENTS)]
 
 
-def publish_events(call: Call) -> Reply:
+def publish_events(request: Request) -> Response:
     """One event, or an array of them: all are validated before the first is accepted."""
-    value, text = call.json(MOST_BODY_BYTES)
+    value, text = request.json(MOST_BODY_BYTES)
     if isinstance(value, list):
         if not 1 <= len(value) <= MOST_EVENTS:
             raise bad_request(f"An array must hold 1 to {MOST_EVENTS} events; this one holds {len(value)}")
         texts = elements(text)
-        events = [_event(call, *each, where=f"[{at}].") for at, each in enumerate(zip(value, texts, strict=True))]
+        events = [_event(request, *each, where=f"[{at}].") for at, each in enumerate(zip(value, texts, strict=True))]
     else:
-        events = [_event(call, value, text, where="")]
-    result = publish(call.app, events, call.header("traceparent"))
+        events = [_event(request, value, text, where="")]
+    result = publish(request.app, events, request.header("traceparent"))
     if isinstance(result, TooMany):
         raise bad_request(
             f"These events would make {result.deliveries} deliveries; at most {MOST_DELIVERIES} are taken in one call: "
             "send fewer events at a time"
         )
     if isinstance(value, list):
-        return Reply(202, _batch(result))
+        return Response(202, _batch(result))
     outcome = result[0]
     if isinstance(outcome, Conflict):
         raise conflict(_conflict_detail(outcome))
-    return Reply(202, _accepted(outcome))
+    return Response(202, _accepted(outcome))
 
 
-def get(call: Call) -> Reply:
+def get(request: Request) -> Response:
     """The event as it was accepted, and how its deliveries stand."""
-    row = _stored(call)
+    row = _stored(request)
     event = row.event
     shown = views.Event(
         type=event.type,
@@ -80,32 +80,32 @@ def get(call: Call) -> Reply:
         severity=event.severity,
         tenant=event.tenant,
         erased=row.erased or None,
-        deliveries=[_delivery(call, delivery_id) for delivery_id in delivery_ids(row)],
+        deliveries=[_delivery(request, delivery_id) for delivery_id in delivery_ids(row)],
     ).shown()
     parts = {name: json.dumps(value, ensure_ascii=False, separators=(",", ":")) for name, value in shown.items()}
     parts["content"] = event.content  # as received, byte for byte
-    return Reply(200, text=joined(parts))
+    return Response(200, text=joined(parts))
 
 
-def erase(call: Call) -> Reply:
+def erase(request: Request) -> Response:
     """Removes what an event said, before its retention ends."""
-    key = _stored(call).event.key
-    for row in call.app.events.find_all(key, call.app.now()):
-        erasing.erase(call.app, row)
-    logs.audit(call.caller, "event.erased", idempotencyKey=key)
-    return Reply(204)
+    key = _stored(request).event.key
+    for row in request.app.events.find_all(key, request.app.now()):
+        erasing.erase(request.app, row)
+    logs.audit(request.caller, "event.erased", idempotencyKey=key)
+    return Response(204)
 
 
-def _stored(call: Call) -> EventRow:
+def _stored(request: Request) -> EventRow:
     """The newest event of the key in the path."""
-    key = call.path("key")
-    row = call.app.events.find(key, call.app.now()) if IDEMPOTENCY_KEY.fullmatch(key) else None
+    key = request.path("key")
+    row = request.app.events.find(key, request.app.now()) if IDEMPOTENCY_KEY.fullmatch(key) else None
     if row is None:
         raise not_found("No event with this idempotency key is stored")
     return row
 
 
-def _event(call: Call, value: Any, text: str, where: str) -> Event:
+def _event(request: Request, value: Any, text: str, where: str) -> Event:
     if len(text.encode()) > MOST_EVENT_BYTES:
         raise Problem(413, "too-large", f"{where}an event may have at most {MOST_EVENT_BYTES} bytes")
     body = validated(EventBody, value, where)
@@ -114,19 +114,19 @@ def _event(call: Call, value: Any, text: str, where: str) -> Event:
     if errors:
         raise invalid([where + error for error in errors])
     meta = body.meta or MetaBody()
-    tenant = Tenant(**body.tenant.model_dump()) if body.tenant else call.app.settings.own_tenant
+    tenant = Tenant(**body.tenant.model_dump()) if body.tenant else request.app.settings.own_tenant
     return Event(
         type=body.type,
         content=members(text)["content"],
-        time_stamp=meta.time_stamp or utc_text(call.app.now()),
+        time_stamp=meta.time_stamp or utc_text(request.app.now()),
         key=meta.idempotency_key or str(uuid.uuid4()),
         severity=body.severity or default_severity(body.type),
         tenant=tenant,
     )
 
 
-def _delivery(call: Call, delivery_id: DeliveryId) -> views.EventDelivery:
-    known = call.app.deliveries.get(delivery_id)
+def _delivery(request: Request, delivery_id: DeliveryId) -> views.EventDelivery:
+    known = request.app.deliveries.get(delivery_id)
     status = known[0].status if known else "pending"
     return views.EventDelivery(id=str(delivery_id), endpoint_id=delivery_id.endpoint, status=status)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from shared import __version__
-from shared.api.http.call import Call, Reply
+from shared.api.http.call import Request, Response
 from shared.api.views import AppHealth, StorageState
 from shared.app import App
 from shared.model import utc_text
@@ -14,20 +14,20 @@ OLD_REPORT = timedelta(days=5)
 """Microsoft's usage report is usually two days old."""
 
 
-def get(call: Call) -> Reply:
+def get(request: Request) -> Response:
     """200 when tables and queues answer, else 503; asks storage each time. Warnings are for anybody to read: they name
     no site and no error."""
-    tables = _reach(call.app.options.ping)
-    queues = _reach(call.app.queue.length)
+    tables = _reach(request.app.options.ping)
+    queues = _reach(request.app.queue.length)
     well = tables == queues == "reachable"
     storage = StorageState(tables=tables, queues=queues)
     state = AppHealth(
         status="healthy" if well else "unhealthy",
         version=__version__,
         storage=storage,
-        warnings=(_warnings(call.app) if well else None) or None,
+        warnings=(_warnings(request.app) if well else None) or None,
     )
-    return Reply(200 if well else 503, state.shown())
+    return Response(200 if well else 503, state.shown())
 
 
 def _reach(ask: Callable[[], object]) -> str:

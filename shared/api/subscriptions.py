@@ -14,7 +14,7 @@ from shared.admin import subscriptions as by_key
 from shared.api import views
 from shared.api.endpoint_bodies import EndpointFields, Pattern, TypeName, completing, settings_given
 from shared.api.endpoints import audit, check_url, may_see, refusals, store
-from shared.api.http.call import Call, Reply, validated
+from shared.api.http.call import Request, Response, validated
 from shared.api.http.problem import bad_request, not_found
 from shared.model import ENDPOINT_ID, Endpoint, Model, Severity, endpoint_id
 from shared.model.catalogue import FAMILIES
@@ -46,121 +46,121 @@ class FamilySubscriptionRequest(Model):
     sites: Annotated[tuple[Pattern, ...], Field(max_length=100)] | None = None
 
 
-def create(call: Call) -> Reply:
+def create(request: Request) -> Response:
     """Subscribes a URL; one that is registered already is changed, as the endpoint routes do."""
-    return _created(call, *_asked(call))
+    return _created(request, *_asked(request))
 
 
-def create_of_family(call: Call) -> Reply:
+def create_of_family(request: Request) -> Response:
     """Subscribes a URL to a family of types."""
-    types = FAMILIES.get(call.path("family").lower())
+    types = FAMILIES.get(request.path("family").lower())
     if types is None:
         raise not_found(f"There is no such family of event types: take one of {', '.join(FAMILIES)}")
-    body = call.model(FamilySubscriptionRequest)
+    body = request.model(FamilySubscriptionRequest)
     said = body.model_dump(exclude={"callback_url"}, exclude_none=True)
-    return _created(call, body.callback_url, EndpointFields(types=types, **said))
+    return _created(request, body.callback_url, EndpointFields(types=types, **said))
 
 
-def put(call: Call) -> Reply:
+def put(request: Request) -> Response:
     """Makes a URL the one that a key of the caller's stands for, with what is said here and nothing from before."""
-    key = call.path("key")
+    key = request.path("key")
     if not KEY.fullmatch(key) or _is_id(key):
         raise _no_key()
-    location = f"{origin(call)}{PATH}/{key}"
-    url, said = _asked(call)
-    check_url(call, "callbackUrl", url)
+    location = f"{origin(request)}{PATH}/{key}"
+    url, said = _asked(request)
+    check_url(request, "callbackUrl", url)
     given: dict[str, Any] = {
         **{name: Endpoint.model_fields[name].get_default() for name in EndpointFields.model_fields if name != "types"},
         "types": EVERY_TYPE,
         **said.given(),
     }
-    complete = completing(call.app, settings_given(said.settings))
+    complete = completing(request.app, settings_given(said.settings))
     with refusals():
         done = by_key.subscribe(
-            call.app.endpoints, call.caller.object_id, key, url, make_secret(), given, call.app.now(), complete
+            request.app.endpoints, request.caller.object_id, key, url, make_secret(), given, request.app.now(), complete
         )
-    audit(call, "endpoint.registered" if done.new else "endpoint.changed", done.endpoint.id)
+    audit(request, "endpoint.registered" if done.new else "endpoint.changed", done.endpoint.id)
     for dropped in done.dropped:
-        audit(call, "endpoint.deleted", dropped)
+        audit(request, "endpoint.deleted", dropped)
     return _shown(201 if done.new else 200, done.endpoint, location)
 
 
-def get(call: Call) -> Reply:
-    endpoint = _found(call)
+def get(request: Request) -> Response:
+    endpoint = _found(request)
     if endpoint is None:
         raise not_found("You have no subscription by this id or key")
-    return Reply(200, views.subscription_view(endpoint).shown())
+    return Response(200, views.subscription_view(endpoint).shown())
 
 
-def delete(call: Call) -> Reply:
+def delete(request: Request) -> Response:
     """Ends a subscription. 204 also where there is none, since then it is as the caller wants it, and a platform that
     unsubscribes after an admin's deletion has nothing to try again."""
-    key = call.path("key")
+    key = request.path("key")
     if not KEY.fullmatch(key):
         raise _no_key()
     gone: tuple[str, ...]
     if _is_id(key):
-        endpoint = _found(call)
-        gone = (endpoint.id,) if endpoint is not None and call.app.endpoints.delete(endpoint.id) else ()
+        endpoint = _found(request)
+        gone = (endpoint.id,) if endpoint is not None and request.app.endpoints.delete(endpoint.id) else ()
     else:
-        gone = by_key.unsubscribe(call.app.endpoints, call.caller.object_id, key)
+        gone = by_key.unsubscribe(request.app.endpoints, request.caller.object_id, key)
     for identity in gone:
-        audit(call, "endpoint.deleted", identity)
-    return Reply(204)
+        audit(request, "endpoint.deleted", identity)
+    return Response(204)
 
 
-def _asked(call: Call) -> tuple[str, EndpointFields]:
+def _asked(request: Request) -> tuple[str, EndpointFields]:
     """The URL, and what else is said of it: as an object, or as the bare URL with the types in the query."""
-    text = call.plain_text()
-    value = text.strip() if text is not None else call.json()[0]
+    text = request.plain_text()
+    value = text.strip() if text is not None else request.json()[0]
     body = validated(SubscriptionRequest, {"callbackUrl": value} if isinstance(value, str) else value)
-    query = [name for name in ("types", "eventType") if call.query(name) is not None]
+    query = [name for name in ("types", "eventType") if request.query(name) is not None]
     named = [name for name in ("types", "event_type") if getattr(body, name) is not None]
     if len(query) + len(named) > 1:
         raise bad_request("types: name the types once, as types or eventType, in the body or in the query")
     types: list[str] | None = [body.event_type] if body.event_type is not None else None
     for name in query:
-        types = [part.strip() for part in (call.query(name) or "").split(",")]
+        types = [part.strip() for part in (request.query(name) or "").split(",")]
     checked = body.types if types is None else validated(EndpointFields, {"types": types}).types
     return body.callback_url, body.model_copy(update={"types": checked})
 
 
-def _created(call: Call, url: str, said: EndpointFields) -> Reply:
-    base = f"{origin(call)}{PATH}"
-    check_url(call, "callbackUrl", url)
+def _created(request: Request, url: str, said: EndpointFields) -> Response:
+    base = f"{origin(request)}{PATH}"
+    check_url(request, "callbackUrl", url)
     given = said.given()
-    if said.types is None and call.app.endpoints.read(endpoint_id(url)) is None:
+    if said.types is None and request.app.endpoints.read(endpoint_id(url)) is None:
         given["types"] = EVERY_TYPE
-    endpoint = store(call, url, given, settings_given(said.settings))
+    endpoint = store(request, url, given, settings_given(said.settings))
     return _shown(201, endpoint, f"{base}/{endpoint.id}")
 
 
-def _shown(status: int, endpoint: Endpoint, location: str) -> Reply:
-    return Reply(status, views.subscription_view(endpoint).shown(), headers={"Location": location})
+def _shown(status: int, endpoint: Endpoint, location: str) -> Response:
+    return Response(status, views.subscription_view(endpoint).shown(), headers={"Location": location})
 
 
-def origin(call: Call) -> str:
+def origin(request: Request) -> str:
     """The address under which this API was called, for a `Location` that the caller may use as it is.
 
     PUBLIC_URL where it is set. Otherwise the host of the request as the Functions host gives it: Azure's front end
     brings a request here only by a host name that is bound to the app. No forwarding header is read, and nothing but
     this caller's own answer is made of it. TLS ends before the worker, so the scheme is https but on this machine.
     """
-    if call.app.settings.public_url:
-        return call.app.settings.public_url
-    url = urlsplit(str(call.request.url))
+    if request.app.settings.public_url:
+        return request.app.settings.public_url
+    url = urlsplit(str(request.raw.url))
     if not _HOST.fullmatch(url.netloc):
         raise bad_request("Host: must be the name of this app")
     return f"{url.scheme if url.hostname in _THIS_MACHINE else 'https'}://{url.netloc}"
 
 
-def _found(call: Call) -> Endpoint | None:
+def _found(request: Request) -> Endpoint | None:
     """By id what the caller may see; by key its own alone, an admin's too: two callers may use the same key."""
-    key = call.path("key")
+    key = request.path("key")
     if not _is_id(key):
-        return by_key.subscribed(call.app.endpoints, call.caller.object_id, key)
-    endpoint = call.app.endpoints.read(key.upper())
-    return endpoint if endpoint is not None and may_see(call, endpoint) else None
+        return by_key.subscribed(request.app.endpoints, request.caller.object_id, key)
+    endpoint = request.app.endpoints.read(key.upper())
+    return endpoint if endpoint is not None and may_see(request, endpoint) else None
 
 
 def _is_id(key: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from shared import logs
-from shared.api.http.call import Call, Reply
+from shared.api.http.call import Request, Response
 from shared.api.http.problem import bad_request
 from shared.api.views import Count, Time, View
 from shared.model import Model, Severity
@@ -91,20 +91,20 @@ class ListedSites(View):
     value: list[ListedSite]
 
 
-def list_sites(call: Call) -> Reply:
+def list_sites(request: Request) -> Response:
     """The sites nearest their limit as the last scan saw them."""
-    top, above = call.number("top", DEFAULT_TOP, 1, MOST_LISTED), _above(call)
-    lines = [line for line in call.app.sites.listing().value if line.percent >= above]
-    return Reply(200, ListedSites(value=[_line(line) for line in lines[:top]]).shown())
+    top, above = request.number("top", DEFAULT_TOP, 1, MOST_LISTED), _above(request)
+    lines = [line for line in request.app.sites.listing().value if line.percent >= above]
+    return Response(200, ListedSites(value=[_line(line) for line in lines[:top]]).shown())
 
 
-def get_thresholds(call: Call) -> Reply:
-    return Reply(200, _shown(thresholds_in_force(call.app)))
+def get_thresholds(request: Request) -> Response:
+    return Response(200, _shown(thresholds_in_force(request.app)))
 
 
-def put_thresholds(call: Call) -> Reply:
+def put_thresholds(request: Request) -> Response:
     """Replaces the whole configuration; the next scan goes by it."""
-    body = call.model(ThresholdsBody, MOST_BODY_BYTES)
+    body = request.model(ThresholdsBody, MOST_BODY_BYTES)
     thresholds = Thresholds(
         default=tuple(each.read() for each in body.default),
         sites=tuple(
@@ -112,9 +112,9 @@ def put_thresholds(call: Call) -> Reply:
             for override in body.sites
         ),
     )
-    call.app.sites.write_thresholds(thresholds)
-    logs.audit(call.caller, "storage.thresholds_changed")
-    return Reply(200, _shown(thresholds))
+    request.app.sites.write_thresholds(thresholds)
+    logs.audit(request.caller, "storage.thresholds_changed")
+    return Response(200, _shown(thresholds))
 
 
 def _line(line: sites.ListedSite) -> ListedSite:
@@ -139,9 +139,9 @@ def _lines(thresholds: tuple[Threshold, ...]) -> list[dict[str, Any]]:
     return [{"threshold": each.written, "severity": each.severity} for each in thresholds]
 
 
-def _above(call: Call) -> float:
+def _above(request: Request) -> float:
     """A percentage from the query."""
-    text = call.query("above")
+    text = request.query("above")
     try:
         above = 0.0 if text is None else float(text)
     except ValueError:

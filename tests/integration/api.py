@@ -8,11 +8,11 @@ from typing import Any
 import azure.functions as func
 
 from shared.api.http import routing as routes
-from shared.api.http.call import Call, Reply
+from shared.api.http.call import Request, Response
 
 from .scene import Scene
 
-Handler = Callable[[Call], Reply]
+Handler = Callable[[Request], Response]
 
 
 @dataclass

@@ -27,7 +27,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
-class Reply:
+class Response:
     """`value` becomes the JSON body; `text` is JSON already; with neither there is no body."""
 
     status: int
@@ -37,27 +37,27 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Call:
+class Request:
     """One authorised request."""
 
     app: App
-    request: func.HttpRequest
+    raw: func.HttpRequest
     caller: Caller
 
     def path(self, name: str) -> str:
-        return str(self.request.route_params[name])
+        return str(self.raw.route_params[name])
 
     def query(self, name: str) -> str | None:
-        value = self.request.params.get(name)
+        value = self.raw.params.get(name)
         return None if value is None else str(value)
 
     def header(self, name: str) -> str | None:
-        value = self.request.headers.get(name)
+        value = self.raw.headers.get(name)
         return None if value is None else str(value)
 
     @property
     def has_body(self) -> bool:
-        return bool(self.request.get_body())
+        return bool(self.raw.get_body())
 
     def number(self, name: str, default: int, least: int, most: int) -> int:
         """A whole number from the query."""
@@ -104,7 +104,7 @@ class Call:
         return (self.header("content-type") or "").partition(";")[0].strip().lower()
 
     def _text(self, most_bytes: int) -> str:
-        body = self.request.get_body()
+        body = self.raw.get_body()
         if len(body) > most_bytes:
             raise Problem(413, "too-large", f"The body is {len(body)} bytes; at most {most_bytes} are taken here")
         try:
@@ -143,14 +143,14 @@ def invalid(errors: list[str]) -> Problem:
     return bad_request("; ".join(errors[:20]), errors=errors)
 
 
-def respond(reply: Reply) -> func.HttpResponse:
-    headers = {**SECURITY_HEADERS, **reply.headers}
-    body = reply.text
-    if body is None and reply.value is not None:
-        body = json.dumps(reply.value, ensure_ascii=False, separators=(",", ":"))
+def respond(response: Response) -> func.HttpResponse:
+    headers = {**SECURITY_HEADERS, **response.headers}
+    body = response.text
+    if body is None and response.value is not None:
+        body = json.dumps(response.value, ensure_ascii=False, separators=(",", ":"))
     mimetype = headers.pop("Content-Type", "application/json")
     if body is None:
-        return func.HttpResponse(status_code=reply.status, headers=headers)
+        return func.HttpResponse(status_code=response.status, headers=headers)
     return func.HttpResponse(
-        body.encode(), status_code=reply.status, headers=headers, mimetype=mimetype, charset="utf-8"
+        body.encode(), status_code=response.status, headers=headers, mimetype=mimetype, charset="utf-8"
     )

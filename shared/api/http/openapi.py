@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from shared import __version__
 from shared.api.http.auth import Role
-from shared.api.http.call import Call, Reply
+from shared.api.http.call import Request, Response
 from shared.api.http.problem import Problem
 from shared.api.http.routing import Route, Routes
 from shared.api.http.schemas import Schemas
@@ -86,8 +86,8 @@ _REFUSALS = {
 }
 
 
-def get(call: Call, routes: Routes) -> Reply:
-    return Reply(200, text=_text(routes))
+def get(request: Request, routes: Routes) -> Response:
+    return Response(200, text=_text(routes))
 
 
 @functools.cache

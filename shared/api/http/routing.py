@@ -8,13 +8,13 @@ from typing import NoReturn
 import azure.functions as func
 
 from shared.api.http.auth import NOBODY, Role, authorise
-from shared.api.http.call import Call, Reply, respond
+from shared.api.http.call import Request, Response, respond
 from shared.api.http.problem import Problem, not_found
 from shared.app import get_app
 from shared.settings import SettingsError
 from shared.storage.clients import StorageUnavailable
 
-Handler = Callable[[Call], Reply]
+Handler = Callable[[Request], Response]
 Decorator = Callable[[Handler], Handler]
 
 _LOG = logging.getLogger("tenant_hooks.api")
@@ -47,7 +47,7 @@ class Routes:
         def declare(handler: Handler) -> Handler:
             self._declared.setdefault(tuple(path.lower().split("/")), []).append(method)
             self.declared.append(Route(method, path, roles, handler.__name__))
-            self._add(handler, path, [method], lambda request: serve(request, roles, handler))
+            self._add(handler, path, [method], lambda raw: serve(raw, roles, handler))
             return handler
 
         return declare
@@ -55,7 +55,7 @@ class Routes:
     def otherwise(self, handler: Handler) -> Handler:
         """Declares the function that answers all other paths and methods. The host tries functions in the order of
         their names, so its name must come last."""
-        self._add(handler, "{*path}", None, lambda request: serve(request, (), handler))
+        self._add(handler, "{*path}", None, lambda raw: serve(raw, (), handler))
         return handler
 
     def methods_of(self, path: str) -> list[str]:
@@ -84,34 +84,34 @@ class Routes:
         self._functions.function_name(handler.__name__)(declared)
 
 
-def serve(request: func.HttpRequest, roles: Collection[Role], handler: Handler) -> func.HttpResponse:
+def serve(raw: func.HttpRequest, roles: Collection[Role], handler: Handler) -> func.HttpResponse:
     """Authorises (without roles: nobody is asked), runs the handler, and turns what goes wrong into problem details."""
     try:
         context = get_app()
-        caller = authorise(request.headers.get("authorization"), roles, context.settings) if roles else NOBODY
-        reply = handler(Call(context, request, caller))
+        caller = authorise(raw.headers.get("authorization"), roles, context.settings) if roles else NOBODY
+        response = handler(Request(context, raw, caller))
     except Problem as problem:
         return _refuse(problem)
     except StorageUnavailable as error:
-        _LOG.error("%s %s: %s", request.method, handler.__name__, error)
+        _LOG.error("%s %s: %s", raw.method, handler.__name__, error)
         detail = "Storage did not answer: try again; with an idempotencyKey a repeated publish is harmless"
         return _refuse(Problem(503, "unavailable", detail, headers={"Retry-After": "5"}))
     except SettingsError as error:
         _LOG.error("%s", error)
         return _refuse(Problem(500, "misconfigured", str(error)))
     except Exception:
-        _LOG.exception("%s %s failed", request.method, handler.__name__)
+        _LOG.exception("%s %s failed", raw.method, handler.__name__)
         return _refuse(Problem(500, "internal", "Look for this time in the app's log; trying again may help"))
-    return respond(reply)
+    return respond(response)
 
 
 def _refuse(problem: Problem) -> func.HttpResponse:
     headers = {**problem.headers, "Content-Type": "application/problem+json"}
-    return respond(Reply(problem.status, problem.body, headers=headers))
+    return respond(Response(problem.status, problem.body, headers=headers))
 
 
-def refuse(call: Call, routes: Routes) -> NoReturn:
-    path = "/" + call.request.route_params.get("path", "")
+def refuse(request: Request, routes: Routes) -> NoReturn:
+    path = "/" + request.raw.route_params.get("path", "")
     methods = routes.methods_of(path)
     if not methods:
         raise not_found("There is nothing at this path: docs/api.md lists those there are")

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from shared.api.events import TenantBody
 from shared.api.http.auth import NOBODY
-from shared.api.http.call import SMALL_BODY_BYTES, Call, Reply, respond, validated
+from shared.api.http.call import SMALL_BODY_BYTES, Request, Response, respond, validated
 from shared.api.http.problem import Problem
 from shared.app import App
 
 
-def a_call(body: bytes = b"", params: dict[str, str] | None = None, **headers: str) -> Call:
+def a_call(body: bytes = b"", params: dict[str, str] | None = None, **headers: str) -> Request:
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     request = func.HttpRequest("POST", "/x", headers=names, params=params, route_params={"id": "a"}, body=body)
-    return Call(cast(App, None), request, NOBODY)
+    return Request(cast(App, None), request, NOBODY)
 
 
 def refusal(act: Any) -> Problem:
@@ -118,7 +118,7 @@ def test_what_is_no_object_is_400(value: Any) -> None:
 
 
 def test_a_reply_is_compact_json_that_nobody_keeps() -> None:
-    response = respond(Reply(200, {"a": ["é", 1]}, headers={"Location": "/x"}))
+    response = respond(Response(200, {"a": ["é", 1]}, headers={"Location": "/x"}))
     assert response.get_body() == '{"a":["é",1]}'.encode()
     assert response.mimetype == "application/json"
     assert response.headers["Cache-Control"] == "no-store"
@@ -127,9 +127,9 @@ def test_a_reply_is_compact_json_that_nobody_keeps() -> None:
 
 
 def test_a_reply_may_be_text_that_is_json_already_or_nothing() -> None:
-    assert respond(Reply(200, text="null")).get_body() == b"null"
-    assert respond(Reply(204)).get_body() == b""
-    assert json.loads(respond(Reply(200, [])).get_body()) == []
+    assert respond(Response(200, text="null")).get_body() == b"null"
+    assert respond(Response(204)).get_body() == b""
+    assert json.loads(respond(Response(200, [])).get_body()) == []
 
 
 def test_path_query_header_and_body_are_read_by_name() -> None:

@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 from shared.api.http import routing as routes_module
 from shared.api.http import routing as unknown
 from shared.api.http.auth import Role
-from shared.api.http.call import Call, Reply
+from shared.api.http.call import Request, Response
 from shared.api.http.problem import PREFIX, TITLES, Problem, bad_request, conflict, not_found
 from shared.api.http.routing import Routes, serve
 from shared.settings import SettingsError, read_settings
@@ -39,17 +39,17 @@ def problem_of(response: func.HttpResponse) -> dict[str, Any]:
 
 
 def test_an_open_route_answers_anybody() -> None:
-    response = serve(request(), (), lambda call: Reply(200, {"caller": str(call.caller)}))
+    response = serve(request(), (), lambda call: Response(200, {"caller": str(call.caller)}))
     assert (response.status_code, json.loads(response.get_body())) == (200, {"caller": "- through -"})
 
 
 @pytest.mark.parametrize("role", Role)
 def test_no_handler_runs_without_a_token_or_with_empty_configuration(role: Role) -> None:
-    ran: list[Call] = []
+    ran: list[Request] = []
 
-    def handler(call: Call) -> Reply:
+    def handler(call: Request) -> Response:
         ran.append(call)
-        return Reply(200)
+        return Response(200)
 
     principal = {"x-ms-client-principal": "eyJyb2xlcyI6WyJQb2ludC5BZG1pbiJdfQ==", "x-ms-client-principal-id": "me"}
     for headers in ({}, principal, {"authorization": "Bearer x.y.z"}, {"x-functions-key": "x"}):
@@ -60,7 +60,7 @@ def test_no_handler_runs_without_a_token_or_with_empty_configuration(role: Role)
 
 
 def raising(error: Exception) -> func.HttpResponse:
-    def handler(call: Call) -> Reply:
+    def handler(call: Request) -> Response:
         raise error
 
     return serve(request(), (), handler)
@@ -97,8 +97,8 @@ def declared() -> Routes:
     routes = Routes(func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS))
 
     def declare(method: str, path: str, name: str) -> None:
-        def handler(call: Call) -> Reply:
-            return Reply(200)
+        def handler(call: Request) -> Response:
+            return Response(200)
 
         handler.__name__ = name
         routes.route(method, path, Role.ADMIN)(handler)

@@ -8,7 +8,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from shared.api.http.auth import NOBODY
-from shared.api.http.call import Call
+from shared.api.http.call import Request
 from shared.api.http.problem import Problem
 from shared.api.subscriptions import origin
 from shared.app import App
@@ -25,7 +25,7 @@ FORWARDED = {
 def asked(url: str, headers: Any = None, **settings: str) -> str:
     least = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": Fernet.generate_key().decode()}
     app = cast(App, SimpleNamespace(settings=read_settings({**least, **settings})))
-    return origin(Call(app, func.HttpRequest("POST", url, headers=headers, body=b""), NOBODY))
+    return origin(Request(app, func.HttpRequest("POST", url, headers=headers, body=b""), NOBODY))
 
 
 @pytest.mark.parametrize(
