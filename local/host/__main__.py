@@ -4,13 +4,14 @@ import argparse
 import asyncio
 import logging
 import os
+import platform
 import signal
 import sys
 import threading
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from aiohttp import web
 from azure.storage.blob.aio import BlobServiceClient
@@ -18,9 +19,17 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from local.host import log
 from local.host.app import Function, QueueTrigger, TimerTrigger, load_functions
+from local.host.event_loop import new_event_loop
 from local.host.queue_listener import QueueListener
 from local.host.server import Site
-from local.host.settings import HostOptions, StartupError, connection_string, has_home_page, host_id, read_options
+from local.host.settings import (
+    HostOptions,
+    StartupError,
+    connection_string,
+    has_home_page,
+    host_id,
+    read_options,
+)
 from local.host.storage import Reachability
 from local.host.timer_listener import TimerListener
 from local.host.timer_state import TimerState
@@ -126,7 +135,25 @@ def read_thread_count() -> int:
     return int(text)
 
 
-async def serve(host: Host) -> int:
+async def serve(arguments: argparse.Namespace, folder: Path, options: HostOptions) -> int:
+    """Loads the app and serves it until a signal asks for the end. Returns how many invocations were given up."""
+    loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+    logger.info("Python %s, event loop of %s", platform.python_version(), loop)
+    # In a task of its own, like the worker: what the app sets in its context while it is imported stays there.
+    functions = await asyncio.create_task(load(folder, options))
+    for function in functions:
+        off = " (disabled)" if function.disabled else ""
+        logger.info("Function %s: %s%s", function.name, function.trigger, off)
+    host = Host(functions, options, arguments.port, timedelta(seconds=arguments.lease))
+    return await host.run(stop_on_signal())
+
+
+async def load(folder: Path, options: HostOptions) -> list[Function]:
+    return load_functions(folder, options, os.environ)
+
+
+def stop_on_signal() -> asyncio.Event:
+    """Set by SIGTERM or Ctrl+C; from then on the end is awaited for so long and no longer."""
     stop = asyncio.Event()
     asked: set[int] = set()
     loop = asyncio.get_running_loop()
@@ -149,11 +176,12 @@ async def serve(host: Host) -> int:
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), on_signal)
-    return await host.run(stop)
+    return stop
 
 
-def exit_at_once(status: int, reason: str) -> None:
-    """End the process without waiting for threads, which cannot be stopped."""
+def exit_at_once(status: int, reason: str) -> NoReturn:
+    """End the process as Azure ends its worker: threads are not waited for, tasks not cancelled, nothing is cleaned
+    up."""
     print(reason, flush=True)
     os._exit(status)
 
@@ -186,19 +214,14 @@ def main() -> int:
     try:
         options = read_options(folder, os.environ)
         log.configure(options.log_level)
-        functions = load_functions(folder, options, os.environ)
-        for function in functions:
-            off = " (disabled)" if function.disabled else ""
-            logger.info("Function %s: %s%s", function.name, function.trigger, off)
-        host = Host(functions, options, arguments.port, timedelta(seconds=arguments.lease))
-        abandoned = asyncio.run(serve(host))
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            given_up = runner.run(serve(arguments, folder, options))
+            if given_up:
+                exit_at_once(0, f"Stopped. {given_up} invocations that outran functionTimeout were left behind.")
+            exit_at_once(0, "Stopped.")
     except StartupError as error:
         print(f"The function host cannot start. {error}", file=sys.stderr, flush=True)
         return 1
-    if abandoned:
-        exit_at_once(0, f"Stopped. {abandoned} invocations that outran functionTimeout were left behind.")
-    logger.info("Stopped.")
-    return 0
 
 
 if __name__ == "__main__":

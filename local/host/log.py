@@ -4,6 +4,8 @@ import logging
 import sys
 import time
 
+from local.host.event_loop import current_invocation
+
 LEVELS = {
     "trace": logging.DEBUG,
     "debug": logging.DEBUG,
@@ -16,10 +18,17 @@ LEVELS = {
 
 
 class LineFormatter(logging.Formatter):
+    """What is logged in an invocation has the first digits of the invocation's id after the time."""
+
     converter = staticmethod(time.gmtime)
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+        super().__init__("%(asctime)s.%(msecs)03dZ%(place)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        invocation = current_invocation()
+        record.place = f" [{invocation[:8]}]" if invocation else ""
+        return super().format(record)
 
 
 def configure(level_name: str) -> None:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+INT_MAX = 2**31 - 1
 OVERRIDE_PREFIX = "AzureFunctionsJobHost__"
 TIMESPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):([0-5]?\d):([0-5]?\d(?:\.\d+)?)")
 
@@ -105,9 +106,9 @@ def read_queue_options(document: dict[str, Any]) -> QueueOptions:
     return QueueOptions(
         batch_size=batch_size,
         new_batch_threshold=read_int(
-            document, section + "newBatchThreshold", batch_size // 2 * (os.cpu_count() or 1), 0, 1000
+            document, section + "newBatchThreshold", batch_size // 2 * (os.cpu_count() or 1), 0, INT_MAX
         ),
-        max_dequeue_count=read_int(document, section + "maxDequeueCount", 5, 1, 1_000_000),
+        max_dequeue_count=read_int(document, section + "maxDequeueCount", 5, 1, INT_MAX),
         visibility_timeout=read_timespan(document, section + "visibilityTimeout", "00:00:00"),
         max_polling_interval=max(
             read_timespan(document, section + "maxPollingInterval", "00:01:00"), timedelta(milliseconds=100)

@@ -86,4 +86,4 @@ def test_no_secret_is_ever_logged(app: App) -> None:
     attempts = [line for line in app.host.lines if '"delivery.attempted"' in line]
     assert len(attempts) >= 4
     for line in attempts:
-        assert re.fullmatch(r"\S+ INFO tenant_hooks: \{.*\}", line)
+        assert re.fullmatch(r"\S+ \[[0-9a-f]{8}\] INFO tenant_hooks: \{.*\}", line)

@@ -105,8 +105,10 @@ class Process:
 class Host(Process):
     """The function host, running the app in `folder`."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], arguments: tuple[str, ...]) -> None:
-        super().__init__([sys.executable, "-m", "local.host", "--port", "0", *arguments], folder, environment)
+    def __init__(
+        self, folder: Path, environment: Mapping[str, str], arguments: tuple[str, ...], python: str = sys.executable
+    ) -> None:
+        super().__init__([python, "-m", "local.host", "--port", "0", *arguments], folder, environment)
 
     @property
     def url(self) -> str:
@@ -131,6 +133,11 @@ def write_app(folder: Path, source: str, host_json: dict[str, Any] | None = None
     document = {"version": "2.0", "extensions": {"http": {"routePrefix": ""}, "queues": QUEUES}}
     (folder / "host.json").write_text(json.dumps(host_json or document), "utf-8")
     return folder
+
+
+def host_json(**queues: Any) -> dict[str, Any]:
+    settings = {"messageEncoding": "none", "maxPollingInterval": "00:00:00.500", "visibilityTimeout": "00:00:01"}
+    return {"version": "2.0", "extensions": {"queues": {**settings, **queues}}}
 
 
 def host_environment(storage: str, settings: Mapping[str, str]) -> dict[str, str]:

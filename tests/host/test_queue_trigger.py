@@ -1,65 +1,19 @@
 """The queue trigger, against Azurite, with the host as a process of its own."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.queue import QueueClient
 
-from .conftest import StartHost
+from .conftest import MakeQueue, Queue, StartHost
 from .running import connection_string as azurite_at
-from .running import free_ports, write_app
-
-
-class Queue:
-    """A queue with a name of its own."""
-
-    def __init__(self, client: QueueClient) -> None:
-        self.client = client
-        self.name = str(client.queue_name)
-
-    def put(self, *bodies: str) -> None:
-        for body in bodies:
-            self.client.send_message(body)
-
-    def __len__(self) -> int:
-        return self.client.get_queue_properties().approximate_message_count or 0
-
-    @property
-    def poison(self) -> str:
-        return f"{self.name}-poison"
-
-
-MakeQueue = Callable[..., Queue]
-
-
-@pytest.fixture
-def make_queue(storage: str) -> Iterator[MakeQueue]:
-    with ExitStack() as stack:
-
-        def make(name: str | None = None, create: bool = True) -> Queue:
-            client = QueueClient.from_connection_string(storage, name or f"q{uuid4().hex[:12]}")
-            queue = Queue(stack.enter_context(client))
-            if create:
-                client.create_queue()
-            return queue
-
-        yield make
+from .running import free_ports, host_json, write_app
 
 
 @pytest.fixture
 def queue(make_queue: MakeQueue) -> Queue:
     return make_queue()
-
-
-def host_json(**queues: Any) -> dict[str, Any]:
-    settings = {"messageEncoding": "none", "maxPollingInterval": "00:00:00.500", "visibilityTimeout": "00:00:01"}
-    return {"version": "2.0", "extensions": {"queues": {**settings, **queues}}}
 
 
 WORK = """
@@ -223,21 +177,46 @@ def test_base64(queue: Queue, make_queue: MakeQueue, start_host: StartHost, tmp_
     assert len(host.matching("SEEN work")) == 1
 
 
-def test_stopping_finishes_what_is_in_flight(queue: Queue, start_host: StartHost, tmp_path: Path) -> None:
-    source = """
+SLOW = """
 @app.queue_trigger("msg", "%QUEUE%", "AzureWebJobsStorage")
-def work(msg: func.QueueMessage) -> None:
-    seen("start")
-    time.sleep(1.5)
+{} work(msg: func.QueueMessage) -> None:
+    seen("start", count=msg.dequeue_count)
+    {}({})
     seen("end")
 """
+KINDS = pytest.mark.parametrize(("define", "pause"), [("def", "time.sleep"), ("async def", "await asyncio.sleep")])
+
+
+@KINDS
+def test_stopping_finishes_what_is_in_flight(
+    define: str, pause: str, queue: Queue, start_host: StartHost, tmp_path: Path
+) -> None:
     queue.put("slow")
-    host = start_host(write_app(tmp_path, source, host_json()), QUEUE=queue.name)
+    host = start_host(write_app(tmp_path, SLOW.format(define, pause, 1.5), host_json()), QUEUE=queue.name)
     host.wait_for("SEEN start")
     host.ask_to_stop()
     host.ask_to_stop()  # as after Ctrl+C, which reaches this process and the one that started it
     assert host.wait() == 0
     assert host.matching("SEEN end")
+    assert len(queue) == 0
+
+
+@KINDS
+def test_what_a_kill_interrupts_comes_back_when_its_lease_ends(
+    define: str, pause: str, queue: Queue, start_host: StartHost, tmp_path: Path
+) -> None:
+    queue.put("slow")
+    source = SLOW.format(define, pause, "60 if msg.dequeue_count == 1 else 0")
+    folder = write_app(tmp_path, source, host_json())
+    first = start_host(folder, "--lease", "2", QUEUE=queue.name)
+    assert first.seen("start", 1) == [{"count": 1}]
+    first.kill()
+    assert len(queue) == 1
+    second = start_host(folder, "--lease", "2", QUEUE=queue.name)
+    second.wait_for("SEEN end")
+    second.ask_to_stop()
+    assert second.wait() == 0
+    assert second.seen("start", 1) == [{"count": 2}]
     assert len(queue) == 0
 
 

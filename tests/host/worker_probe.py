@@ -1,7 +1,8 @@
 """Loads a function app with Microsoft's own worker library and calls its functions; runs on Python 3.13 or later.
 
-Standard input: {"folder", "calls": [{"function", "http": {...} | "queue": {...}}]}. Standard output, last line:
-{"functions": {name: [binding]}, "results": [{"status", ...}]}. The host's side of the protocol, protobuf messages on
+Standard input: {"folder", "calls": [[{"function", "http": {...} | "queue": {...} | "timer": {...}}]]}; the calls of an
+inner list run at once. Standard output, last line: {"functions": {name: binding of the trigger}, "loop": "uvloop" or
+"asyncio", "results": [{"status", ...}]}, the results in one list. The host's side of the protocol, protobuf messages on
 Azure, is played by plain records, which is all that the library asks of it.
 """
 
@@ -11,6 +12,9 @@ import json
 import os
 import sys
 import uuid
+from collections.abc import Coroutine
+from contextvars import Context
+from itertools import chain
 from typing import Any
 
 LIBRARY = "azure_functions_runtime"
@@ -60,9 +64,28 @@ def metadata(values: dict[str, Any]) -> dict[str, Record]:
     }
 
 
+def begin(request: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Every request of the host is a task of its own with an empty context, since a thread hands them to the loop."""
+    return asyncio.create_task(request, context=Context())
+
+
+def trigger_data(call: dict[str, Any]) -> Record:
+    if "http" in call:
+        return http_data(call["http"])
+    if "timer" in call:
+        return Record(json=json.dumps(call["timer"]))
+    return Record(string=call["queue"]["body"])
+
+
+async def call_functions(library: Any, calls: list[dict[str, Any]], triggers: dict[str, Any]) -> list[dict[str, Any]]:
+    """Runs them at once. A function that is cancelled gets no answer, so the worker gives none to its host."""
+    running = [asyncio.create_task(call_function(library, call, triggers[call["function"]]["name"])) for call in calls]
+    await asyncio.wait(running)
+    return [{"error": "no answer"} if task.cancelled() else task.result() for task in running]
+
+
 async def call_function(library: Any, call: dict[str, Any], parameter: str) -> dict[str, Any]:
     is_http = "http" in call
-    data = http_data(call["http"]) if is_http else Record(string=call["queue"]["body"])
     context = Record(trace_parent="", trace_state="", attributes={})
     retry = Record(retry_count=0, max_retry_count=0, exception=None)
     answer = await library.invocation_request(
@@ -70,8 +93,8 @@ async def call_function(library: Any, call: dict[str, Any], parameter: str) -> d
             invocation_request=Record(
                 invocation_id=str(uuid.uuid4()),
                 function_id=str(uuid.uuid5(uuid.NAMESPACE_OID, call["function"])),
-                input_data=[InputBinding(parameter, data)],
-                trigger_metadata={} if is_http else metadata(call["queue"]["metadata"]),
+                input_data=[InputBinding(parameter, trigger_data(call))],
+                trigger_metadata=metadata(call["queue"]["metadata"]) if "queue" in call else {},
                 trace_context=context,
                 retry_context=retry,
             )
@@ -99,9 +122,8 @@ async def probe(job: dict[str, Any]) -> dict[str, Any]:
     sys.path.insert(0, job["folder"])
     library = importlib.import_module(LIBRARY)
     library.start_threadpool_executor()
-    started = await library.worker_init_request(
-        wrap(worker_init_request=Record(capabilities={}, function_app_directory=job["folder"]))
-    )
+    init = Record(capabilities={}, function_app_directory=job["folder"])
+    started = await begin(library.worker_init_request(wrap(worker_init_request=init)))
     if started.result.status != Record.Success:
         raise SystemExit(f"{started.result.exception.message}\n{started.result.exception.stack_trace}")
     indexed = await library.functions_metadata_request(wrap())
@@ -112,12 +134,22 @@ async def probe(job: dict[str, Any]) -> dict[str, Any]:
         load = Record(function_id=function.function_id)
         loaded = await library.function_load_request(wrap(function_load_request=load))
         assert loaded.result.status == Record.Success
-    results = [await call_function(library, call, triggers[call["function"]]["name"]) for call in job["calls"]]
+    results = [await call_functions(library, calls, triggers) for calls in job["calls"]]
     library.stop_threadpool_executor()
-    return {"functions": triggers, "results": results}
+    loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+    return {"functions": triggers, "loop": loop, "results": list(chain(*results))}
+
+
+def loop_factory() -> Any:
+    """That of the worker's program, which is no part of the library: uvloop where it can be imported."""
+    try:
+        return importlib.import_module("uvloop").new_event_loop
+    except ImportError:
+        return None
 
 
 if __name__ == "__main__":
-    outcome = asyncio.run(probe(json.load(sys.stdin)))
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        outcome = runner.run(probe(json.load(sys.stdin)))
     print()
     print(json.dumps(outcome))
