@@ -17,10 +17,17 @@ def sign_point(body: bytes, key: str) -> dict[str, str]:
 
 
 def sign_standard(message_id: str, at: datetime, body: bytes, secret_texts: Sequence[str]) -> dict[str, str]:
-    """Standard Webhooks: `v1,<base64>` for each `whsec_…` secret over `id.timestamp.body`, separated by spaces."""
+    """Standard Webhooks: `v1,<base64>` for each `whsec_…` secret over `id.timestamp.body`, separated by spaces.
+
+    The current secret comes first. With several secrets its signature is repeated at the end: some libraries read the
+    first signature only, or never read the last of several. A reader of either kind then finds the current one, and a
+    reader of the second kind the old ones too.
+    """
     timestamp = str(int(at.timestamp()))
     signed = f"{message_id}.{timestamp}.".encode() + body
     macs = [hmac.digest(_secret_bytes(text), signed, hashlib.sha256) for text in secret_texts]
+    if len(macs) > 1:
+        macs.append(macs[0])
     return {
         "webhook-id": message_id,
         "webhook-timestamp": timestamp,

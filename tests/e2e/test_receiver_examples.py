@@ -198,7 +198,7 @@ def test_a_rotated_secret_and_what_a_restart_remembers(scene: Scene) -> None:
     key = scene.publish()
     scene.delivered(key)
     headers = next(passed for passed in scene.relay.passed if passed[0]["webhook-id"] == key)[0]
-    assert len(headers["webhook-signature"].split(" ")) == 2
+    assert len(headers["webhook-signature"].split(" ")) == 3
     assert scene.worked_on(key) == 1
 
     scene.restart(rotated)

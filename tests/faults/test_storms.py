@@ -123,4 +123,4 @@ def test_endpoints_that_change_while_their_deliveries_wait(stage: Stage, full: b
     assert AGAIN in reasons, "but a message that came between the two says that it was deleted"
     assert found.delivered == 2 * count
     signatures = {len(each.headers["webhook-signature"].split(" ")) for each in hooks["rotate"].received}
-    assert signatures == {1, 2}, "the old secret before the rotation, both after it"
+    assert signatures == {1, 3}, "the old secret before the rotation, both after it, and the new one again"
