@@ -179,13 +179,51 @@ def test_an_old_delivery_played_again_is_refused(scene: Scene) -> None:
     assert scene.send(body, scene.signed(body, "aged-4", now, make_secret())) == 401
 
 
-def test_an_event_larger_than_it_takes_is_refused_in_words(scene: Scene) -> None:
-    event = {**custom(TYPE), "content": {"text": "x" * 1024 * 1024}}
-    body = json.dumps(event).encode()
-    answer = requests.post(
-        scene.relay.target, data=body, headers=scene.signed(body, "large", datetime.now(UTC)), timeout=30
-    )
+LARGEST_BYTES = {"python": 40_000, "node": 1024 * 1024}
+"""As the table in examples/receivers/README.md says."""
+
+
+def of_size(key: str, size: int, letter: str) -> bytes:
+    """An event whose JSON has so many bytes of UTF-8, most of them this letter."""
+
+    def written(text: str) -> bytes:
+        event = {**custom(TYPE, key), "content": {"text": text}}
+        return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+
+    room = size - len(written(""))
+    letters = letter * (room // len(letter.encode()))
+    body = written(letters + "x" * (room - len(letters.encode())))
+    assert len(body) == size
+    return body
+
+
+@pytest.mark.parametrize("letter", ["x", "Я", "\U0001f4c4"], ids=["ASCII", "Cyrillic", "emoji"])
+def test_it_takes_what_the_readme_says_and_not_a_byte_more(scene: Scene, letter: str) -> None:
+    largest = LARGEST_BYTES["python" if isinstance(scene.example, Host) else "node"]
+    key = f"largest-{ord(letter)}"
+    body = of_size(key, largest, letter)
+    assert scene.send(body, scene.signed(body, key, datetime.now(UTC))) == 202
+    assert scene.worked_on(key) == 1
+    body = of_size("larger", largest + 1, letter)
+    headers = scene.signed(body, "larger", datetime.now(UTC))
+    answer = requests.post(scene.relay.target, data=body, headers=headers, timeout=30)
     assert (answer.status_code, answer.text[:31]) == (413, "larger than this receiver takes")
+
+
+@pytest.mark.parametrize("scene", ["python"], indirect=True)
+def test_what_its_queue_cannot_hold_is_refused_though_the_body_is_small_enough(scene: Scene) -> None:
+    """In a JSON string each quote takes two bytes, and a quote that is escaped already takes four."""
+    event = {**custom(TYPE), "content": {"text": '"' * 15_000}}
+    body = json.dumps(event).encode()
+    assert len(body) < LARGEST_BYTES["python"]
+    assert scene.send(body, scene.signed(body, "quotes", datetime.now(UTC))) == 413
+
+
+def test_a_key_that_looks_like_a_time_and_names_that_differ_in_case_arrive(scene: Scene) -> None:
+    key = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    scene.publish({**custom(TYPE, key), "content": {"name": 1, "Name": 2, "": 3, "at": key}})
+    scene.delivered(key)
+    assert scene.worked_on(key) == 1
 
 
 def test_a_rotated_secret_and_what_a_restart_remembers(scene: Scene) -> None:
@@ -254,10 +292,24 @@ def test_the_journal_keeps_what_a_crash_left(tmp_path: Path) -> None:
         node.kill()
 
 
-def test_the_node_receiver_wants_a_secret(tmp_path: Path) -> None:
-    node = Process([shutil.which("node") or "node", "receiver.mjs"], EXAMPLES / "node", {"TENANT_HOOKS_SECRET": "x"})
+GOOD = "whsec_" + "A" * 43 + "="
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "TENANT_HOOKS_SECRET must be the endpoint's secret"),
+        ({"TENANT_HOOKS_SECRET": "x"}, "TENANT_HOOKS_SECRET must be the endpoint's secret"),
+        ({"TENANT_HOOKS_SECRET": "whsec_" + "A" * 41}, "TENANT_HOOKS_SECRET must be the endpoint's secret"),
+        ({"TENANT_HOOKS_SECRET": GOOD[:-9] + "*" + GOOD[-8:]}, "TENANT_HOOKS_SECRET must be the endpoint's secret"),
+        ({"TENANT_HOOKS_SECRET": GOOD, "JOURNAL": "no/such/folder/x"}, "JOURNAL must name a file that can be written"),
+    ],
+    ids=["nothing", "no secret", "cut base64", "broken base64", "no journal"],
+)
+def test_the_node_receiver_names_the_setting_that_is_wrong(settings: dict[str, str], said: str) -> None:
+    node = Process([shutil.which("node") or "node", "receiver.mjs"], EXAMPLES / "node", settings)
     try:
-        node.wait_for("TENANT_HOOKS_SECRET must be the endpoint's secret")
+        node.wait_for(said)
         assert node.wait() != 0
     finally:
         node.kill()

@@ -21,6 +21,10 @@ else
 {
     // The storage account that the app's managed identity may use.
     var account = Environment.GetEnvironmentVariable("AzureWebJobsStorage__accountName");
+    if (string.IsNullOrEmpty(account))
+        throw new InvalidOperationException(
+            "Set AzureWebJobsStorage__accountName to the name of the storage account that the app's identity may use, "
+            + "or AzureWebJobsStorage to a connection string.");
     var identity = new DefaultAzureCredential();
     var address = new Uri($"https://{account}.queue.core.windows.net/{Receiver.QueueName}");
     queue = new QueueClient(address, identity, encoding);

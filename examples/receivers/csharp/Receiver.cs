@@ -1,13 +1,14 @@
-// A receiver of Tenant Hooks as an Azure Function in C# (isolated worker, .NET 8): verify, put on a queue, answer 202;
+// A receiver of Tenant Hooks as an Azure Function in C# (isolated worker, .NET 10): verify, put on a queue, answer 202;
 // work later, once for each event. Work() is yours to write.
 //
-// Not compiled and not run by this project's tests: there is no .NET where they run. It does what
+// Not compiled and not run by this project's tests: there need be no .NET where they run. It does what
 // ../python/function_app.py does, which is tested, step by step and under the same names.
 
 using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Azure;
@@ -28,8 +29,14 @@ public sealed class Receiver(QueueClient queue, TableClient table, ILogger<Recei
     public const string QueueName = "tenant-hooks-received";
     public const string TableName = "TenantHooksReceived";
     private const long ToleranceSeconds = 300;
-    private const int LargestMessageBytes = 48 * 1024; // 64 KiB of a queue message, less what base64 adds
-    private static readonly JsonSerializerOptions CamelCase = new(JsonSerializerDefaults.Web);
+    private const int LargestBodyBytes = 40_000;
+    private const int LargestMessageBytes = 49_000; // 64 KiB of a queue message, less what base64 adds
+
+    // By default each quote would become \u0022, and each letter outside ASCII six characters. Nothing here is HTML.
+    private static readonly JsonSerializerOptions Written = new(JsonSerializerDefaults.Web)
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <summary>Put your own work here. What it throws brings the event back, five times; then it is on the poison
     /// queue.</summary>
@@ -52,11 +59,11 @@ public sealed class Receiver(QueueClient queue, TableClient table, ILogger<Recei
         if (fault is not null) return await Answer(request, HttpStatusCode.Unauthorized, fault);
         var message = JsonSerializer.Serialize(
             new Received(Header(request, "webhook-id"), Guid.NewGuid().ToString(), Encoding.UTF8.GetString(body)),
-            CamelCase);
-        if (Encoding.UTF8.GetByteCount(message) > LargestMessageBytes)
+            Written);
+        if (body.Length > LargestBodyBytes || Encoding.UTF8.GetByteCount(message) > LargestMessageBytes)
         {
             var status = HttpStatusCode.RequestEntityTooLarge;
-            return await Answer(request, status, "larger than this receiver takes (48 KiB)");
+            return await Answer(request, status, "larger than this receiver takes (40,000 bytes)");
         }
         // Before the answer, and therefore not by an output binding, which may be written after it: if this fails, the
         // answer is 500, and the event comes again.
@@ -67,7 +74,7 @@ public sealed class Receiver(QueueClient queue, TableClient table, ILogger<Recei
     [Function("process")]
     public async Task Process([QueueTrigger(QueueName, Connection = "AzureWebJobsStorage")] string message)
     {
-        var received = JsonSerializer.Deserialize<Received>(message, CamelCase)!;
+        var received = JsonSerializer.Deserialize<Received>(message, Written)!;
         if (!await Claims(received.WebhookId, received.Claim))
         {
             log.LogInformation("Known already: {key}", received.WebhookId);
@@ -91,7 +98,7 @@ public sealed class Receiver(QueueClient queue, TableClient table, ILogger<Recei
         var mac = HMACSHA256.HashData(KeyOf(secret), signed);
         var expected = Encoding.UTF8.GetBytes("v1," + Convert.ToBase64String(mac));
         var fits = false;
-        // Two signatures while a secret is rotated; all are compared, each in constant time.
+        // Several signatures while a secret is rotated; all are compared, each in constant time.
         foreach (var each in header("webhook-signature").Split(' '))
             fits |= CryptographicOperations.FixedTimeEquals(expected, Encoding.UTF8.GetBytes(each));
         return fits ? null : "no webhook-signature fits";

@@ -1,4 +1,4 @@
-// A receiver of Tenant Hooks on plain Node.js 20 or newer, without dependencies: verify, write to a journal, answer
+// A receiver of Tenant Hooks on plain Node.js 24 or newer, without dependencies: verify, write to a journal, answer
 // 202; work later, once for each event. `work` is yours to write.
 //
 //   TENANT_HOOKS_SECRET=whsec_… node receiver.mjs
@@ -15,7 +15,8 @@ const TOLERANCE_SECONDS = 300;
 const LARGEST_BODY_BYTES = 1024 * 1024;
 const WAITS_MS = [1_000, 10_000, 60_000, 600_000]; // between the tries of work that fails
 
-// Put your own work here. When it throws, the event comes again after a while.
+// Put your own work here. When it throws, the event comes again after a while. Whole numbers above 2^53 have lost
+// digits in here; times are the strings that were sent.
 async function work(event) {
   console.log(`Worked on ${event.type} ${event.meta.idempotencyKey}`);
 }
@@ -29,7 +30,7 @@ export function findFault(body, headers, secret, now) {
   if (Math.abs(now - Number(timestamp)) > TOLERANCE_SECONDS) return "webhook-timestamp is more than five minutes off";
   const mac = createHmac("sha256", keyOf(secret)).update(`${id}.${timestamp}.`).update(body).digest("base64");
   const expected = Buffer.from(`v1,${mac}`);
-  // Two signatures while a secret is rotated; all are compared, each in constant time.
+  // Several signatures while a secret is rotated; all are compared, each in constant time.
   const fits = (headers["webhook-signature"] ?? "").split(" ").map((each) => same(expected, Buffer.from(each)));
   return fits.includes(true) ? null : "no webhook-signature fits";
 }
@@ -40,8 +41,10 @@ function same(a, b) {
 
 // Anybody could sign with an empty key.
 function keyOf(secret) {
-  const key = Buffer.from((secret ?? "").replace(/^whsec_/, ""), "base64");
-  if (!secret?.startsWith("whsec_") || key.length < 24) {
+  // Checked, since Buffer passes over what is no base64.
+  const text = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret ?? "")?.[1] ?? "";
+  const key = Buffer.from(text, "base64");
+  if (text.length % 4 !== 0 || key.length < 24) {
     throw new Error("TENANT_HOOKS_SECRET must be the endpoint's secret, whsec_…");
   }
   return key;
@@ -106,10 +109,14 @@ async function main() {
   const { TENANT_HOOKS_SECRET, HOST = "127.0.0.1", PORT = "8080", JOURNAL = "received.jsonl" } = process.env;
   keyOf(TENANT_HOOKS_SECRET); // before anything is written
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(0));
-  const server = makeReceiver(TENANT_HOOKS_SECRET, await openJournal(JOURNAL));
+  const journal = await openJournal(JOURNAL).catch((error) => {
+    throw new Error(`JOURNAL must name a file that can be written, in a folder that is there: ${error.message}`);
+  });
+  const server = makeReceiver(TENANT_HOOKS_SECRET, journal);
   server.listen(Number(PORT), HOST);
   await once(server, "listening");
   console.log(`Listening on http://${HOST}:${server.address().port}/`);
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) await main();
+// Only where this file is what was started.
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await main();

@@ -4,7 +4,6 @@
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -27,7 +26,8 @@ STORAGE = "AzureWebJobsStorage"
 """The app setting with a connection string. Without it `AzureWebJobsStorage__accountName`, and the managed identity."""
 QUEUE, TABLE = "tenant-hooks-received", "TenantHooksReceived"
 TOLERANCE_SECONDS = 300
-LARGEST_MESSAGE_BYTES = 48 * 1024
+LARGEST_BODY_BYTES = 40_000
+LARGEST_MESSAGE_BYTES = 49_000
 """64 KiB of a queue message, less what base64 adds."""
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # the signature is the key
@@ -41,13 +41,14 @@ def work(event: dict[str, Any]) -> None:
 @app.route("receive", methods=["POST"])
 def receive(req: func.HttpRequest) -> func.HttpResponse:
     body = req.get_body()  # the bytes as they came, which are what is signed
-    fault = find_fault(body, req.headers, os.environ["TENANT_HOOKS_SECRET"], time.time())
+    fault = find_fault(body, req.headers, os.environ.get("TENANT_HOOKS_SECRET", ""), time.time())
     if fault is not None:
         return func.HttpResponse(fault, status_code=401)
     # No top-level member may be called id, popReceipt or the like: the host reads such ones as the message's own.
-    message = json.dumps({"webhookId": req.headers["webhook-id"], "claim": str(uuid.uuid4()), "body": body.decode()})
-    if len(message) > LARGEST_MESSAGE_BYTES:
-        return func.HttpResponse("larger than this receiver takes (48 KiB)", status_code=413)
+    received = {"webhookId": req.headers["webhook-id"], "claim": str(uuid.uuid4()), "body": body.decode()}
+    message = json.dumps(received, ensure_ascii=False)  # or each letter outside ASCII would take six bytes
+    if len(body) > LARGEST_BODY_BYTES or len(message.encode()) > LARGEST_MESSAGE_BYTES:
+        return func.HttpResponse("larger than this receiver takes (40,000 bytes)", status_code=413)
     queue().send_message(message)  # before the answer: if this fails, the answer is 500, and the event comes again
     return func.HttpResponse("accepted", status_code=202)
 
@@ -65,14 +66,15 @@ def process(message: func.QueueMessage) -> None:
 def find_fault(body: bytes, headers: Mapping[str, str], secret: str, now: float) -> str | None:
     """Why the delivery is not to be believed (Standard Webhooks), or None. `now` is in seconds since 1970."""
     message_id, timestamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-    if not (message_id and re.fullmatch("[0-9]{1,12}", timestamp)):
+    if not (message_id and message_id.isascii() and re.fullmatch("[0-9]{1,12}", timestamp)):
         return "webhook-id or webhook-timestamp is missing"
     if abs(now - int(timestamp)) > TOLERANCE_SECONDS:
         return "webhook-timestamp is more than five minutes off"
     mac = hmac.digest(key_of(secret), f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
     expected = b"v1," + base64.b64encode(mac)
-    # Two signatures while a secret is rotated; all are compared, each in constant time.
-    fits = [hmac.compare_digest(expected, each.encode()) for each in headers.get("webhook-signature", "").split(" ")]
+    given = headers.get("webhook-signature", "").encode(errors="replace").split(b" ")
+    # Several signatures while a secret is rotated; all are compared, each in constant time.
+    fits = [hmac.compare_digest(expected, each) for each in given]
     return None if any(fits) else "no webhook-signature fits"
 
 
@@ -80,7 +82,7 @@ def key_of(secret: str) -> bytes:
     """The key in a `whsec_…` secret. Raises ValueError: anybody could sign with an empty one."""
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except binascii.Error:
+    except ValueError:
         key = b""
     if not secret.startswith("whsec_") or len(key) < 24:
         raise ValueError("TENANT_HOOKS_SECRET must be the endpoint's secret, whsec_…")
@@ -120,7 +122,13 @@ def table() -> TableClient:
 
 
 def _url(service: str) -> str:
-    return f"https://{os.environ[f'{STORAGE}__accountName']}.{service}.core.windows.net"
+    account = os.environ.get(f"{STORAGE}__accountName")
+    if not account:
+        raise RuntimeError(
+            f"Set {STORAGE}__accountName to the name of the storage account that the app's identity may use, "
+            f"or {STORAGE} to a connection string."
+        )
+    return f"https://{account}.{service}.core.windows.net"
 
 
 def _create(create: Any) -> None:

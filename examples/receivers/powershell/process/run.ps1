@@ -6,15 +6,19 @@ $ErrorActionPreference = 'Stop'
 Import-Module "$PSScriptRoot/../shared.psm1"
 
 # Put your own work here. What it throws brings the event back, five times; then it is on the poison queue.
-function Invoke-Work($Received) {
-    Write-Information "Worked on $($Received.type) $($Received.meta.idempotencyKey)"
+# $Received is the event: a hashtable, since `content` may have names that differ only in case, or empty ones. Write
+# names as they were sent. Each value that looks like a time arrives as a DateTime and not as text: meta.timeStamp
+# always, meta.idempotencyKey perhaps. $Key is the idempotency key as it was sent.
+function Invoke-Work($Received, [string] $Key) {
+    Write-Information "Worked on $($Received.type) $Key"
 }
 
-# The host parses a message that is JSON.
-$received = if ($Message -is [string]) { ConvertFrom-Json $Message } else { $Message }
-if (Test-Claim -Key $received.webhookId -Claim $received.claim) {
-    Invoke-Work (ConvertFrom-Json $received.body)
+# The worker parses a message that is JSON.
+$received = if ($Message -is [string]) { ConvertFrom-Json -AsHashtable $Message } else { $Message }
+$key = Get-EventKey $received
+if (Test-Claim -Key $key -Claim $received.claim) {
+    Invoke-Work (ConvertFrom-Json -AsHashtable $received.body) $key
 }
 else {
-    Write-Information "Known already: $($received.webhookId)"
+    Write-Information "Known already: $key"
 }

@@ -1,8 +1,8 @@
-# A receiver of Tenant Hooks as an Azure Function in PowerShell 7.4: verify, put on a queue, answer 202. What was put on
-# the queue is worked on in ../process/run.ps1.
+# A receiver of Tenant Hooks as an Azure Function in PowerShell 7.4 or newer: verify, put on a queue, answer 202. What
+# was put on the queue is worked on in ../process/run.ps1.
 #
-# Not run by this project's tests: there is no PowerShell where they run. It does what ../../python/function_app.py does,
-# which is tested, step by step.
+# Not run by this project's tests, which have no Azure Functions host for PowerShell. It does what
+# ../../python/function_app.py does, which is tested, step by step.
 
 using namespace System.Net
 
@@ -10,6 +10,7 @@ param($Request, $TriggerMetadata)
 
 $ErrorActionPreference = 'Stop'
 Import-Module "$PSScriptRoot/../shared.psm1"
+$null = Get-StorageAccount # what is accepted without it would never be worked on
 
 # PowerShell functions get the body as text. Tenant Hooks sends UTF-8 without a byte order mark, so encoding that text
 # gives the bytes as they came, which are what is signed. Never $Request.Body, which has been parsed.
@@ -23,14 +24,16 @@ if ($null -ne $fault) {
 }
 
 # No top-level member may be called id, popReceipt or the like: the host reads such ones as the message's own.
-$message = ConvertTo-Json -Compress -EscapeHandling EscapeNonAscii -InputObject @{
-    webhookId = [string]$Request.Headers['webhook-id']
-    claim     = [string][guid]::NewGuid()
-    body      = $text
+$key = [string]$Request.Headers['webhook-id']
+$message = ConvertTo-Json -Compress -InputObject @{
+    webhookId       = $key
+    webhookIdBase64 = [Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes($key)) # see Get-EventKey
+    claim           = [string][guid]::NewGuid()
+    body            = $text
 }
-if ($message.Length -gt 48KB) {
-    # 64 KiB of a queue message, less what base64 adds
-    $answer = [HttpResponseContext]@{ StatusCode = 413; Body = 'larger than this receiver takes (48 KiB)' }
+# 64 KiB of a queue message, less what base64 adds, is 49,152 bytes; the host may write the JSON a little longer.
+if ($body.Length -gt 40000 -or [Text.Encoding]::UTF8.GetByteCount($message) -gt 49000) {
+    $answer = [HttpResponseContext]@{ StatusCode = 413; Body = 'larger than this receiver takes (40,000 bytes)' }
     Push-OutputBinding -Name Response -Value $answer
     return
 }
