@@ -1,8 +1,9 @@
 # What the scripts beside this one share: the PowerShell twin of az.sh, function by function.
-#Requires -Version 7.3
+#Requires -Version 7.4
 
 Set-StrictMode -Version 1.0
 $ErrorActionPreference = 'Stop'
+$ProgressPreference = 'SilentlyContinue'
 $PSNativeCommandUseErrorActionPreference = $false
 
 $NotFound = 'NOT_FOUND'
@@ -16,25 +17,53 @@ function Write-Failure([string] $Text) {
     exit 1
 }
 
+# The error in words. Microsoft Graph and Resource Manager write it as {"error": {"code": …, "message": …}}, which az puts
+# into parentheses: of that the code and the message. Every other text stays as it is.
+function Get-Complaint([string] $Text) {
+    $start = $Text.IndexOf('{')
+    $end = $Text.LastIndexOf('}')
+    if ($start -ge 0 -and $end -gt $start) {
+        $json = $Text.Substring($start, $end - $start + 1)
+        try { $said = (ConvertFrom-Json -AsHashtable -InputObject $json).error }
+        catch { $said = $null } # braces that are no JSON
+        if ($said -is [System.Collections.IDictionary] -and $said.message) { return "$($said.code): $($said.message)" }
+    }
+    return $Text.Trim()
+}
+
 # What a failure says: one of the three above for the caller to handle; every other one ends the script, told in words.
-function Resolve-Failure([string] $Doing, [string] $Text) {
-    $script:Complaint = $Text
-    if ($Text -match 'Permission being assigned already exists') { return $AlreadyThere }
-    if ($Text -match 'does not reference a valid application object') { return $NotYet }
-    if ($Text -match 'Request_ResourceNotFound|ResourceNotFound|ResourceGroupNotFound|SecretNotFound|Not Found\(') { return $NotFound }
-    if ($Text -match 'az login|AADSTS') {
-        Write-Failure "$Doing failed. az is not signed in, or its sign-in has expired. Run: az login`n$Text"
+# Status is that of the HTTP answer, 0 where az has asked.
+function Resolve-Failure([string] $Doing, [string] $Text, [int] $Status = 0) {
+    $script:Complaint = Get-Complaint $Text
+    if ($Text -cmatch 'Permission being assigned already exists') { return $AlreadyThere }
+    if ($Text -cmatch 'does not reference a valid application object') { return $NotYet }
+    if ($Status -eq 404 -or $Text -cmatch 'Request_ResourceNotFound|ResourceNotFound|ResourceGroupNotFound|SecretNotFound|Not Found\(') { return $NotFound }
+    if ($Status -eq 401 -or $Text -cmatch 'az login|AADSTS') {
+        Write-Failure "$Doing failed. az is not signed in, or its sign-in has expired. Run: az login`n$Complaint"
     }
-    if ($Text -match 'Authorization_RequestDenied|Insufficient privileges|AuthorizationFailed|Forbidden') {
-        Write-Failure "$Doing failed. This account may not do it. It needs $Needs.`n$Text"
+    if ($Status -eq 403 -or $Text -cmatch 'Authorization_RequestDenied|Insufficient privileges|AuthorizationFailed|Forbidden\(') {
+        Write-Failure "$Doing failed. This account may not do it. It needs $Needs.`n$Complaint"
     }
-    Write-Failure "$Doing failed. The answer was:`n$Text"
+    Write-Failure "$Doing failed. The answer was:`n$Complaint"
 }
 
 # Fails for those three as well.
 function Assert-Answer($Answer) {
-    if ($Answer -is [string] -and $Answer -in $NotFound, $AlreadyThere, $NotYet) { Write-Failure $Complaint }
+    if ($Answer -is [string] -and $Answer -cin $NotFound, $AlreadyThere, $NotYet) { Write-Failure $Complaint }
     return $Answer
+}
+
+# A JSON answer as hashtables, since names in it may differ in nothing but case; nothing for an empty one. A text that is
+# no JSON comes from something in between, such as a proxy: it is no answer, and must not be taken for one.
+function ConvertFrom-Answer([string] $Doing, [string] $Text) {
+    if (-not $Text.Trim()) { return }
+    try { $answer = ConvertFrom-Json -AsHashtable -NoEnumerate -InputObject $Text }
+    catch { $answer = '' }
+    if ($answer -is [string]) {
+        $beginning = $Text.Trim().Substring(0, [Math]::Min(200, $Text.Trim().Length))
+        Write-Failure "$Doing failed. What answered is not the service, perhaps a proxy: the answer is no JSON. It begins:`n$beginning"
+    }
+    return $answer
 }
 
 # The answer of an az command. Arguments have no quotes, pipes or parentheses: az is a batch file on Windows.
@@ -42,26 +71,28 @@ function Invoke-Az([string] $Doing, [string[]] $Arguments) {
     $errors = New-TemporaryFile
     try {
         $answer = & az @Arguments --only-show-errors --output json 2>$errors.FullName
-        if ($LASTEXITCODE -ne 0) { return Resolve-Failure $Doing (Get-Content -Raw $errors.FullName) }
+        if ($LASTEXITCODE -ne 0) { return Resolve-Failure $Doing (Get-Content -Raw -LiteralPath $errors.FullName) }
     }
-    finally { Remove-Item $errors.FullName }
-    return ($answer -join "`n") | ConvertFrom-Json
+    finally { Remove-Item -LiteralPath $errors.FullName }
+    return ConvertFrom-Answer $Doing ($answer -join "`n")
 }
 
 # One request with a token of az; Body is an object or nothing.
 function Invoke-Service([string] $Doing, [string] $Method, [string] $Url, [string] $Resource, $Body) {
     $token = Assert-Answer (Invoke-Az 'Getting a token' @('account', 'get-access-token', '--resource', $Resource))
-    $request = @{ Method = $Method; Uri = $Url; Headers = @{ Authorization = "Bearer $($token.accessToken)" } }
+    $request = @{
+        Method = $Method; Uri = $Url; Headers = @{ Authorization = "Bearer $($token.accessToken)" }; SkipHttpErrorCheck = $true
+    }
     if ($null -ne $Body) {
         $request.Body = ConvertTo-Json -Depth 10 -Compress -InputObject $Body
-        $request.ContentType = 'application/json'
+        $request.ContentType = 'application/json; charset=utf-8'
     }
-    try { return Invoke-RestMethod @request }
-    catch {
-        $status = if ($_.Exception.Response) { [int] $_.Exception.Response.StatusCode } else { 0 }
-        $name = @{ 403 = 'Forbidden('; 404 = 'Not Found(' }[$status]
-        return Resolve-Failure $Doing "$name$($_.ErrorDetails.Message) $($_.Exception.Message)"
-    }
+    try { $answer = Invoke-WebRequest @request }
+    catch { Write-Failure "$Doing failed. $Url cannot be reached: $($_.Exception.Message)" }
+    # Read here, because PowerShell would guess the encoding and whether it is JSON.
+    $text = [Text.Encoding]::UTF8.GetString($answer.RawContentStream.ToArray())
+    if ($answer.StatusCode -ge 400) { return Resolve-Failure $Doing $text $answer.StatusCode }
+    return ConvertFrom-Answer $Doing $text
 }
 
 # Entra answers from several copies; what was just made may be unknown to one of them for a while.
@@ -69,7 +100,7 @@ function Wait-ForEntra([scriptblock] $Command) {
     $wait = if ($env:ENTRA_WAIT_SECONDS) { [int] $env:ENTRA_WAIT_SECONDS } else { 5 }
     foreach ($try in 1..6) {
         $answer = & $Command
-        if (-not ($answer -is [string] -and $answer -in $NotFound, $NotYet)) { return $answer }
+        if (-not ($answer -is [string] -and $answer -cin $NotFound, $NotYet)) { return $answer }
         if ($try -lt 6) { Start-Sleep -Seconds $wait }
     }
     return $answer
@@ -91,7 +122,7 @@ function Save-Setting([string] $Name, [string] $Value) {
     if (-not $environment) {
         Write-Output "  No azd environment is selected. For azd: azd env set $Name $Value"
     }
-    elseif ((Get-Setting $Name) -ne $Value) {
+    elseif ((Get-Setting $Name) -cne $Value) {
         azd env set $Name $Value --environment $environment
         if ($LASTEXITCODE -ne 0) { Write-Failure "azd could not keep $Name." }
         Write-Output "  Set $Name=$Value in the azd environment $environment"
@@ -129,8 +160,8 @@ function Grant-AppRole([string] $Principal, [string] $Resource, [string] $Role, 
     $answer = Wait-ForEntra {
         Invoke-Graph "Granting $Name" Post "servicePrincipals/$Resource/appRoleAssignedTo" @{ principalId = $Principal; resourceId = $Resource; appRoleId = $Role }
     }
-    if ($answer -is [string] -and $answer -eq $AlreadyThere) { Write-Output "Already granted: $Name" }
-    elseif ($answer -is [string] -and $answer -in $NotFound, $NotYet) {
+    if ($answer -is [string] -and $answer -ceq $AlreadyThere) { Write-Output "Already granted: $Name" }
+    elseif ($answer -is [string] -and $answer -cin $NotFound, $NotYet) {
         Write-Failure "Entra does not know the principal $Principal (yet): a new identity takes minutes to appear. Check the id, and run this again."
     }
     else { Write-Output "Granted $Name" }

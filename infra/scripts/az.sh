@@ -19,6 +19,16 @@ fail() {
   exit 1
 }
 
+# plain COMPLAINT: the error in words. Microsoft Graph and Resource Manager write it as {"error": {"code": …, "message": …}},
+# which az puts into parentheses: of that the code and the message. Every other text stays as it is.
+plain() {
+  local said
+  said="$(printf '%s' "$1" | tr '\n' ' ' | sed -nE \
+    's/^[^{]*\{ *"error" *: *\{ *"code" *: *"([^"]*)" *, *"message" *: *"(([^"\]|\\.)*)".*/\1: \2/p' |
+    sed -E "s/\\\\u0027/'/g; s/\\\\([\"\\\\/])/\\1/g")"
+  printf '%s' "${said:-$1}"
+}
+
 # call DOING AZ-ARGUMENTS…: the output of az. Returns NOT_FOUND, ALREADY_THERE or NOT_YET for the caller to handle;
 # every other failure is told in words, and returns 1.
 call() {
@@ -42,7 +52,7 @@ call() {
         printf 'This account may not do it. It needs %s.\n' "$NEEDS" ;;
       *) printf 'az says:\n' ;;
     esac
-    printf '%s\n' "$complaint"
+    printf '%s\n' "$(plain "$complaint")"
   } >&2
   return 1
 }
@@ -53,7 +63,7 @@ must() {
   "$@" || code=$?
   if [[ $code -gt 1 ]]; then
     complaint="$(<"$scratch/complaint")"
-    printf 'error: %s\n' "${complaint#ERROR: }" >&2
+    printf 'error: %s\n' "$(plain "${complaint#ERROR: }")" >&2
     return 1
   fi
   return "$code"

@@ -4,7 +4,7 @@
 #
 # The PowerShell twin of grant-graph-permissions.sh. OBJECT-ID is the identity's object (principal) id; by default the one
 # that azd deployed.
-#Requires -Version 7.3
+#Requires -Version 7.4
 param([string] $ObjectId)
 . (Join-Path $PSScriptRoot 'az.ps1')
 $Needs = 'the Entra role Privileged Role Administrator: these are permissions on the whole tenant'
@@ -12,13 +12,15 @@ $Needs = 'the Entra role Privileged Role Administrator: these are permissions on
 $MicrosoftGraph = '00000003-0000-0000-c000-000000000000' # the same in every tenant
 $Permissions = 'Reports.Read.All', 'Sites.Read.All', 'ReportSettings.Read.All'
 
+if ($args) { Write-Failure 'usage: grant-graph-permissions.ps1 [OBJECT-ID]' }
+
 Connect-Az
 $principal = if ($ObjectId) { $ObjectId } else { Get-Setting APP_IDENTITY_PRINCIPAL_ID }
 if (-not $principal) { Write-Failure 'there is no managed identity yet: deploy with azd up first, or give the object id of the identity.' }
 if (-not (Test-Guid $principal)) { Write-Failure "$principal is not an object id (a GUID)." }
 $service = Assert-Answer (Invoke-Graph 'Reading Microsoft Graph' Get "servicePrincipals(appId='$MicrosoftGraph')")
 foreach ($permission in $Permissions) {
-    $role = $service.appRoles | Where-Object { $_.value -ceq $permission -and 'Application' -in $_.allowedMemberTypes } | Select-Object -First 1
+    $role = $service.appRoles | Where-Object { $_.value -ceq $permission -and 'Application' -cin $_.allowedMemberTypes } | Select-Object -First 1
     if (-not $role) { Write-Failure "Microsoft Graph of this cloud has no application permission $permission." }
     Grant-AppRole $principal $service.id $role.id "$permission of Microsoft Graph to $principal"
 }

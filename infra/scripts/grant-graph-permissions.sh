@@ -12,6 +12,8 @@ NEEDS='the Entra role Privileged Role Administrator: these are permissions on th
 MICROSOFT_GRAPH='00000003-0000-0000-c000-000000000000' # the same in every tenant
 PERMISSIONS='Reports.Read.All Sites.Read.All ReportSettings.Read.All'
 
+[[ $# -le 1 ]] || fail "usage: grant-graph-permissions.sh [OBJECT-ID]"
+
 require_az
 principal="${1:-$(setting APP_IDENTITY_PRINCIPAL_ID)}"
 [[ -n "$principal" ]] || fail "there is no managed identity yet: deploy with azd up first, or give the object id of the identity."

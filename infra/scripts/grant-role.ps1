@@ -5,7 +5,7 @@
 # The PowerShell twin of grant-role.sh. ROLE: Point.Admin, Point.Publish, Point.Read or Point.Subscribe. PRINCIPAL: me, a
 # user name, the Azure resource id of a Logic App, function app or managed identity, or a GUID: the object id of a user,
 # group or service principal, or an application (client) id.
-#Requires -Version 7.3
+#Requires -Version 7.4
 param([string] $Role, [string] $Principal)
 . (Join-Path $PSScriptRoot 'az.ps1')
 $Needs = 'the Entra role Privileged Role Administrator, Cloud Application Administrator or Application Administrator, or ownership of the app registration; and for an Azure resource, Reader on it'
@@ -14,8 +14,8 @@ function Write-Usage { Write-Failure 'usage: grant-role.ps1 ROLE PRINCIPAL, for 
 
 # The object id that Entra knows the principal by.
 function Get-PrincipalId([string] $Name) {
-    if ($Name -eq 'me') { return (Assert-Answer (Invoke-Graph 'Reading who is signed in' Get me)).id }
-    if ($Name.StartsWith('/subscriptions/')) { return Get-IdentityOf $Name }
+    if ($Name -ceq 'me') { return (Assert-Answer (Invoke-Graph 'Reading who is signed in' Get me)).id }
+    if ($Name.StartsWith('/subscriptions/', [StringComparison]::Ordinal)) { return Get-IdentityOf $Name }
     if ($Name.Contains('@')) {
         return (Assert-Answer (Invoke-Graph "Looking for the user $Name" Get "users/$([uri]::EscapeDataString($Name))")).id
     }
@@ -32,14 +32,14 @@ function Get-IdentityOf([string] $Id) {
     if ($resource -is [string]) { Write-Failure "there is no Azure resource $Id, or this account cannot see it." }
     $found = @($resource.identity.principalId)
     if ($resource.type -eq 'Microsoft.ManagedIdentity/userAssignedIdentities') { $found += $resource.properties.principalId }
-    if ($resource.identity.userAssignedIdentities) { $found += $resource.identity.userAssignedIdentities.PSObject.Properties.Value.principalId }
+    if ($resource.identity.userAssignedIdentities) { $found += @($resource.identity.userAssignedIdentities.Values | ForEach-Object { $_.principalId }) }
     $found = @($found | Where-Object { $_ })
     if ($found.Count -eq 0) { Write-Failure "$Id has no managed identity. Turn one on (Identity in the portal), then run this again." }
     if ($found.Count -gt 1) { Write-Failure "$Id has several managed identities. Give the resource id of the one that calls the API." }
     return $found[0]
 }
 
-if (-not $Role -or -not $Principal) { Write-Usage }
+if (-not $Role -or -not $Principal -or $args) { Write-Usage }
 Connect-Az
 $client = Get-Setting ENTRA_CLIENT_ID
 if (-not $client) { Write-Failure 'ENTRA_CLIENT_ID is not set: run register-app.ps1 first, or set it to the application id of this API.' }

@@ -1,5 +1,5 @@
 # The azd hook after provisioning.
-#Requires -Version 7.3
+#Requires -Version 7.4
 & (Join-Path $PSScriptRoot 'secrets-key.ps1') forget
 if ($LASTEXITCODE) { exit $LASTEXITCODE }
 Write-Output @'

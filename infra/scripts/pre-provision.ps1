@@ -1,5 +1,5 @@
 # The azd hook before provisioning.
-#Requires -Version 7.3
+#Requires -Version 7.4
 & (Join-Path $PSScriptRoot 'register-app.ps1')
 if ($LASTEXITCODE) { exit $LASTEXITCODE }
 & (Join-Path $PSScriptRoot 'secrets-key.ps1')

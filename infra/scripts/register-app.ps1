@@ -3,7 +3,7 @@
 #   infra/scripts/register-app.ps1
 #
 # The PowerShell twin of register-app.sh, where the rules are explained.
-#Requires -Version 7.3
+#Requires -Version 7.4
 . (Join-Path $PSScriptRoot 'az.ps1')
 $Needs = 'the Entra role Application Administrator, Cloud Application Administrator or Application Developer'
 
@@ -14,7 +14,7 @@ $Scope = @{
     adminConsentDescription = 'Call Tenant Hooks as the signed-in user, with the app roles of that user.'
     userConsentDisplayName = 'Call Tenant Hooks'; userConsentDescription = 'Call Tenant Hooks as you, with your app roles.'
 }
-$OurRoles = @(Get-Content -Raw (Join-Path $PSScriptRoot 'app-roles.json') | ConvertFrom-Json)
+$OurRoles = @(Get-Content -Raw -LiteralPath (Join-Path $PSScriptRoot 'app-roles.json') | ConvertFrom-Json -AsHashtable)
 
 # The registration with all that is looked at below; nothing where there is none yet.
 function Find-Application([string] $Client, [string] $Title) {
@@ -41,13 +41,13 @@ function Set-Application([string] $Doing, [string] $Object, [hashtable] $Change)
 function Update-Roles($Application) {
     $wrong = @()
     $ours = foreach ($role in $OurRoles) {
-        $there = $Application.appRoles | Where-Object value -EQ $role.value | Select-Object -First 1
+        $there = $Application.appRoles | Where-Object { $_.value -ceq $role.value } | Select-Object -First 1
         if (-not ($there -and $there.isEnabled -and @($there.allowedMemberTypes).Count -eq 2)) { $wrong += $role.value }
         if ($there) { $role.id = $there.id }
         $role
     }
     if (-not $wrong) { Write-Output 'App roles unchanged'; return }
-    $others = @($Application.appRoles | Where-Object { $_ -and $_.value -notin $OurRoles.value })
+    $others = @($Application.appRoles | Where-Object { $_ -and $_.value -cnotin $OurRoles.value })
     Set-Application 'Setting the app roles' $Application.id @{ appRoles = @($ours) + $others }
     Write-Output "Set the app roles $wrong"
 }
@@ -57,13 +57,13 @@ function Update-Roles($Application) {
 function Update-Api($Application) {
     $client = $Application.appId
     $scopes = @($Application.api.oauth2PermissionScopes | Where-Object { $_ })
-    $there = $scopes | Where-Object value -EQ $Scope.value | Select-Object -First 1
+    $there = $scopes | Where-Object { $_.value -ceq $Scope.value } | Select-Object -First 1
     if ($Application.api.requestedAccessTokenVersion -ne 2 -or -not $there) {
         if (-not $there) { $there = $Scope; $scopes = @($Scope) + $scopes }
         Set-Application 'Setting the token version and the scope' $Application.id @{ api = @{ requestedAccessTokenVersion = 2; oauth2PermissionScopes = $scopes } }
         Write-Output "Set access tokens to version 2, and the scope $($Scope.value)"
     }
-    if ("api://$client" -notin $Application.identifierUris) {
+    if ("api://$client" -cnotin $Application.identifierUris) {
         Set-Application 'Setting the identifier URI' $Application.id @{ identifierUris = @("api://$client") + @($Application.identifierUris) }
         Write-Output "Set the identifier URI api://$client"
     }
@@ -82,7 +82,8 @@ function Confirm-ServicePrincipal([string] $Client) {
     Write-Output 'Made the service principal'
 }
 
-if ((Get-Setting ENTRA_REGISTER) -eq 'false') {
+if ($args) { Write-Failure 'usage: register-app.ps1' }
+if ((Get-Setting ENTRA_REGISTER) -ceq 'false') {
     if (-not (Get-Setting ENTRA_CLIENT_ID)) {
         Write-Failure 'ENTRA_REGISTER is false, so ENTRA_CLIENT_ID must name the app registration: azd env set ENTRA_CLIENT_ID <application id>'
     }

@@ -136,6 +136,7 @@ ensure_service_principal() {
   esac
 }
 
+[[ $# -eq 0 ]] || fail "usage: register-app.sh"
 if [[ "$(setting ENTRA_REGISTER)" == false ]]; then
   [[ -n "$(setting ENTRA_CLIENT_ID)" ]] || fail "ENTRA_REGISTER is false, so ENTRA_CLIENT_ID must name the app registration: azd env set ENTRA_CLIENT_ID <application id>"
   say "App registration: left as it is, because ENTRA_REGISTER is false"

@@ -4,8 +4,8 @@
 #   infra/scripts/secrets-key.ps1 forget    after provisioning: takes it out of the azd environment again
 #
 # The PowerShell twin of secrets-key.sh, where the rules are explained.
-#Requires -Version 7.3
-param([ValidateSet('', 'forget')] [string] $Step = '')
+#Requires -Version 7.4
+param([string] $Step = '')
 . (Join-Path $PSScriptRoot 'az.ps1')
 $Needs = 'Reader on the subscription, and to deploy Contributor and Role Based Access Control Administrator'
 
@@ -26,14 +26,16 @@ function Find-Vault {
 function Test-VaultHasKey {
     if (-not $Vault) { return $false }
     $answer = Invoke-Service 'Looking for the key' Get "$Manager$Vault/secrets/$Secret`?$ApiVersion" "$Manager/"
-    return $answer -isnot [string]
+    if ($answer -is [string]) { return $false }
+    if (-not $answer.id) { Write-Failure 'Looking for the key failed. The answer is of no secret: it has no id. Run this again.' }
+    return $true
 }
 
 # The name of this environment's vault where it is deleted but not gone; empty otherwise.
 function Get-DeletedVault {
     # az keyvault list-deleted
     $deleted = Assert-Answer (Invoke-Az 'Looking for a deleted Key Vault' @('keyvault', 'list-deleted', '--resource-type', 'vault', '--subscription', $Subscription))
-    $found = @($deleted | Where-Object { $_.properties.tags.'azd-env-name' -ceq $Environment -and $_.properties.location -eq $Location })
+    $found = @($deleted | Where-Object { $_.properties.tags.'azd-env-name' -ceq $Environment -and $_.properties.location -ceq $Location })
     return "$($found.name)"
 }
 
@@ -43,16 +45,16 @@ function New-Key {
     $key = [Convert]::ToBase64String($bytes).Replace('+', '-').Replace('/', '_')
     $file = New-TemporaryFile
     try {
-        Set-Content -Path $file.FullName -Value "SECRETS_KEY=`"$key`""
+        Set-Content -LiteralPath $file.FullName -Value "SECRETS_KEY=`"$key`""
         $null = azd env set --file $file.FullName --environment $Environment
         if ($LASTEXITCODE -ne 0) { Write-Failure 'azd could not keep the key. Update azd: it must know azd env set --file.' }
     }
-    finally { Remove-Item $file.FullName }
+    finally { Remove-Item -LiteralPath $file.FullName }
 }
 
 # In the azd environment, where it is another.
 function Set-Setting([string] $Name, [string] $Value) {
-    if ((Get-Setting $Name) -eq $Value) { return }
+    if ((Get-Setting $Name) -ceq $Value) { return }
     $null = azd env set $Name $Value --environment $Environment
     if ($LASTEXITCODE -ne 0) { Write-Failure "azd could not set $Name." }
 }
@@ -89,6 +91,7 @@ function Clear-Key {
     Write-Output "SECRETS_KEY: in $(Split-Path -Leaf $Vault), and not in the azd environment"
 }
 
+if ($args -or $Step -cnotin '', 'forget') { Write-Failure 'usage: secrets-key.ps1 [forget]' }
 $Environment = Get-Setting AZURE_ENV_NAME
 $Subscription = Get-Setting AZURE_SUBSCRIPTION_ID
 $Location = Get-Setting AZURE_LOCATION
@@ -98,5 +101,5 @@ if (-not ($Environment -and $Subscription -and $Location)) {
 if (-not (Get-Command azd -ErrorAction Ignore)) { Write-Failure 'azd is not on the PATH. Install it from https://aka.ms/azd.' }
 Connect-Az
 $Vault = Find-Vault
-if ($Step -eq 'forget') { Clear-Key } else { Initialize-Key }
+if ($Step -ceq 'forget') { Clear-Key } else { Initialize-Key }
 exit 0

@@ -24,10 +24,13 @@ find_vault() {
 }
 
 vault_has_key() {
-  local code=0
+  local code=0 found
   [[ -n "$vault" ]] || return "$NOT_FOUND"
-  call 'Looking for the key' rest --method get --url "$vault/secrets/$SECRET?$API_VERSION" --output none || code=$?
-  return "$code"
+  found="$(call 'Looking for the key' rest --method get --url "$vault/secrets/$SECRET?$API_VERSION" --query id --output tsv)" || code=$?
+  [[ $code -eq 0 ]] || return "$code"
+  # az prints what is no JSON as it came, such as the page of a proxy: that is neither a key nor the lack of one.
+  [[ "$found" == /subscriptions/* && "$found" != *$'\n'* ]] ||
+    fail "Looking for the key failed. What answered is not the service, perhaps a proxy: the answer is of no secret. It begins: ${found:0:200}"
 }
 
 # The name of this environment's vault where it is deleted but not gone; empty otherwise.
@@ -88,6 +91,7 @@ after_provisioning() {
   say "SECRETS_KEY: in ${vault##*/}, and not in the azd environment"
 }
 
+[[ $# -eq 0 || ($# -eq 1 && "$1" == forget) ]] || fail "usage: secrets-key.sh [forget]"
 environment="$(setting AZURE_ENV_NAME)"
 subscription="$(setting AZURE_SUBSCRIPTION_ID)"
 location="$(setting AZURE_LOCATION)"
@@ -95,8 +99,4 @@ location="$(setting AZURE_LOCATION)"
 command -v azd >/dev/null || fail "azd is not on the PATH. Install it from https://aka.ms/azd."
 require_az
 find_vault
-case "${1:-}" in
-  '') before_provisioning ;;
-  forget) after_provisioning ;;
-  *) fail "usage: secrets-key.sh [forget]" ;;
-esac
+if [[ $# -eq 0 ]]; then before_provisioning; else after_provisioning; fi

@@ -1,8 +1,9 @@
 """Stands in for `az` and `azd`: answers the calls of infra/scripts from a state, as the real ones would.
 
 It knows the calls that the scripts make and the rules of Microsoft Graph that they could break (roles that vanish,
-scopes that do not exist yet, a second grant); anything else fails. The commands on the PATH are a few lines of bash
-that pass their arguments to this process: a Python for each would make the tests three times as long.
+scopes that do not exist yet, a second grant); anything else fails. The bash scripts ask Graph through `az rest`; the
+PowerShell ones ask it over HTTP, which fake_services.py answers from the same state. The commands on the PATH are a few
+lines of bash that pass their arguments to this process: a Python for each would make the tests three times as long.
 """
 
 import contextlib
@@ -24,8 +25,13 @@ class Refused(Exception):
     """What az writes to stderr, without its "ERROR: "."""
 
 
+class Page(Exception):
+    """An answer of status 200 that is no JSON: `az rest` prints it whatever --query says."""
+
+
 def graph_error(status: str, code: str, message: str) -> Refused:
-    return Refused(f"{status}({json.dumps({'error': {'code': code, 'message': message}})})")
+    inner = {"date": "2026-11-22T10:00:00", "request-id": "3b735b14-de6f-4cf8-adc6-da7eaccbdc31"}
+    return Refused(f"{status}({json.dumps({'error': {'code': code, 'message': message, 'innerError': inner}})})")
 
 
 def not_found(what: str) -> Refused:
@@ -49,13 +55,22 @@ def options(arguments: list[str]) -> tuple[list[str], dict[str, list[str]]]:
     return words, found
 
 
-def az(state: Entity, arguments: list[str]) -> Any:
-    words, given = options(arguments)
-    one = {name: values[0] for name, values in given.items() if values}
+def refuse(state: Entity, arguments: list[str]) -> None:
+    """Raises what the test wants this call to end with: an `error`, or the `page` of something in between."""
     for refusal in state["refusals"]:
         if refusal["call"] in " ".join(arguments) and refusal["times"] > 0:
             refusal["times"] -= 1
-            raise Refused(refusal["error"])
+            raise Page(refusal["page"]) if "page" in refusal else Refused(refusal["error"])
+
+
+def token_for(resource: str) -> str:
+    return f"token for {resource.rstrip('/')}"
+
+
+def az(state: Entity, arguments: list[str]) -> Any:
+    words, given = options(arguments)
+    one = {name: values[0] for name, values in given.items() if values}
+    refuse(state, arguments)
     if not state["signedIn"]:
         raise Refused("Please run 'az login' to setup account.")
     match words:
@@ -65,7 +80,10 @@ def az(state: Entity, arguments: list[str]) -> Any:
                 raise Refused(f"Subscription '{subscription}' not found. Check the spelling and casing and try again.")
             return {"id": subscription, "tenantId": state["subscriptions"][subscription]}
         case ["cloud", "show"]:
-            return {"name": "AzureCloud", "endpoints": {"microsoftGraphResourceId": state["graph"] + "/"}}
+            endpoints = {"microsoftGraphResourceId": state["graph"] + "/", "resourceManager": state["manager"] + "/"}
+            return {"name": "AzureCloud", "endpoints": endpoints}
+        case ["account", "get-access-token"]:
+            return {"accessToken": token_for(one["--resource"]), "tokenType": "Bearer"}
         case ["keyvault", "list"]:
             return state["vaults"]
         case ["keyvault", "list-deleted"]:
@@ -82,10 +100,7 @@ def az(state: Entity, arguments: list[str]) -> Any:
 def rest(state: Entity, one: dict[str, str], parameters: list[str]) -> Any:
     method, url = one["--method"], unquote(one["--url"])
     if url.startswith("/subscriptions/"):
-        path = url.split("?")[0]
-        if path not in state["secrets"]:
-            raise Refused('Not Found({"error":{"code":"SecretNotFound","message":"A secret was not found"}})')
-        return {"id": path, "properties": {}}
+        return secret(state, url.split("?")[0])
     base = state["graph"] + "/v1.0/"
     if not url.startswith(base) or one["--resource"] != state["graph"]:
         raise Refused(f"no such cloud: {url}")
@@ -95,6 +110,21 @@ def rest(state: Entity, one: dict[str, str], parameters: list[str]) -> Any:
 
 
 def graph(state: Entity, method: str, path: str, body: Entity, parameters: dict[str, str]) -> Any:
+    """What Microsoft Graph answers; service principals with the app roles of what they stand for."""
+    answer = _graph(state, method, path, body, parameters)
+    if isinstance(answer, dict) and "appId" in answer and "appRoles" not in answer:
+        return answer | {"appRoles": roles_of(state, answer)}
+    return answer
+
+
+def secret(state: Entity, path: str) -> Entity:
+    """As Resource Manager tells of it, without its value."""
+    if path not in state["secrets"]:
+        raise graph_error("Not Found", "SecretNotFound", "A secret was not found")
+    return {"id": path, "properties": {}}
+
+
+def _graph(state: Entity, method: str, path: str, body: Entity, parameters: dict[str, str]) -> Any:
     match method, path.split("/"):
         case "get", ["me"]:
             return state["users"][0]
@@ -222,10 +252,10 @@ def run(state: Entity, tool: str, arguments: list[str]) -> tuple[int, str]:
         if tool == "azd":
             return 0, azd(state, arguments)
         answer = az(state, arguments)
-        if isinstance(answer, dict) and "appId" in answer and "appRoles" not in answer:
-            answer = answer | {"appRoles": roles_of(state, answer)}
     except Refused as refused:
         return 1, f"ERROR: {refused}"
+    except Page as page:
+        return 0, str(page)
     if "--query" in given:
         answer = jmespath.search(given["--query"][0], answer)
     match given.get("--output", ["json"]):
