@@ -73,12 +73,19 @@ def test_no_secret_is_needed() -> None:
 def test_tests_run_for_every_change_on_every_python_that_is_supported() -> None:
     assert {"push", "pull_request"} <= triggers("tests.yml").keys()
     versions = WORKFLOWS["tests.yml"]["jobs"]["tests"]["strategy"]["matrix"]["python"]
-    assert versions == ["3.11", "3.12", "3.13"]
+    assert versions == ["3.11", "3.12", "3.13", "3.14"]
     floor = re.search(r'requires-python = ">=(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert floor is not None
     assert versions[0] == floor[1]
     assert any(step.get("run") == ".ci/run" for step in WORKFLOWS["tests.yml"]["jobs"]["tests"]["steps"])
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_the_workflow_has_what_tests_are_skipped_without_elsewhere() -> None:
+    """The runner's image has a pwsh today; a step that fails tells when it has none, where pytest would only skip."""
+    commands = [step.get("run", "") for step in WORKFLOWS["tests.yml"]["jobs"]["tests"]["steps"]]
+    [shown] = [number for number, command in enumerate(commands) if command.startswith("pwsh ")]
+    assert shown < commands.index(".ci/run")
 
 
 def test_only_a_version_tag_deploys_and_only_after_the_tests() -> None:
