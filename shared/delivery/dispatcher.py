@@ -45,7 +45,7 @@ def dispatch(app: App, body: bytes, dequeue_count: int) -> None:
         if alone:
             _handle(app, message, body)
         else:
-            _put_back(app, message, _a_moment(), "copy")
+            _put_back(app, message, _a_moment(), "duplicate")
 
 
 def _handle(app: App, message: Message, body: bytes) -> None:
@@ -80,7 +80,7 @@ def _handle(app: App, message: Message, body: bytes) -> None:
     with app.share.place(endpoint.id) as has_place:
         sent = send(app, endpoint, message, event) if has_place else None
     if sent is None:
-        _put_back(app, message, _a_moment(), "share")
+        _put_back(app, message, _a_moment(), "bulkhead")
         return
     delivery = record(app, message, sent, known)
     if delivery is not None and delivery.status == "delivered" and endpoint.health.first_failure_at is not None:
@@ -106,13 +106,17 @@ def _a_moment() -> timedelta:
     return timedelta(seconds=random.uniform(*SHARE_HOLD_SECONDS))  # noqa: S311 (jitter)
 
 
-def _put_back(app: App, message: Message, hold: timedelta, by: Literal["breaker", "share", "copy"]) -> None:
+def _put_back(app: App, message: Message, hold: timedelta, by: Literal["breaker", "bulkhead", "duplicate"]) -> None:
     """Puts the message back, spending no attempt."""
     now = app.now()
     app.copies.put(app.queue, message.model_copy(update={"due_at": now + hold, "repeat": True}), hold, now)
     endpoint = message.delivery_id.endpoint
     logs.info(
-        "delivery.held", deliveryId=message.delivery, endpointId=endpoint, by=by, seconds=round(hold.total_seconds())
+        "delivery.deferred",
+        deliveryId=message.delivery,
+        endpointId=endpoint,
+        by=by,
+        seconds=round(hold.total_seconds()),
     )
 
 

@@ -68,7 +68,7 @@ def test_a_rename_in_the_code_is_found(lines: Lines, said: str) -> None:
 
 
 def test_a_prefilter_that_leaves_out_what_the_query_takes_is_found() -> None:
-    broken = ATTEMPTS.replace('has "delivery.attempted"', 'has "delivery.held"')
+    broken = ATTEMPTS.replace('has "delivery.attempted"', 'has "delivery.deferred"')
     assert complaints("it", broken, LINES) != []
 
 
@@ -155,8 +155,8 @@ def test_endpoints_are_told_apart(busy: Happening, workspace: Workspace) -> None
     assert {row["lastFailure"] for row in rows} <= {"refused", "status 302", "status 400", "status 500"}
     slowest = workspace.ask(TEXTS["workbook/slowest-endpoints"])
     assert {row["endpointId"]: row["attempts"] for row in slowest} == Counter(line["endpointId"] for line in attempts)
-    assert sum(row["held"] for row in workspace.ask(TEXTS["workbook/held-endpoints"])) == len(
-        _written(busy, "delivery.held")
+    assert sum(row["deferred"] for row in workspace.ask(TEXTS["workbook/deferred-endpoints"])) == len(
+        _written(busy, "delivery.deferred")
     )
 
 

@@ -44,7 +44,7 @@ def test_behind_an_open_breaker_a_message_is_put_back_unspent(scene: Scene, capl
     assert after.event == an_event()
     assert len(scene.receiver.posts) == OPENS_AFTER
     assert scene.app.deliveries.get(scene.ids(an_event())[0]) is None
-    assert '"event": "delivery.held"' in caplog.text
+    assert '"event": "delivery.deferred"' in caplog.text
 
 
 def test_another_endpoint_is_not_held(scene: Scene) -> None:
