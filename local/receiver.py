@@ -36,10 +36,10 @@ class Received:
     faults: tuple[str, ...]
     status: int
     at_seconds: float
-    """When, on the monotonic clock."""
+    """When it came, on the monotonic clock."""
 
     def line(self) -> str:
-        """It in one line, for a terminal."""
+        """The delivery in one line, for a terminal."""
         verified = "✓ verified" if not self.faults else "✗ " + "; ".join(self.faults)
         parts = (verified, self.type, f"key {self.key}", f"attempt {self.attempt}", f"{self.path} → {self.status}")
         return "receiver: " + " · ".join(parts)

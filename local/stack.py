@@ -35,7 +35,7 @@ class Plan:
     receiver_port: int
     values: Mapping[str, str]
     graph_port: int = 0
-    """Of the Graph stand-in; 0 takes any free one."""
+    """The Graph stand-in's port; 0 takes any free one."""
     data: Path | None = None
     lease_seconds: int = 600
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))

@@ -212,17 +212,17 @@ class Settings(BaseModel):
 
     @property
     def client_id(self) -> str:
-        """Of the managed identity as which the app calls Microsoft 365; empty for the app's own."""
+        """The client id of the managed identity that calls Microsoft 365; empty for the app's own."""
         return self.identity_client_id or self.storage_client_id
 
     @property
     def schedule_length(self) -> timedelta:
-        """From the first attempt of a delivery to the last, when every attempt fails at once."""
+        """The time from a delivery's first attempt to its last, when every attempt fails at once."""
         return sum(self.retry_delays, timedelta())
 
     @property
     def longest_delivery(self) -> timedelta:
-        """After which a delivery that the breaker holds is given up."""
+        """The age at which a delivery that the breaker defers is abandoned."""
         return self.schedule_length + self.breaker_grace
 
 

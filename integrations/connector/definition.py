@@ -21,7 +21,7 @@ from shared.model.catalogue import FAMILIES
 
 Json = dict[str, Any]
 Answers = Mapping[int, str | tuple[str, type[BaseModel]]]
-"""By status: a description, or one and the model of the body."""
+"""The answers by status: a description, or a description and the model of the body."""
 
 FILE = Path(__file__).parents[1] / "power-platform" / "apiDefinition.swagger.json"
 API = "/v1.0"

@@ -15,7 +15,7 @@ KEPT = ("type", "format", "enum", "description", "default", "minimum", "maximum"
 
 
 def schema_of(model: type[BaseModel]) -> Json:
-    """Of a model of the API's, as it is sent or answered."""
+    """The schema of one of the API's models, as requests and answers have it."""
     return _plain({"$ref": model.__name__})
 
 

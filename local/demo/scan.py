@@ -18,7 +18,7 @@ DESK = "/status/202"
 TIB = 2**40
 
 Told = tuple[str, str, str]
-"""Where it came to, what type it is, and which site it is about."""
+"""An event that arrived: the receiver's path, the type, and the site that it is about."""
 
 
 async def scan_sites(story: Story, stack: Stack) -> None:

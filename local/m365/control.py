@@ -55,12 +55,12 @@ class RateLimit:
 
 @dataclass
 class Behaviour:
-    """How the stand-in answers; as it is made, it answers well."""
+    """How the stand-in answers: without changes, as a healthy service."""
 
     __pydantic_config__: ClassVar[ConfigDict] = JSON_NAMES
 
     permissions: frozenset[str] = GRANTED
-    """Those that the caller was granted."""
+    """The permissions that the caller was granted."""
     concealed: bool = False
     """Whether the tenant conceals names in its reports."""
     shuffled_columns: bool = False
@@ -84,7 +84,7 @@ class Seen:
     authorized: bool
     """Whether it carried an Authorization header."""
     at_seconds: float
-    """When, on the monotonic clock."""
+    """When it came, on the monotonic clock."""
 
 
 class Controlled(Protocol):

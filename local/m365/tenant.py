@@ -48,10 +48,10 @@ class Site:
 
     url: str
     used_bytes: NonNegativeInt | None = 0
-    """As the report says it; None leaves it empty there."""
+    """The usage that the report shows; None leaves it empty there."""
     quota_bytes: PositiveInt = DEFAULT_QUOTA_BYTES
     live_used_bytes: NonNegativeInt | None = None
-    """As the site itself says it, where that differs: the report is two days old."""
+    """The usage that the site itself shows, where that differs: the report is two days old."""
     owner: str = "Owners"
     deleted: bool = False
     url_in_report: bool = True
@@ -61,7 +61,7 @@ class Site:
 
     @property
     def id(self) -> str:
-        """Of the site collection; it follows from the URL."""
+        """The site collection's id, made of the URL."""
         return str(uuid.uuid5(uuid.NAMESPACE_URL, self.url))
 
     @property
@@ -124,7 +124,7 @@ class Tenant:
     id: str = "235ec2cb-0767-40b3-a1de-4da2c42b19e9"
     display_name: str = "Contoso"
     sites: dict[str, Site] = field(default_factory=dict)
-    """By URL."""
+    """The sites, by their URLs."""
     crowd: Crowd = field(default_factory=Crowd)
 
     def put(self, *sites: Site) -> None:
@@ -132,7 +132,7 @@ class Tenant:
         self.sites |= {site.url: site for site in sites}
 
     def find(self, reference: str) -> Site | None:
-        """By an id, or by host and path as Graph takes them (`contoso.sharepoint.com:/sites/hr:`)."""
+        """The site of an id, or of host and path as Graph takes them (`contoso.sharepoint.com:/sites/hr:`)."""
         host, _, path = reference.partition(":")
         wanted = (host.lower(), path.strip("/:").lower())
         for site in self.sites.values():
@@ -183,7 +183,7 @@ def _row(day: str, site_id: str, url: str, owner: str, deleted: bool, used: str,
 
 
 def _conceal(row: Row) -> Row:
-    """As Microsoft 365 conceals names; the numbers stay."""
+    """The row as Microsoft 365 shows it when names are concealed; the numbers stay."""
     return (row[0], NO_ID, "", hashlib.sha256(row[3].encode()).hexdigest().upper(), *row[4:13], "", row[14])
 
 

@@ -1,6 +1,6 @@
-"""CloudEvents' "Abuse Protection" (https://github.com/cloudevents/spec, `http-webhook.md`, §4): a receiver is asked, at
-registration, whether it wants these requests. Its `WebHook-Allowed-Rate` is not kept to, and `WebHook-Request-Callback`
-is not sent: consent that comes later is a registration that is sent again."""
+"""CloudEvents' "Abuse Protection" (https://github.com/cloudevents/spec, `http-webhook.md`, section 4): at registration
+a receiver is asked whether it wants these requests. Its `WebHook-Allowed-Rate` is not kept to, and
+`WebHook-Request-Callback` is not sent: consent that comes later is a registration that is sent again."""
 
 from datetime import timedelta
 

@@ -10,7 +10,7 @@ from shared.storage.deliveries import Filters
 from shared.storage.messages import encode, resend
 
 MOST_REPLAYED = 1000
-"""Of one call."""
+"""The most deliveries that one call sends again."""
 
 
 @dataclass(frozen=True)

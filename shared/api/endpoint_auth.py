@@ -9,13 +9,13 @@ from shared.model import Auth, Model
 
 MOST_HEADERS = 20
 MOST_HEADER_BYTES = 8 * 1024
-"""Of all names and values together: what most servers take of a whole request's head."""
+"""The most that all names and values together may take: what most servers allow for a whole request's head."""
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-"""A token (RFC 9110 §5.6.2)."""
+"""A token (RFC 9110, section 5.6.2)."""
 
 _VALUE = re.compile(r"[!-~]([ -~]*[!-~])?")
-"""Printable ASCII without space around it: what RFC 9110 §5.5 lets pass everywhere."""
+"""Printable ASCII without space around it: what RFC 9110 (section 5.5) lets pass everywhere."""
 
 _RESERVED = {
     *("host", "content-length", "content-type", "content-encoding", "content-range", "date", "expect"),
@@ -23,7 +23,7 @@ _RESERVED = {
     *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
     *("te", "trailer", "transfer-encoding", "upgrade", "http2-settings"),
 }
-"""Set here, or of the connection alone (RFC 9110 §7.6.1)."""
+"""Names that the app sets itself, or that belong to the connection (RFC 9110, section 7.6.1)."""
 _RESERVED_PREFIXES = ("webhook-", ":")
 
 
@@ -72,7 +72,7 @@ MoreHeaders = Annotated[Headers, AfterValidator(_no_authorization)]
 
 
 def _no_colon(text: str) -> str:
-    """RFC 7617 §2: the first colon ends the user name."""
+    """RFC 7617, section 2: the first colon ends the user name."""
     if ":" in text:
         raise ValueError("must not contain a colon")
     return text
@@ -130,7 +130,7 @@ def patched_auth(auth: Auth | None, patch: dict[str, Any]) -> dict[str, Any]:
 
 
 def merge_patch(known: Any, patch: Any) -> Any:
-    """RFC 7396, §2. Neither value is changed."""
+    """RFC 7396, section 2. Neither value is changed."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(known) if isinstance(known, dict) else {}

@@ -44,7 +44,7 @@ Types = Annotated[tuple[TypeName, ...], Field(min_length=1, max_length=100), Aft
 
 
 class EndpointFields(Model):
-    """What can be said of an endpoint besides its URL and its authentication; null is not said."""
+    """What can be said of an endpoint besides its URL and its authentication; null counts as absent."""
 
     types: Types | None = None
     name: Annotated[str, Field(max_length=200)] | None = None
@@ -79,7 +79,7 @@ AuthChange = Callable[[Auth | None], Auth | None]
 
 
 def keep(value: Any) -> Any:
-    """Nothing was said."""
+    """The change of a field that the request does not have."""
     return value
 
 

@@ -1,4 +1,4 @@
-"""`/v1.0/webhooks/endpoints`: registering receivers (Syskit Point's contract, seed 000, and the filters of SPScan's
+"""`/v1.0/webhooks/endpoints`: registering receivers (Syskit Point's contract, and the filters of SPScan's
 alert rules)."""
 
 import contextlib

@@ -20,7 +20,7 @@ def title(name: str) -> str:
 
 
 def of_notification(types: Iterable[str]) -> Json:
-    """Of a delivery's body in the wire format `point`, for an endpoint that asks for these types."""
+    """The schema of a delivery's body in the wire format `point`, for an endpoint that asks for these types."""
     asked = tuple(types)
     said = _field("eventType", type="string", description="The event's type")
     if len(asked) == 1 and asked[0] in CATALOGUE:
@@ -39,8 +39,8 @@ def of_notification(types: Iterable[str]) -> Json:
 
 
 def of_content(types: Iterable[str]) -> Json:
-    """Of the content of any of these types: the fields of all, of which those are required that all have. Types that
-    the catalogue does not hold may say anything."""
+    """The schema of content that may be of any of these types: it has all their fields, and requires those that every
+    type requires. Content of a type outside the catalogue may be any object."""
     known = [_known(name) for name in types]
     found = [entry for entries in known for entry in entries]
     if not all(known):
@@ -65,5 +65,5 @@ def _field(name: str, **schema: Any) -> Json:
 
 
 def _known(pattern: str) -> list[EventType]:
-    """Of the catalogue; none where others match too."""
+    """The catalogue's types that match; none where types outside it match too."""
     return [] if pattern == "*" else [entry for entry in CATALOGUE.values() if type_matches(pattern, entry.name)]

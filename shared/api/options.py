@@ -1,4 +1,4 @@
-"""`/v1.0/options`: the signature key (seed 000, "Signature Validation") and its rotation."""
+"""`/v1.0/options`: the signature key ("Signature Validation" in Syskit Point's webhook documentation), its rotation."""
 
 from datetime import timedelta
 from typing import Annotated

@@ -37,7 +37,7 @@ class SubscriptionRequest(EndpointFields):
 
 
 class FamilySubscriptionRequest(Model):
-    """As a subscription; the types are those of the family."""
+    """A subscription to all types of a family."""
 
     callback_url: CallbackUrl
     name: Annotated[str, Field(max_length=200)] | None = None
@@ -155,7 +155,7 @@ def origin(request: Request) -> str:
 
 
 def _found(request: Request) -> Endpoint | None:
-    """By id what the caller may see; by key its own alone, an admin's too: two callers may use the same key."""
+    """By id, any endpoint that the caller may see. By key, only the caller's own, since two callers may use one key."""
     key = request.path("key")
     if not _is_id(key):
         return by_key.subscribed(request.app.endpoints, request.caller.object_id, key)

@@ -47,7 +47,7 @@ _BY_CODE: dict[str, Diagnosis] = {
     "WorkflowTriggerNotFound": Ended("the flow has no trigger of that name any more: register its URL as it is now"),
     "TriggerInputSchemaMismatch": Unacceptable(_MISFIT),
 }
-"""Error codes of Logic Apps and Power Automate (reference power-platform.md)."""
+"""Error codes of Logic Apps and Power Automate, as their HTTP triggers answer them."""
 
 _STATE_DELETED = re.compile(r"state 'Deleted'", re.IGNORECASE)
 """`WorkflowTriggerIsNotEnabled` also stands for a deleted flow, which its message alone tells from a paused one."""

@@ -1,7 +1,7 @@
 """One attempt of a delivery: make it, record it, see to what follows.
 
-What makes this safe under crashes and copies of messages is written in the design, §3, and tested by a simulation of
-every crash point (tests/unit/test_crash_points.py):
+What makes this safe under crashes and copies of messages is written in docs/architecture.md, "A crash starts no second
+chain of attempts", and tested by a simulation of every crash point (tests/unit/delivery/test_crash_points.py):
 
 - The row is read before the POST whenever the message may not be the first of its kind; a first delivery costs no read.
 - Attempt 1 is written by insert, later ones with If-Match, each with a token of the invocation.

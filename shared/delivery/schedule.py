@@ -10,7 +10,7 @@ from shared.model.retry_after import LONGEST_RETRY_AFTER
 
 @dataclass(frozen=True)
 class Delivered:
-    """Any 2xx (seed 004: "only the status code matters")."""
+    """Any 2xx (SPScan's webhook documentation: "only the status code matters")."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def decide(
     """What follows the attempt at `position` of the schedule (1 is the first); `status` None is no answer at all.
     `meaning` is what the answer says for sure.
 
-    `Retry-After` counts on 429 and 503 (RFC 9110 §10.2.3), only ever lengthens the delay, and at most to one hour.
+    `Retry-After` (RFC 9110, section 10.2.3) counts on 429 and 503. It only lengthens the delay, to an hour at most.
     """
     if is_success(status):
         return Delivered()

@@ -1,4 +1,4 @@
-"""Syskit Point's envelope (seed 000, "Webhook Events")."""
+"""Syskit Point's envelope (its webhook documentation, "Webhook Events")."""
 
 from shared.model import Event
 from shared.model.json_text import joined, quoted

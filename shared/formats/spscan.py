@@ -1,4 +1,4 @@
-"""SPScan's payload (seed 004, "Payload Structure")."""
+"""SPScan's payload (its webhook documentation, "Payload Structure")."""
 
 from shared.model import Event, Tenant
 from shared.model.catalogue import CATALOGUE

@@ -46,7 +46,7 @@ class Fact(NamedTuple):
 @dataclass(frozen=True)
 class Summary:
     title: str
-    """Of the type."""
+    """The event type's title."""
     subject: str | None
     """The workspace, resource or site; one line."""
     facts: tuple[Fact, ...]

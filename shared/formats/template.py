@@ -30,7 +30,7 @@ LARGEST_TEMPLATE_CHARACTERS = 16_384
 LARGEST_BODY_BYTES = 1024 * 1024
 MOST_PLACEHOLDERS = 100
 LONGEST_TEXT = 30_000
-"""Of `{{text}}`; other values are whole unless a length is given."""
+"""How much of `{{text}}` is shown; other values are whole unless a length is given."""
 
 _TOKEN = re.compile(r"\{\{\{\{|\{\{([^{}]*)\}\}")
 _INNER = re.compile(r"([A-Za-z]+(?:\.[^.:?\s]+)*)(\?)?(?::([1-9][0-9]{0,5}))?")
@@ -94,7 +94,7 @@ class Values:
 
 
 def _sample(known: EventType | None) -> Values:
-    """Of a type, with everything that an event can have besides content."""
+    """The values of a type's sample, with everything that an event can have besides content."""
     tenant = Tenant(id="contoso", display_name="Contoso", microsoft_tenant_id="235ec2cb-0767-40b3-a1de-4da2c42b19e9")
     return Values(
         Event(

@@ -124,7 +124,7 @@ class Calls:
             self.back_off(tries, answer, asked)
 
     def get(self, url: str, headers: dict[str, str]) -> requests.Response | None:
-        """An answer of any status from any address, its body unread; None where there is none."""
+        """Returns the answer of any status from any address, its body unread; None where there is none."""
         timeout = (min(CONNECT_SECONDS, self.left()), min(READ_SECONDS, self.left()))
         try:
             return self._session.get(url, headers=headers, timeout=timeout, allow_redirects=False, stream=True)
@@ -194,7 +194,7 @@ def may_hold_report(address: str, base_url: str) -> bool:
 
 
 def address_at(base: str, reference: str) -> str:
-    """What a reference means there; empty where it means nothing."""
+    """The URL that a reference has, seen from `base`; empty where it has none."""
     try:
         return urljoin(base, reference)
     except ValueError:
@@ -202,7 +202,7 @@ def address_at(base: str, reference: str) -> str:
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port; of nothing that can be used all empty."""
+    """Scheme, host and port; all empty where the URL cannot be used."""
     try:
         parts = urlsplit(url)
         return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)

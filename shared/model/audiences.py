@@ -18,7 +18,8 @@ POWER_AUTOMATE = (
     "https://service.flow.appsplatform.us/",
     "https://service.powerautomate.cn/",
 )
-"""Global, GCC, GCC High, DoD, China (reference power-platform.md). The slash at the end is part of the audience."""
+"""Global, GCC, GCC High, DoD, China; the slash at the end is part of the audience. Microsoft Learn, "Add OAuth
+authentication for HTTP request triggers"."""
 
 ALLOWED = (*POWER_AUTOMATE, "api://*")
 """The default of ALLOWED_TOKEN_AUDIENCES; a `*` at the end stands for anything."""

@@ -1,8 +1,7 @@
 """The catalogue: every event type with its title, content schema, sample and default severity.
 
-`ProvisioningStarted`, `ProvisioningCompleted` and `ProvisioningFailed` are Syskit Point's (seeds 000–002),
-`permission.external_share_created` and `storage.threshold_exceeded` SPScan's (seed 004). The rest is this project's
-own.
+`ProvisioningStarted`, `ProvisioningCompleted` and `ProvisioningFailed` are in Syskit Point's webhook documentation,
+`permission.external_share_created` and `storage.threshold_exceeded` in SPScan's. The rest is this project's own.
 """
 
 import re

@@ -11,7 +11,7 @@ from typing import Any
 
 MAX_DEPTH = 64
 MAX_VALUES = 50_000
-"""Of one text: a body of values and nothing else costs more to hold than to send."""
+"""In one text. It limits memory: a parsed value takes far more room than its text."""
 
 _SPACE_OUTSIDE_STRINGS = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\n\r]+')
 _SCANNER = json.JSONDecoder(parse_int=str, parse_float=str)

@@ -1,4 +1,4 @@
-"""The `Retry-After` header (RFC 9110 §10.2.3)."""
+"""The `Retry-After` header (RFC 9110, section 10.2.3)."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime

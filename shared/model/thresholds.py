@@ -12,7 +12,7 @@ from shared.model.event import SEVERITIES, Severity
 from shared.model.filters import site_pattern
 
 MOST_THRESHOLDS = 20
-"""Of one site."""
+"""The most that one site can have."""
 
 GB = 2**30
 _UNITS = {"TB": 2**40, "GB": GB, "MB": 2**20}
@@ -151,7 +151,7 @@ def compare(
 
 
 def highest(thresholds: Iterable[Threshold], quota_bytes: int) -> Threshold | None:
-    """By the usage that passes it; of two alike the more severe."""
+    """The threshold that the most usage is needed to pass; of two alike the more severe."""
     return max(
         thresholds,
         key=lambda each: (each.level(quota_bytes) or 0.0, SEVERITIES.index(each.severity), each.name),

@@ -1,7 +1,7 @@
 """Where a delivery may go: the shape of a URL and the addresses behind its name. Pure.
 
-The list is `reference/outbound-addresses.md` of the design: IANA's special-purpose registries and Azure's platform
-address. `ipaddress.is_global` is not used: it lets several of these through.
+The list is IANA's special-purpose address registries (IPv4 and IPv6) and Azure's platform address
+168.63.129.16. `ipaddress.is_global` is not used: it lets several of these through.
 """
 
 import re

@@ -15,8 +15,8 @@ them back well before that, and one that hangs costs others no more."""
 
 
 class Share:
-    """An endpoint always has one place, and further ones while it holds less than are free: one that hangs holds 8, two
-    hold 5 or 6 each, four 3 or 4. A worker waits for one only while its endpoint is still giving places back."""
+    """Each endpoint may always use one slot. It may use more while it uses fewer than are free: one that hangs holds 8,
+    two hold 5 or 6 each, four 3 or 4. A worker waits for one only while its endpoint is still giving places back."""
 
     def __init__(self, places: int = PLACES, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._free = places

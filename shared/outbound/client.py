@@ -28,7 +28,7 @@ from shared.outbound.resolver import NotInTime, Resolve, Resolver, resolve_by_sy
 from shared.outbound.watchdog import Watchdog
 
 DEADLINE = timedelta(seconds=30)
-"""For everything: name, connection, TLS, headers, body (seed 004: "responds within 30 seconds")."""
+"""For name, connection, TLS, headers and body together (SPScan's webhook documentation: "within 30 seconds")."""
 
 RESPONSE_BYTES = 2048
 """How much of an answer is read, for the log."""

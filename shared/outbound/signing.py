@@ -11,7 +11,8 @@ SECRET_PREFIX = "whsec_"  # noqa: S105 (the public prefix of Standard Webhooks)
 
 
 def sign_point(body: bytes, key: str) -> dict[str, str]:
-    """Seed 000, "Create Signature": base64 of HMAC-SHA256 over the body; the key is the UTF-8 bytes of its text."""
+    """ "Create Signature" in Syskit Point's webhook documentation: base64 of HMAC-SHA256 over the body; the key is the
+    UTF-8 bytes of its text."""
     mac = hmac.digest(key.encode(), body, hashlib.sha256)
     return {"Signature": base64.b64encode(mac).decode(), "Algorithm": "HMACSHA256"}
 

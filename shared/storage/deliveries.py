@@ -14,7 +14,7 @@ from shared.storage.clients import Services, Table, Written
 from shared.storage.weeks import newest_first, oldest_kept, table_name, time_of, weeks_back
 
 _ROOM_BYTES = 60_000
-"""For a row's JSON, in one property of 64 KiB."""
+"""The room for a row's JSON, in one property of 64 KiB."""
 
 _ALERTS = "failures"
 _ROW_KEY = re.compile(r"[0-7][0-9A-F]{11}-[A-Z2-7]{26}(-[A-Z2-7]{26})?")

@@ -42,11 +42,11 @@ class Endpoints:
         self._snapshot = Snapshot(self._query)
 
     def all(self) -> list[Endpoint]:
-        """From the snapshot."""
+        """Read from the snapshot, which may be some seconds old."""
         return list(self._snapshot.get().values())
 
     def get(self, identity: str) -> Endpoint | None:
-        """From the snapshot."""
+        """Read from the snapshot, which may be some seconds old."""
         return self._snapshot.get().get(identity)
 
     def read_all(self) -> list[Endpoint]:

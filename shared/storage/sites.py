@@ -19,7 +19,7 @@ _SITES, _SCAN = "sites", "scan"
 _STATE, _LISTING, _THRESHOLDS = "state", "listing", "thresholds"
 _URLS = "urls-"
 _LARGEST_BYTES = 700_000
-"""Of one entity, which may have 1 MiB; Azurite counts bytes as base64."""
+"""The most in one entity, which may have 1 MiB; Azurite counts bytes as base64."""
 
 
 class SiteRow(Stored):

@@ -26,7 +26,7 @@ from shared.usage.report import SiteUsage
 
 @dataclass(frozen=True)
 class Rules:
-    """By what sites are judged. `confirm` asks for a site's live usage; None where the report's word is enough."""
+    """What sites are compared with. `confirm` asks for a site's live usage; None where the report's word is enough."""
 
     thresholds: Thresholds
     hysteresis: float

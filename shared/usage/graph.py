@@ -74,7 +74,7 @@ class Graph:
         return SitePage(list(_site_urls(page.get("value"))), following if isinstance(following, str) else None)
 
     def live_usage(self, site_url: str) -> LiveUsage | None:
-        """Of a site by its URL; None where Graph does not say. Raises Refused too."""
+        """The live usage of the site at this URL; None where Graph does not say. Raises Refused too."""
         site = urlsplit(site_url)
         path = quote(site.path.strip("/"), safe="/%")
         where = f"{site.hostname}:/{path}:" if path else f"{site.hostname}"

@@ -24,7 +24,7 @@ from shared.usage.report import Report, ReportUnreadable, SiteUsage, read_report
 from shared.usage.site_urls import join
 
 LIMIT = timedelta(minutes=25)
-"""For a scan; host.json's functionTimeout is longer, because reaching that ends other invocations too."""
+"""How long a scan may take. host.json's functionTimeout is longer: reaching that would end other invocations too."""
 
 NEAREST_LOGGED = 50
 

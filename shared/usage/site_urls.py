@@ -16,10 +16,10 @@ from shared.usage.graph import Graph
 
 WALK_AGAIN = timedelta(days=7)
 RESERVED_SECONDS = 8 * 60.0
-"""Of a scan's time, left for what comes after the walk."""
+"""How much of a scan's time is kept for what comes after the walk."""
 
 _NOT_LISTED, _NOT_YET_SEEN = "", "-"
-"""Instead of the URL: a whole walk did not meet the id; a walk that is under way has not met it so far."""
+"""In place of a URL: the whole list does not have the id; the part that was read so far does not have it."""
 
 
 def join(

@@ -12,7 +12,7 @@ def written(value: float) -> str:
 
 @dataclass(frozen=True)
 class Target:
-    """What the design asks for; `most` is a ceiling, `least` a floor."""
+    """What is asked for; `most` is a ceiling, `least` a floor."""
 
     kind: Literal["most", "least"]
     value: float

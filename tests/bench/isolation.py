@@ -1,4 +1,4 @@
-"""Ten healthy endpoints, with and without an eleventh whose receiver hangs for 30 s on everything (design §6)."""
+"""Ten healthy endpoints, with and without an eleventh whose receiver hangs for 30 s on everything."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Storage transactions a delivered event, counted in Azurite's access log, the host's own included (design §7)."""
+"""Storage transactions for a delivered event, the host's included: the budget of docs/architecture.md."""
 
 from dataclasses import dataclass
 from itertools import pairwise

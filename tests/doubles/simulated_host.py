@@ -87,7 +87,7 @@ def _app(world: World) -> App:
 
 
 class Host:
-    """Receives, leases, runs, deletes, and moves what fails too often, as `reference/functions-host.md` says."""
+    """Receives, leases, runs, deletes, and moves what fails too often, as the Functions host does (local/README.md)."""
 
     def __init__(self, world: World) -> None:
         self.world, self.app = world, _app(world)

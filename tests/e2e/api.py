@@ -131,7 +131,7 @@ def custom(name: str = "custom.thing", key: str | None = None, **content: Any) -
 
 
 def _check(reply: Reply) -> None:
-    """§4: errors are problem details that leak nothing; nothing is null but the answer to a registration."""
+    """Errors are problem details that leak nothing; nothing is null but the answer to a registration."""
     if reply.status >= 400:
         assert reply.headers["Content-Type"].partition(";")[0] == "application/problem+json", reply
         problem = reply.json

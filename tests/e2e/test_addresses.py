@@ -1,4 +1,4 @@
-"""§8: without the dangerous settings, nothing may be sent over http or to an address that is not public."""
+"""Without the dangerous settings, nothing may be sent over http or to an address that is not public."""
 
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""§6: what follows each answer. All stories begin at once, and each test waits for the end of its own."""
+"""What follows each answer. All stories begin at once, and each test waits for the end of its own."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""§8: one audit line per admin action, which says who did what to which, and no secret."""
+"""One audit line per admin action, which says who did what to which, and no secret."""
 
 import re
 from datetime import UTC, datetime

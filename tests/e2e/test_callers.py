@@ -1,4 +1,4 @@
-"""§8: who gets in. §4: which role each route needs, and errors that can be read."""
+"""Who gets in, which role each route needs, and errors that can be read."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""§3: when an endpoint changes while a delivery waits for its retry, the delivery ends `cancelled`, with the reason."""
+"""When an endpoint changes while a delivery waits for its retry, the delivery ends `cancelled`, with the reason."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

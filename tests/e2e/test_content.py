@@ -1,4 +1,4 @@
-"""§4: content and timeStamp are emitted as received, byte for byte."""
+"""Content and timeStamp are emitted as received, byte for byte."""
 
 import uuid
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def test_content_arrives_as_it_was_sent(app: App, both: dict[str, tuple[Hook, Js
 
 
 def test_white_space_between_tokens_is_taken_out(app: App, both: dict[str, tuple[Hook, Json]]) -> None:
-    """A delivery is compact (§5)."""
+    """A delivery is compact JSON."""
     key = str(uuid.uuid4())
     text = f"""\ufeff {{ "content" : {{ "b" : [ 1.50 , "a  b" ] , "a" : {{ }} }},
         "type" : "custom.bytes",

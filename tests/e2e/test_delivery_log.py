@@ -1,4 +1,4 @@
-"""§4: `GET /v1.0/webhooks/deliveries`: the log of an endpoint, and the alert log across endpoints."""
+"""`GET /v1.0/webhooks/deliveries`: the log of an endpoint, and the alert log across endpoints."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""§12: `DELETE /v1.0/events/{key}`: what an event said is gone before its retention ends."""
+"""`DELETE /v1.0/events/{key}`: what an event said is gone before its retention ends."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""§4: types and filters of an endpoint decide which events reach it."""
+"""Types and filters of an endpoint decide which events reach it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""§6: a receiver that hangs on everything harms no other: the healthy ones' p99 grows less than twofold."""
+"""A receiver that hangs on everything harms no other: the healthy ones' p99 grows less than twofold."""
 
 import threading
 import time

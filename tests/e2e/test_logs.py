@@ -1,4 +1,4 @@
-"""§6: one structured line per attempt, and never a path, a query, a header or a body in any line."""
+"""One structured line per attempt, and never a path, a query, a header or a body in any line."""
 
 import re
 from urllib.parse import urlsplit

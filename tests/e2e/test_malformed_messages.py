@@ -1,4 +1,4 @@
-"""§3: whatever lies on the queues crashes nothing, loops nowhere, and is found in the alert log, verbatim."""
+"""Whatever lies on the queues crashes nothing, loops nowhere, and is found in the alert log, verbatim."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""§6: the timer `measure` logs both queues; on request it runs at once."""
+"""The timer `measure` logs both queues; on request it runs at once."""
 
 from collections.abc import Iterator
 

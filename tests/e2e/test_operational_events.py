@@ -1,4 +1,4 @@
-"""§3: the app tells of its own troubles by `webhook.*` events, to endpoints that name them."""
+"""The app tells of its own troubles by `webhook.*` events, to endpoints that name them."""
 
 import json
 from collections.abc import Iterator

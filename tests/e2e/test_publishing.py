@@ -1,4 +1,4 @@
-"""§4: `POST /v1.0/events` and `GET /v1.0/events/{key}`."""
+"""`POST /v1.0/events` and `GET /v1.0/events/{key}`."""
 
 import json
 import uuid

@@ -1,4 +1,4 @@
-"""§8: the whole app at debug level, with marked secrets everywhere; each may be only where it belongs."""
+"""The whole app at debug level, with marked secrets everywhere; each may be only where it belongs."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""§8: where a token may stand and how large a request's head may be; whatever else is sent lets nobody in."""
+"""Where a token may stand and how large a request's head may be; whatever else is sent lets nobody in."""
 
 import socket
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""§4: `/v1.0/webhooks/endpoints`, in Syskit Point's way and in ours."""
+"""`/v1.0/webhooks/endpoints`, in Syskit Point's way and in ours."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ PREFER = {"Prefer": "return=representation"}
 
 
 def expected_id(url: str) -> str:
-    """By the words of §4: 128 bits of the SHA-256 of the URL in base32, scheme and host in lower case."""
+    """As docs/api.md says: 128 bits of the SHA-256 of the URL in base32, scheme and host in lower case."""
     parts = urlsplit(url)
     rest = url[len(f"{parts.scheme}://{parts.netloc}") :]
     digest = hashlib.sha256(f"{parts.scheme.lower()}://{parts.netloc.lower()}{rest}".encode()).digest()

@@ -1,4 +1,4 @@
-"""§4: `POST /v1.0/webhooks/endpoints/{id}/replay`: what the log holds, once more."""
+"""`POST /v1.0/webhooks/endpoints/{id}/replay`: what the log holds, once more."""
 
 from collections import Counter
 from collections.abc import Iterator

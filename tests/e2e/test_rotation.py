@@ -1,4 +1,4 @@
-"""§4, §5: receivers can change keys without losing a delivery, by judges that are not ours."""
+"""Receivers can change keys without losing a delivery, by judges that are not ours."""
 
 import base64
 import json

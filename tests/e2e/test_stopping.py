@@ -1,4 +1,4 @@
-"""§10: `dev.py start` drains on SIGTERM and exits 0, and with the same data it goes on where it stopped."""
+"""`dev.py start` drains on SIGTERM and exits 0, and with the same data it goes on where it stopped."""
 
 import subprocess
 import sys

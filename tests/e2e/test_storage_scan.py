@@ -1,4 +1,4 @@
-"""§9: sites that pass a threshold are told of, once each, whatever Microsoft Graph makes of the asking."""
+"""Sites that pass a threshold are told of, once each, whatever Microsoft Graph makes of the asking."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""§9: a scan that is killed, or that two hosts run at once, tells of each crossing once; and one that doubts the report
+"""A scan that is killed, or that two hosts run at once, tells of each crossing once; and one that doubts the report
 asks the site itself."""
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""§4: `Point.Subscribe` may create, read and delete the endpoints that its caller made, and nothing else."""
+"""`Point.Subscribe` may create, read and delete the endpoints that its caller made, and nothing else."""
 
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""§8: the receiver's certificate is verified, and the delivery log says in words what is wrong with one."""
+"""The receiver's certificate is verified, and the delivery log says in words what is wrong with one."""
 
 import ssl
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""§7, the budget: storage transactions per delivered event, counted in Azurite's access log, host included."""
+"""The budget of storage transactions for a delivered event, counted in Azurite's access log, host included."""
 
 import re
 from collections import Counter

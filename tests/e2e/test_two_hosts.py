@@ -1,4 +1,4 @@
-"""§3: two hosts on one storage account: a change made through one takes effect in the other within 5 s."""
+"""Two hosts on one storage account: a change made through one takes effect in the other within 5 s."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""§5: what a receiver gets, verified by judges that are not ours."""
+"""What a receiver gets, verified by judges that are not ours."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""§6: receivers of every misbehaviour at once. The healthy ones stay within their latency, and nothing is lost."""
+"""Receivers of every misbehaviour at once. The healthy ones stay within their latency, and nothing is lost."""
 
 from collections import defaultdict
 from contextlib import ExitStack, closing

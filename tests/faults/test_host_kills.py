@@ -1,4 +1,4 @@
-"""§3: the host is killed again and again while events flow. Nothing accepted is lost, no crash starts a second chain of
+"""The host is killed again and again while events flow. Nothing accepted is lost, no crash starts a second chain of
 retries, and one life of a host makes each attempt once."""
 
 import random

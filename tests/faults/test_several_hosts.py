@@ -1,4 +1,4 @@
-"""§3: two and four hosts on one storage account. Nothing is lost, copies are few, and each timer runs once."""
+"""Two and four hosts on one storage account. Nothing is lost, copies are few, and each timer runs once."""
 
 from collections import Counter
 from contextlib import ExitStack, closing

@@ -124,7 +124,7 @@ def test_one_that_waits_for_its_retry_ends_cancelled(scene: Scene) -> None:
 
 @pytest.mark.parametrize("size", [10, 60_000])
 def test_one_that_was_not_attempted_yet_ends_cancelled(scene: Scene, size: int) -> None:
-    """Seen late, as after a pause: a fresh message with its event inside is sent unread (§7)."""
+    """Seen late, as after a pause: a fresh message with its event inside is sent without a read of its row."""
     event = an_event(content=json.dumps({"a": SAID * (size // len(SAID) + 1)}))
     scene.register()
     scene.publish(event)

@@ -80,7 +80,7 @@ def test_the_scan_runs_as_the_settings_say_and_the_sample_says_when(
     assert sample["Values"]["STORAGE_SCAN_SCHEDULE"] == "0 20 */6 * * *"
 
 
-def test_the_host_is_configured_as_the_design_says() -> None:
+def test_the_host_is_configured_for_the_queue_that_we_promise() -> None:
     queues = HOST["extensions"]["queues"]
     assert HOST["extensions"]["http"]["routePrefix"] == ""
     assert (queues["maxDequeueCount"], queues["visibilityTimeout"]) == (10, "00:01:00")

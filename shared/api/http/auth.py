@@ -69,7 +69,7 @@ class Issuer:
 
 
 def trusted_issuers(settings: Settings) -> dict[str, Issuer]:
-    """By name; empty where nothing is configured, and then nobody gets in."""
+    """The issuers whose tokens are taken, by name; none where nothing is configured, and then nobody gets in."""
     found = []
     tenant, client = settings.entra_tenant_id, settings.entra_client_id
     if tenant and client:
@@ -171,7 +171,7 @@ class Keys:
             return self._keys.get(kid)
 
     def _renew_soon(self) -> None:
-        """In a thread of its own: nobody whose key is known waits for the key server."""
+        """Fetches the keys in a thread of its own: nobody whose key is known waits for the key server."""
         if time.monotonic() - self._tried_at < _REFRESH_COOLDOWN or not self._lock.acquire(blocking=False):
             return
         self._tried_at = time.monotonic()

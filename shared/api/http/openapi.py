@@ -42,7 +42,7 @@ _PATH_PARAMETERS: dict[str, Json] = {
         "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
     },
 }
-"""By the segment before them."""
+"""Path parameters, by the path segment before them."""
 
 _HEADERS: dict[str, Json] = {
     "Location": {

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 class _Asked(GenerateJsonSchema):
-    """Of what is sent to the API: null counts as absent, as the models take it."""
+    """Schemas of what is sent to the API: null counts as absent, as the models take it."""
 
     def field_title_should_be_set(self, schema: object) -> bool:
         return False  # made of the name, and says no more than it
@@ -25,7 +25,7 @@ class _Asked(GenerateJsonSchema):
 
 
 class _Answered(_Asked):
-    """Of what the API answers: an optional member is there or absent, never null."""
+    """Schemas of what the API answers: an optional member is there or absent, never null."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])

@@ -141,7 +141,7 @@ def test_what_is_asked_for_is_what_is_stored() -> None:
 
 @given(st.text().filter(lambda text: ":" not in text), st.text())
 def test_basic_reads_back_as_user_name_and_password(username: str, password: str) -> None:
-    """RFC 7617, §2: the first colon ends the user name; in UTF-8, §2.1."""
+    """RFC 7617, section 2: the first colon ends the user name; in UTF-8, section 2.1."""
     try:
         value = basic(username, password)
     except UnicodeEncodeError:  # half a surrogate pair, which JSON bodies cannot hold

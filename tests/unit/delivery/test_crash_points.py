@@ -1,4 +1,5 @@
-"""Every crash point of the design's §3, in thousands of random schedules.
+"""Every crash point, in thousands of random schedules (docs/architecture.md, "A crash starts no second chain of
+attempts").
 
 A small world stands for the host, its two queues, the tables and the receivers. Every call to storage or to a receiver
 is a point at which the scheduler may let another invocation run, end this one as a crash would, have storage fail

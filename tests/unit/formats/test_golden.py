@@ -1,6 +1,6 @@
 """What receivers get, type by type, in files to be read: tests/unit/golden/.
 
-After a change that is meant, `REWRITE_GOLDEN=1 python -m pytest tests/unit/test_format_golden.py` writes them anew;
+After a change that is meant, `REWRITE_GOLDEN=1 python -m pytest tests/unit/formats/test_golden.py` writes them anew;
 the difference is then reviewed like code.
 """
 

@@ -8,7 +8,7 @@ import pytest
 from shared.model.catalogue import CATALOGUE, EventType, content_errors, default_severity, publish_problem, type_problem
 
 ALL = list(CATALOGUE.values())
-SEEDED = {
+OF_THE_VENDORS = {
     "ProvisioningStarted": {"name", "type", "requestedOn", "requesterId"},
     "ProvisioningCompleted": {"name", "type", "url", "microsoftId"},
     "ProvisioningFailed": {"name", "type", "error", "correlationId"},
@@ -18,9 +18,9 @@ SEEDED = {
 each_type = pytest.mark.parametrize("known", ALL, ids=lambda known: known.name)
 
 
-@pytest.mark.parametrize("name", SEEDED)
-def test_the_types_of_the_seeds_have_their_fields(name: str) -> None:
-    assert set(CATALOGUE[name].schema["required"]) == SEEDED[name]
+@pytest.mark.parametrize("name", OF_THE_VENDORS)
+def test_the_vendors_types_have_their_fields(name: str) -> None:
+    assert set(CATALOGUE[name].schema["required"]) == OF_THE_VENDORS[name]
 
 
 @each_type

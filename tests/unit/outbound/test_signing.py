@@ -20,7 +20,7 @@ BODY = KNOWN_ANSWER.encode()
 bodies = st.dictionaries(st.text(), st.text()).map(lambda value: json.dumps(value, ensure_ascii=False).encode("utf-8"))
 
 
-def test_the_known_answer_of_the_seeds_key_and_sample() -> None:
+def test_the_known_answer_of_syskits_key_and_sample() -> None:
     assert sign_point(BODY, KEY) == {
         "Signature": "MT+8L12SRxYlyn1i4RzSvj1pV6kCUpm7B3id+Rim3A8=",
         "Algorithm": "HMACSHA256",
@@ -28,7 +28,7 @@ def test_the_known_answer_of_the_seeds_key_and_sample() -> None:
 
 
 @pytest.mark.parametrize("body", [BODY, b"", '{"ü":"€ \U0001f600"}'.encode(), b"\x00\xff" * 100])
-def test_the_algorithm_is_the_one_of_the_seeds_csharp_sample(body: bytes) -> None:
+def test_the_algorithm_is_the_one_of_syskits_csharp_sample(body: bytes) -> None:
     """HMACSHA256 keyed with the UTF-8 bytes of the key's text, in base64: computed by OpenSSL."""
     command = ["openssl", "dgst", "-sha256", "-hmac", KEY, "-binary"]
     mac = subprocess.run(command, input=body, capture_output=True, check=True).stdout
