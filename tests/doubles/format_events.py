@@ -97,7 +97,9 @@ _many = st.builds(
     _leaves,
     st.sampled_from([21, 51, 400]),
 )
-contents = st.one_of(_contents, _contents, _many).filter(lambda content: len(compact_json(content)) < 256 * 1024)
+contents = st.one_of(_contents, _contents, _many).filter(
+    lambda content: len(compact_json(content).encode()) < 256 * 1024
+)
 _time_stamps = st.sampled_from(
     [
         "2026-11-22T10:00:00Z",
