@@ -165,18 +165,18 @@ def storage_threshold_put(request: Request) -> Response:
 
 
 @app.queue_trigger("msg", "deliveries", connection=STORAGE)
-def dispatch(msg: func.QueueMessage) -> None:
-    dispatching.dispatch(get_app(), msg.get_body(), msg.dequeue_count or 1)
+async def dispatch(msg: func.QueueMessage) -> None:
+    await dispatching.dispatch(get_app(), msg.get_body(), msg.dequeue_count or 1)
 
 
 @app.queue_trigger("msg", "deliveries-poison", connection=STORAGE)
-def exhausted(msg: func.QueueMessage) -> None:
-    exhaustion.exhausted(get_app(), msg.get_body(), msg.insertion_time)
+async def exhausted(msg: func.QueueMessage) -> None:
+    await exhaustion.exhausted(get_app(), msg.get_body(), msg.insertion_time)
 
 
 @app.timer_trigger("timer", "0 */5 * * * *")
-def sweep(timer: func.TimerRequest) -> None:
-    exhaustion.sweep(get_app())
+async def sweep(timer: func.TimerRequest) -> None:
+    await exhaustion.sweep(get_app())
 
 
 # Looking back

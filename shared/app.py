@@ -1,82 +1,129 @@
 """What the triggers work with, made once for a process."""
 
+import asyncio
 import functools
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from shared import logs
 from shared.identity import managed_identity
 from shared.outbound.addresses import AddressPolicy
+from shared.outbound.background import BackgroundLoop
 from shared.outbound.breaker import Breaker
-from shared.outbound.bulkhead import Share
-from shared.outbound.client import Answer, NoResponse, Outbound
+from shared.outbound.bulkhead import Bulkhead
+from shared.outbound.client import WebhookClient
+from shared.outbound.pacing import Pacing
 from shared.outbound.tokens import Tokens
 from shared.settings import Settings, settings
+from shared.storage.attempt_rows import AttemptRows
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services
 from shared.storage.deliveries import Deliveries
-from shared.storage.delivery_queue import Copies
+from shared.storage.delivery_queue import DeliveryQueue, LoopSender, Several
 from shared.storage.endpoints import Endpoints
 from shared.storage.events import Events
+from shared.storage.loop_clients import LoopServices
 from shared.storage.queues import DELIVERIES, POISON, Queue
 from shared.storage.signature_keys import Options
 from shared.storage.sites import Sites
 
-Post = Callable[[str, Mapping[str, str], bytes, timedelta], Answer | NoResponse]
-"""One POST: URL, headers, body, and how much of its time is over already."""
+InThread = Callable[..., Awaitable[Any]]
+"""Runs a function that blocks, with its arguments, off the loop, and returns what it returns: `asyncio.to_thread`."""
 
 
 @dataclass(frozen=True)
 class App:
-    """Settings, stores, queues, the way out and the clock."""
+    """Settings, stores, queues, the way out and the clocks."""
 
     settings: Settings
+    services: Services
     endpoints: Endpoints
     events: Events
     deliveries: Deliveries
+    rows: AttemptRows
     options: Options
     sites: Sites
-    queue: Queue
+    queue: DeliveryQueue
     poison: Queue
-    outbound: Outbound
-    post: Post
+    sender: LoopSender
+    client: WebhookClient
+    background: BackgroundLoop
     tokens: Tokens
     breaker: Breaker
-    share: Share
-    copies: Copies
-    services: Services
+    bulkhead: Bulkhead
+    pacing: Pacing
+    now: Callable[[], datetime]
+    seconds: Callable[[], float]
+    """A monotonic clock."""
+    in_thread: InThread
+    sleep: Callable[[float], Awaitable[None]]
 
     @property
     def retention(self) -> timedelta:
         return timedelta(days=self.settings.retention_days)
 
-    now: Callable[[], datetime]
+
+@dataclass(frozen=True)
+class Doors:
+    """How the parts reach the world: storage from threads and from the loop, receivers, clocks."""
+
+    services: Services
+    loop_services: LoopServices
+    deliveries: Queue
+    poison: Queue
+    client: WebhookClient
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    seconds: Callable[[], float] = time.monotonic
+    in_thread: InThread = asyncio.to_thread
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    several: Several | None = None
 
 
 def build(settings: Settings) -> App:
     """Connects everything; talks to nobody yet."""
     services = Services(settings)
+    return build_on(
+        Doors(
+            services,
+            LoopServices(settings),
+            Queue(services, DELIVERIES),
+            Queue(services, POISON),
+            WebhookClient(AddressPolicy(settings.allow_private_endpoints, settings.allowed_endpoint_hosts)),
+        ),
+        settings,
+    )
+
+
+def build_on(doors: Doors, settings: Settings) -> App:
+    """The parts, put together on these doors to the world."""
+    services = doors.services
     cipher = Cipher(settings.secrets_keys)
     retention = timedelta(days=settings.retention_days)
-    outbound = Outbound(AddressPolicy(settings.allow_private_endpoints, settings.allowed_endpoint_hosts))
     return App(
         settings=settings,
+        services=services,
         endpoints=Endpoints(services, cipher),
         events=Events(services, timedelta(hours=settings.dedupe_hours), retention),
         deliveries=Deliveries(services, retention),
+        rows=AttemptRows(doors.loop_services),
         options=Options(services, cipher),
         sites=Sites(services),
-        queue=Queue(services, DELIVERIES),
-        poison=Queue(services, POISON),
-        outbound=outbound,
-        post=outbound.post,
+        queue=DeliveryQueue(doors.deliveries, doors.loop_services, doors.now, doors.seconds, doors.several),
+        poison=doors.poison,
+        sender=doors.loop_services,
+        client=doors.client,
+        background=BackgroundLoop(),
         tokens=Tokens(lambda: managed_identity(settings.client_id)),
         breaker=Breaker(settings.breaker_probe),
-        share=Share(),
-        copies=Copies(),
-        services=services,
-        now=lambda: datetime.now(UTC),
+        bulkhead=Bulkhead(doors.seconds),
+        pacing=Pacing(),
+        now=doors.now,
+        seconds=doors.seconds,
+        in_thread=doors.in_thread,
+        sleep=doors.sleep,
     )
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from azure.identity import ManagedIdentityCredential
+    from azure.identity.aio import ManagedIdentityCredential as AsyncManagedIdentityCredential
 
 
 @functools.cache
@@ -12,5 +13,12 @@ def managed_identity(client_id: str) -> "ManagedIdentityCredential":
     """The user-assigned identity with this client id, or with an empty one the app's own. One for a process: it keeps
     the tokens that it was given."""
     from azure.identity import ManagedIdentityCredential  # half a second to import, and not needed on Azurite
+
+    return ManagedIdentityCredential(client_id=client_id or None, connection_timeout=5, read_timeout=10)
+
+
+def managed_identity_on_loop(client_id: str) -> "AsyncManagedIdentityCredential":
+    """The same identity for clients of one event loop; to be closed on that loop."""
+    from azure.identity.aio import ManagedIdentityCredential
 
     return ManagedIdentityCredential(client_id=client_id or None, connection_timeout=5, read_timeout=10)

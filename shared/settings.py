@@ -15,7 +15,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from shared.model import Tenant
 from shared.model.audiences import ALLOWED, allowed_problem
 from shared.model.thresholds import Threshold, read_thresholds
-from shared.outbound.breaker import GRACE, PROBE_EVERY
+
+PROBE_EVERY = timedelta(seconds=60)
+"""The default of BREAKER_PROBE_SECONDS: after how long the breaker lets the first probe through."""
+
+GRACE = timedelta(minutes=15)
+"""The default of BREAKER_GRACE_SECONDS: how long after the end of its schedule a delivery that waits is given up."""
 
 LONGEST_SCHEDULE = timedelta(days=7)
 """A queue message can be hidden for at most seven days."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from doubles.running import closing_what_is_open
 from shared.outbound import client as outbound
 
 FULL_TIMEOUT_SECONDS = 1200
@@ -38,4 +39,10 @@ def _authorities_are_read_once() -> Iterator[None]:
     """Reading them takes longer than most tests that make an App or two."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(outbound, "_tls_context", functools.cache(outbound._tls_context))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_open() -> Iterator[None]:
+    with closing_what_is_open():
         yield

@@ -8,10 +8,10 @@ from shared.app import App
 from shared.delivery.schedule import is_success
 from shared.formats import FORMATS
 from shared.formats.rendering import settings_of
-from shared.model import Endpoint
+from shared.model import Auth, Endpoint
 from shared.model.delivery import Unsendable
 from shared.outbound.client import NoResponse
-from shared.outbound.credentials import proof
+from shared.outbound.credentials import auth_headers
 
 _WITHIN = timedelta(seconds=10)
 
@@ -31,10 +31,11 @@ def origin_of(app: App, endpoint: Endpoint) -> str | None:
 def refusal(app: App, endpoint: Endpoint, origin: str) -> str | None:
     """Asks the receiver; returns why it has not consented, and what it must answer, or None."""
     try:
-        proved = {} if endpoint.auth is None else proof(app, endpoint, endpoint.auth)
+        proved = {} if endpoint.auth is None else _headers(app, endpoint, endpoint.auth)
     except Unsendable as reason:
         return f"the receiver could not be asked for its consent: {reason}"
-    answer = app.outbound.ask(endpoint.url, {**proved, "WebHook-Request-Origin": origin}, _WITHIN)
+    asked = app.client.options(endpoint.url, {**proved, "WebHook-Request-Origin": origin}, _WITHIN)
+    answer = app.background.run(asked)
     if isinstance(answer, NoResponse):
         return f"the receiver was asked for its consent (OPTIONS) and did not answer: {answer.error}"
     allowed = (answer.allowed_origin or "").strip()
@@ -45,3 +46,7 @@ def refusal(app: App, endpoint: Endpoint, origin: str) -> str | None:
         f"the receiver has not consented: to OPTIONS with 'WebHook-Request-Origin: {origin}' it must answer 200 with "
         f"'WebHook-Allowed-Origin: {origin}' or '*'; it answered {answer.status} with {given}"
     )
+
+
+def _headers(app: App, endpoint: Endpoint, auth: Auth) -> dict[str, str]:
+    return auth_headers(endpoint, auth, app.tokens, app.settings.allowed_token_audiences)

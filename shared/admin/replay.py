@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.app import App
-from shared.delivery.publisher import REPEAT_DELAY, put_all
+from shared.delivery.publisher import REPEAT_DELAY, longest_delivery
 from shared.model import DeliveryId, Endpoint, Status, from_ms, to_ms
 from shared.storage.deliveries import Filters
-from shared.storage.messages import encode, resend
+from shared.storage.messages import again
 
 MOST_REPLAYED = 1000
 """The most deliveries that one call sends again."""
@@ -45,7 +45,8 @@ def replay(
     page = app.deliveries.log(endpoint.id, filters, now, MOST_REPLAYED, continuation)
     replays = app.deliveries.replays(endpoint.id, since, now)
     due_at = now + (REPEAT_DELAY if repeated else timedelta())
-    texts = []
+    longest = longest_delivery(app, endpoint)
+    put = []
     count = 0
     for old_id, delivery in page.items:
         newest = replays.get(old_id.event, delivery.status)
@@ -55,7 +56,6 @@ def replay(
         count += 1
         new_id = DeliveryId(at_ms, old_id.event, endpoint.id)
         if not repeated or app.deliveries.get(new_id) is None:
-            message = resend(new_id, delivery, endpoint.generation, due_at, app.settings.longest_delivery)
-            texts.append(encode(message.model_copy(update={"repeat": repeated})))
-    put_all(app, texts, due_at - now)
+            put.append(again(new_id, delivery, endpoint.generation, due_at, longest, possible_duplicate=repeated))
+    app.queue.put_many(put, due_at - now)
     return Replayed(count, page.continuation)

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.app import App
+from shared.delivery.publisher import longest_delivery
 from shared.model import Delivery, DeliveryId, utc_text
-from shared.storage.messages import Message, encode, resend
+from shared.storage.messages import Message, retried
 
 LOST_AFTER = timedelta(minutes=15)
 """A pending delivery is overdue while the breaker holds it; when it is so for longer than that and a lease together,
@@ -29,7 +30,8 @@ def retry(app: App, delivery_id: DeliveryId, delivery: Delivery) -> Refusal | No
         return Refusal("It was delivered already")
     if delivery.status == "pending":
         due_at = delivery.next_attempt_at
-        if due_at is None or now - due_at < app.settings.longest_delivery + LOST_AFTER:
+        longest = longest_delivery(app, app.endpoints.get(delivery_id.endpoint)) + LOST_AFTER
+        if due_at is None or now - due_at < longest:
             when = f" at {utc_text(due_at)}" if due_at else ""
             return Refusal(f"It is still on its way: its next attempt is due{when or ' soon'}")
     endpoint = app.endpoints.read(delivery_id.endpoint)
@@ -37,10 +39,8 @@ def retry(app: App, delivery_id: DeliveryId, delivery: Delivery) -> Refusal | No
         return Refusal("Its endpoint is not registered any more: register it again first")
     if not endpoint.receives:
         return Refusal('Its endpoint is disabled: enable it first (PATCH {"enabled": true})')
-    number = delivery.last_number + 1
-    again = resend(delivery_id, delivery, endpoint.generation, now, app.settings.longest_delivery)
-    message = again.model_copy(update={"attempt": number, "schedule_start": number, "asked": True, "repeat": True})
-    app.queue.put(encode(message))
+    message = retried(delivery_id, delivery, endpoint.generation, now, longest_delivery(app, endpoint))
+    app.queue.put_many([message])
     _show_pending(app, delivery_id, delivery, message)
     return None
 

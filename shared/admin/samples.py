@@ -1,15 +1,18 @@
 """Test events: a sample of a type, sent to one endpoint now, outside the queue and the delivery log."""
 
-import json
 import uuid
 
 from shared.app import App
-from shared.delivery.attempt import send
+from shared.delivery.attempt import attempt
+from shared.delivery.diagnosis import diagnose
+from shared.delivery.dispatcher import log_attempt
 from shared.delivery.publisher import make_traceparent
-from shared.model import Attempt, DeliveryId, Endpoint, Event, Tenant, digest, to_ms, utc_text
+from shared.delivery.schedule import is_success
+from shared.model import Attempt, Endpoint, Event, Tenant, utc_text
 from shared.model.catalogue import CATALOGUE, CUSTOM_PREFIX, EventType, publish_problem
 from shared.model.filters import type_matches
-from shared.storage.messages import Message
+from shared.model.json_text import dump
+from shared.storage.messages import sample
 
 _OWN = CUSTOM_PREFIX + "test"
 
@@ -23,18 +26,12 @@ def send_test(app: App, endpoint: Endpoint, wanted: str | None) -> Attempt | str
         return problem
     now = app.now()
     event = sample_event(name, f"test-{uuid.uuid4()}", utc_text(now), app.settings.own_tenant)
-    message = Message(
-        delivery=str(DeliveryId(to_ms(now), digest(event.key), endpoint.id)),
-        type=name,
-        key=event.key,
-        format=endpoint.format,
-        generation=endpoint.generation,
-        event_accepted_ms=to_ms(now),
-        due_at=now,
-        deadline_at=now,
-        traceparent=make_traceparent(),
-    )
-    return send(app, endpoint, message, event, test=True).attempt
+    message = sample(endpoint, event, now, make_traceparent())
+    made = app.background.run(attempt(app, endpoint, message, event)).attempt
+    log_attempt(message, endpoint, made, "test")
+    if is_success(made.status) or diagnose(made.status, made.response) is not None:
+        app.breaker.record(endpoint.id, message.delivery, True, app.seconds())
+    return made
 
 
 def sample_event(name: str, key: str, time_stamp: str, tenant: Tenant | None) -> Event:
@@ -42,7 +39,7 @@ def sample_event(name: str, key: str, time_stamp: str, tenant: Tenant | None) ->
     known: EventType | None = CATALOGUE.get(name)
     return Event(
         type=name,
-        content=json.dumps(known.sample if known else {}, separators=(",", ":")),
+        content=dump(known.sample if known else {}),
         time_stamp=time_stamp,
         key=key,
         severity=known.severity if known else "low",

@@ -68,7 +68,7 @@ def register(request: Request) -> Response:
 
 def check_url(request: Request, name: str, url: str) -> None:
     """Raises Problem 400 about the member `name` where nothing may be sent to the URL."""
-    refused = request.app.outbound.check(url, _NAME_LOOKUP)
+    refused = request.app.client.check(url, _NAME_LOOKUP)
     if refused is not None:
         raise bad_request(f"{name}: {refused.reason}")
 

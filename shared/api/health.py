@@ -18,7 +18,7 @@ def get(request: Request) -> Response:
     """200 when tables and queues answer, else 503; asks storage each time. Warnings are for anybody to read: they name
     no site and no error."""
     tables = _reach(request.app.options.ping)
-    queues = _reach(request.app.queue.length)
+    queues = _reach(request.app.queue.raw.length)
     well = tables == queues == "reachable"
     storage = StorageState(tables=tables, queues=queues)
     state = AppHealth(

@@ -1,68 +1,79 @@
-"""One attempt: an event in its wire format, signed, POSTed, and told of in one log line."""
+"""One attempt: an event in its wire format, signed and POSTed."""
 
 import secrets
 import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared import logs
 from shared.app import App
-from shared.delivery.diagnosis import diagnose
-from shared.delivery.recorder import Sent
-from shared.delivery.schedule import is_success
 from shared.formats.rendering import render
 from shared.model import Attempt, Endpoint, Event
 from shared.model.delivery import Unsendable
-from shared.outbound.client import Answer, NoResponse
-from shared.outbound.credentials import proof
+from shared.outbound.client import NoResponse, Response
+from shared.outbound.credentials import auth_headers
 from shared.outbound.signing import sign_point, sign_standard
 from shared.storage.messages import Message
 
+_RENDERED_IN_THREAD_BYTES = 16 * 1024
+"""An event from this size on is rendered and signed off the loop, which must not stand still for milliseconds."""
 
-def send(app: App, endpoint: Endpoint, message: Message, event: Event, *, test: bool = False) -> Sent:
-    """Signs and POSTs an event; the attempt says what happened. A `test` event is in no delivery log."""
+
+@dataclass(frozen=True)
+class Attempted:
+    """An attempt, with the delay that its answer asked for."""
+
+    attempt: Attempt
+    retry_after: timedelta | None
+
+
+async def attempt(
+    app: App, endpoint: Endpoint, message: Message, event: Event, within: timedelta | None = None
+) -> Attempted:
+    """Signs and POSTs an event; the attempt says what happened. `within` is its deadline, where it is not the usual
+    one."""
     started_at, began = app.now(), time.monotonic()
-    result = _post(app, endpoint, message, event, started_at)
-    attempt = Attempt(
+    result = await _post(app, endpoint, message, event, started_at, within)
+    answer = result if isinstance(result, Response) else None
+    made = Attempt(
         number=message.attempt,
         started_at=started_at,
         duration_ms=round((time.monotonic() - began) * 1000),
-        status=result.status if isinstance(result, Answer) else None,
+        status=answer.status if answer else None,
         error=result.error if isinstance(result, NoResponse) else None,
-        response=result.response if isinstance(result, Answer) else None,
+        response=answer.response if answer else None,
         token=secrets.token_hex(8),
     )
-    succeeded = is_success(attempt.status)
-    clear = succeeded or diagnose(attempt.status, attempt.response) is not None
-    if (clear or not test) and app.breaker.note(endpoint.id, message.delivery, clear, app.now()):
-        logs.warning("breaker.opened", endpointId=endpoint.id, host=endpoint.host)
-    logs.info(
-        "delivery.attempted",
-        deliveryId=message.delivery,
-        endpointId=endpoint.id,
-        host=endpoint.host,
-        type=message.type,
-        idempotencyKey=message.key,
-        attempt=attempt.number,
-        status=attempt.status,
-        error=attempt.error,
-        durationMs=attempt.duration_ms,
-        test=test or None,
-    )
-    return Sent(attempt, result.retry_after if isinstance(result, Answer) else None)
+    return Attempted(made, answer.retry_after if answer else None)
 
 
-def _post(app: App, endpoint: Endpoint, message: Message, event: Event, at: datetime) -> Answer | NoResponse:
+async def _post(
+    app: App, endpoint: Endpoint, message: Message, event: Event, at: datetime, within: timedelta | None
+) -> Response | NoResponse:
     began = time.monotonic()
+    key = await app.options.signature_key_on_loop(at, app.in_thread)
+    blocks = endpoint.auth is not None and endpoint.auth.type == "entra"
     try:
-        content_type, body = render(endpoint, message.format, event)
-        proved = {} if endpoint.auth is None else proof(app, endpoint, endpoint.auth)
+        if blocks or len(event.content) >= _RENDERED_IN_THREAD_BYTES:
+            headers, body = await app.in_thread(_signed, app, endpoint, message, event, at, key)
+        else:
+            headers, body = _signed(app, endpoint, message, event, at, key)
     except Unsendable as reason:
         return NoResponse(f"nothing was sent: {reason}"[:1000])
+    return await app.client.post(endpoint.url, headers, body, timedelta(seconds=time.monotonic() - began), within)
+
+
+def _signed(
+    app: App, endpoint: Endpoint, message: Message, event: Event, at: datetime, key: str
+) -> tuple[dict[str, str], bytes]:
+    """Headers and body. Raises Unsendable."""
+    content_type, body = render(endpoint, message.format, event)
+    auth = endpoint.auth
+    proved = {} if auth is None else auth_headers(endpoint, auth, app.tokens, app.settings.allowed_token_audiences)
     headers = {
         **proved,
         "Content-Type": content_type,
-        **sign_point(body, app.options.signature_key(at)),
+        **sign_point(body, key),
         **sign_standard(event.key, at, body, endpoint.secrets_at(at)),
         "traceparent": f"{message.traceparent[:36]}{secrets.token_hex(8)}{message.traceparent[52:]}",
     }
-    return app.post(endpoint.url, headers, body, timedelta(seconds=time.monotonic() - began))
+    return headers, body

@@ -90,7 +90,7 @@ def diagnose(status: int | None, response: str | None) -> Diagnosis | None:
     return meaning
 
 
-def outcome(attempt: Attempt) -> str:
+def failure_reason(attempt: Attempt) -> str:
     """A failed attempt in an admin's words."""
     if attempt.error is not None:
         return attempt.error

@@ -1,134 +1,319 @@
-"""One attempt of a delivery: make it, record it, see to what follows.
+"""One message of the queue: read what may be known of its delivery, decide, and make one attempt or put it off.
 
-What makes this safe under crashes and copies of messages is written in docs/architecture.md, "A crash starts no second
-chain of attempts", and tested by a simulation of every crash point (tests/unit/delivery/test_crash_points.py):
+What makes this safe under crashes and copies of messages is told in docs/architecture.md, and tested by a simulation of
+every crash point (tests/unit/delivery/test_crash_points.py):
 
 - The row is read before the POST whenever the message may not be the first of its kind; a first delivery costs no read.
 - Attempt 1 is written by insert, later ones with If-Match, each with a token of the invocation.
 - A recorded attempt decides what follows, and whoever finds it recorded may only put *that* message again. Copies of
   a message find each other out at the row, so that no crash starts a second chain.
-- One instance has one message of a delivery in hand at a time, and puts none while the same one is hidden (copies.py).
+- One instance has one message of a delivery in hand at a time, and puts none while the same one is hidden.
 """
 
 import random
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from shared import logs
 from shared.app import App
-from shared.delivery.attempt import send
-from shared.delivery.publisher import Unknown, stored_event
-from shared.delivery.recorder import follow_up, record, record_result
-from shared.delivery.transitions import ERASED, Known, cancelled, change
+from shared.delivery.attempt import Attempted, attempt
+from shared.delivery.diagnosis import diagnose
+from shared.delivery.publisher import NeverAccepted, accepted_event
+from shared.delivery.recorder import change_row, follow_up, record, record_result
+from shared.delivery.schedule import asks_for_less, is_success
+from shared.delivery.transitions import ERASED, Known, cancelled
 from shared.formats import FORMATS
-from shared.model import Delivery, Endpoint
+from shared.model import Attempt, Delivery, Endpoint, Event
+from shared.model.retry_after import LONGEST_RETRY_AFTER
+from shared.outbound.breaker import PROBE_DEADLINE
+from shared.outbound.pacing import SOON_SECONDS
+from shared.storage import messages
 from shared.storage.messages import MalformedMessage, Message, decode, encode
+from shared.storage.queues import POISON
 
-SHARE_HOLD_SECONDS = (5.0, 15.0)
-"""How long a message waits that found no worker left for its endpoint, or a copy of it in hand; spread out, lest they
-return at once."""
+DEFERRED_SECONDS = (4.0, 300.0)
+"""How long a message waits that found no slot: at first, and at most; it doubles each time, and up to half of it is
+added by chance, lest all return at once."""
+
+PACED_EARLY_SECONDS = 2.0
+"""A paced message comes back so much before its time, since a queue is not exact, and waits the rest in memory."""
+
+MOST_PACED_IN_MEMORY = 64
 
 LATE = timedelta(seconds=60)
 """A message seen this long after it became visible may have been repeated meanwhile."""
 
+PACED_LONGEST = timedelta(hours=24)
+"""A delivery that pacing holds may be so much later than others, while its endpoint takes deliveries."""
 
-def dispatch(app: App, body: bytes, dequeue_count: int) -> None:
+_STILL_TAKING = timedelta(minutes=15)
+
+By = Literal["breaker", "bulkhead", "pacing", "duplicate"]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was read for a message: its row, its endpoint and its event, each only where it may matter."""
+
+    stored: Known = None
+    endpoint: Endpoint | None = None
+    event: Event | NeverAccepted | None = None
+
+
+@dataclass(frozen=True)
+class MakeAttempt:
+    endpoint: Endpoint
+    event: Event
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """The attempt is recorded; what follows it may not have been put."""
+
+    delivery: Delivery
+
+
+@dataclass(frozen=True)
+class RecordResult:
+    """The attempt was made, and is not recorded yet."""
+
+    result: Attempt
+
+
+@dataclass(frozen=True)
+class Cancel:
+    reason: str
+
+
+@dataclass(frozen=True)
+class Poison:
+    """The message is about nothing that was accepted here."""
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Another message of the delivery has gone on, or will."""
+
+
+Action = MakeAttempt | FollowUp | RecordResult | Cancel | Poison | Nothing
+
+
+@dataclass(frozen=True)
+class Deferral:
+    """Put the message back."""
+
+    by: By
+    seconds: float
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """The delivery's time is over."""
+
+    reason: str
+
+
+def what_to_do(message: Message, found: Findings) -> Action:
+    """What a message calls for."""
+    if found.stored is not None and not _still_to_make(found.stored[0], message):
+        return FollowUp(found.stored[0]) if message.redelivered else Nothing()
+    if isinstance(found.event, NeverAccepted):
+        return Poison()
+    if message.result is not None:
+        return RecordResult(message.result)
+    reason = _why_not(found.endpoint, message)
+    if found.endpoint is None or found.event is None or reason:
+        return Cancel(reason or ERASED)
+    return MakeAttempt(found.endpoint, found.event)
+
+
+async def dispatch(app: App, body: bytes, dequeue_count: int) -> None:
     """Handles one message of the `deliveries` queue. Raises StorageUnavailable: the message then comes back."""
     try:
         message = decode(body)
     except MalformedMessage:
-        app.poison.put(body.decode("utf-8", "replace"))
+        await app.sender.put(POISON, body.decode("utf-8", "replace"))
         return
     if dequeue_count > 1:
-        message = message.model_copy(update={"redelivered": True})
-    with app.copies.in_hand(message) as alone:
+        message = messages.redelivered(message)
+    with app.queue.claim(message) as alone:
         if alone:
-            _handle(app, message, body)
+            await _handle(app, message, body)
         else:
-            _put_back(app, message, _a_moment(), "duplicate")
+            await _defer(app, message, Deferral("duplicate", _a_while(message)))
 
 
-def _handle(app: App, message: Message, body: bytes) -> None:
-    known: Known = None
-    if message.made is None and _may_be_known(message, app.now()):
-        known = app.deliveries.get(message.delivery_id)
-        if known is not None and not _still_to_make(known[0], message):
-            if message.redelivered:
-                follow_up(app, message, known[0])
-            return
-    endpoint = app.endpoints.get(message.delivery_id.endpoint)
+async def _handle(app: App, message: Message, body: bytes) -> None:
+    found = await _read(app, message)
+    match what_to_do(message, found):
+        case MakeAttempt(endpoint, event):
+            await _attempt_or_defer(app, message, endpoint, event, found.stored)
+        case FollowUp(delivery):
+            await follow_up(app, message, delivery)
+        case RecordResult(result):
+            await record_result(app, message, result, found.endpoint)
+        case Cancel(reason):
+            await _cancel(app, message, reason, found.stored)
+        case Poison():
+            await app.sender.put(POISON, body.decode())
+
+
+async def _read(app: App, message: Message) -> Findings:
+    stored: Known = None
+    if message.result is None and _may_be_known(message, app.now()):
+        stored = await app.rows.get(message.delivery_id)
+        if stored is not None and not _still_to_make(stored[0], message):
+            return Findings(stored)
+    endpoint = await app.endpoints.get_on_loop(message.delivery_id.endpoint, app.in_thread)
     if _why_not(endpoint, message):  # by a snapshot of some seconds ago: nothing is cancelled on its word
-        endpoint = app.endpoints.read(message.delivery_id.endpoint)
-    event = message.event
+        endpoint = await app.in_thread(app.endpoints.read, message.delivery_id.endpoint)
+    event: Event | NeverAccepted | None = message.event
     if event is None or endpoint is None:
-        stored = stored_event(app, message)
-        if isinstance(stored, Unknown):
-            app.poison.put(body.decode())
+        event = await app.in_thread(accepted_event, app, message)
+    return Findings(stored, endpoint, event)
+
+
+async def _attempt_or_defer(app: App, message: Message, endpoint: Endpoint, event: Event, stored: Known) -> None:
+    held = await _held(app, message, endpoint)
+    if held is None:
+        async with app.bulkhead.slot(endpoint.id) as taken:
+            if taken:
+                attempted = await _attempt(app, message, endpoint, event)
+        if taken:
+            await _conclude(app, message, endpoint, attempted, stored)
             return
-        event = stored
-    if message.made is not None:
-        record_result(app, message, message.made)
-        return
-    reason = _why_not(endpoint, message)
-    if endpoint is None or event is None or reason:
-        _cancel(app, message, reason or ERASED, known)
-        return
-    hold = app.breaker.hold(endpoint.id, app.now())
-    if hold is not None:
-        _hold(app, message, hold)
-        return
-    with app.share.place(endpoint.id) as has_place:
-        sent = send(app, endpoint, message, event) if has_place else None
-    if sent is None:
-        _put_back(app, message, _a_moment(), "bulkhead")
-        return
-    delivery = record(app, message, sent, known)
-    if delivery is not None and delivery.status == "delivered" and endpoint.health.first_failure_at is not None:
-        app.endpoints.note_success(endpoint, sent.attempt.started_at)
-
-
-def _cancel(app: App, message: Message, reason: str, known: Known) -> None:
-    delivery = change(app, message.delivery_id, lambda now: cancelled(now, message, reason), known)
-    if message.asked and delivery is not None and delivery.status == "cancelled":
-        app.deliveries.renew_alert(message.delivery_id, delivery)
-    logs.info("delivery.cancelled", deliveryId=message.delivery, reason=reason)
-
-
-def _hold(app: App, message: Message, hold: timedelta) -> None:
-    """The breaker is open: back to the queue, or given up when the delivery's time is over."""
-    if app.now() < message.deadline_at:
-        _put_back(app, message, hold, "breaker")
+        held = Deferral("bulkhead", _a_while(message))
+    if isinstance(held, GiveUp):
+        await app.sender.put(POISON, encode(messages.abandoned(message, held.reason)))
     else:
-        app.poison.put(encode(message.model_copy(update={"abandoned": "endpoint failing"})))
+        await _defer(app, message, held)
 
 
-def _a_moment() -> timedelta:
-    return timedelta(seconds=random.uniform(*SHARE_HOLD_SECONDS))  # noqa: S311 (jitter)
+async def _held(app: App, message: Message, endpoint: Endpoint) -> Deferral | GiveUp | None:
+    """What stands against an attempt now: the breaker, or the endpoint's pace, for whose next place it may wait."""
+    left_seconds = (message.deadline_at - app.now()).total_seconds()
+    overdue = left_seconds <= 0
+    wait = app.breaker.wait_seconds(endpoint.id, message.delivery, app.seconds())
+    if wait > 0 and not overdue:
+        return Deferral("breaker", min(wait, max(left_seconds, 1.0)))
+    if wait > 0 and message.attempt > message.schedule_start:
+        return GiveUp("endpoint failing")
+    while (wait := _paced(app, message, endpoint)) > 0:
+        if overdue and not _keeps_taking(app, message, endpoint):
+            return GiveUp("the receiver kept asking for less (429) until the delivery's time was over")
+        if wait > SOON_SECONDS or app.pacing.waiting >= MOST_PACED_IN_MEMORY:
+            return Deferral("pacing", max(wait - PACED_EARLY_SECONDS, 1.0))
+        with app.pacing.in_memory():
+            await app.sleep(wait)
+    return None
 
 
-def _put_back(app: App, message: Message, hold: timedelta, by: Literal["breaker", "bulkhead", "duplicate"]) -> None:
-    """Puts the message back, spending no attempt."""
-    now = app.now()
-    app.copies.put(app.queue, message.model_copy(update={"due_at": now + hold, "repeat": True}), hold, now)
-    endpoint = message.delivery_id.endpoint
-    logs.info(
-        "delivery.deferred",
-        deliveryId=message.delivery,
-        endpointId=endpoint,
-        by=by,
-        seconds=round(hold.total_seconds()),
+def _paced(app: App, message: Message, endpoint: Endpoint) -> float:
+    return app.pacing.wait_seconds(
+        endpoint.id, message.delivery, app.seconds(), endpoint.max_per_second, message.deferrals
     )
 
 
+def _keeps_taking(app: App, message: Message, endpoint: Endpoint) -> bool:
+    in_time = app.now() < message.deadline_at + PACED_LONGEST
+    return in_time and app.pacing.keeps_taking(endpoint.id, app.seconds(), _STILL_TAKING)
+
+
+async def _attempt(app: App, message: Message, endpoint: Endpoint, event: Event) -> Attempted:
+    """Makes an attempt, and has the breaker, the bulkhead and pacing know what came of it."""
+    probes = app.breaker.begin(endpoint.id, message.delivery, app.seconds())
+    attempted = await attempt(app, endpoint, message, event, PROBE_DEADLINE if probes else None)
+    made, now = attempted.attempt, app.seconds()
+    if asks_for_less(made.status, attempted.retry_after):
+        app.pacing.refused(endpoint.id, min(attempted.retry_after or timedelta(), LONGEST_RETRY_AFTER), now)
+        app.bulkhead.slow_down(endpoint.id)
+        app.breaker.record(endpoint.id, message.delivery, True, now)
+        return attempted
+    well = is_success(made.status) or diagnose(made.status, made.response) is not None
+    app.bulkhead.record(endpoint.id, well)
+    if well:
+        app.pacing.taken(endpoint.id, now)
+    if app.breaker.record(endpoint.id, message.delivery, well, now):
+        logs.warning("breaker.opened", endpointId=endpoint.id, host=endpoint.host)
+    return attempted
+
+
+async def _conclude(app: App, message: Message, endpoint: Endpoint, attempted: Attempted, stored: Known) -> None:
+    """Records the attempt, or where the endpoint asked for less puts it off unspent."""
+    made = attempted.attempt
+    if asks_for_less(made.status, attempted.retry_after):
+        held = await _held(app, message, endpoint) or Deferral("pacing", 1.0)
+        log_attempt(message, endpoint, made, "deferred" if isinstance(held, Deferral) else "exhausted")
+        if isinstance(held, GiveUp):
+            await app.sender.put(POISON, encode(messages.abandoned(message, held.reason)))
+        else:
+            await _defer(app, message, held)
+        return
+    outcome, delivery = await record(app, message, attempted, endpoint, stored)
+    retry_at = None if delivery is None else delivery.next_attempt_at
+    log_attempt(message, endpoint, made, outcome, retry_at - app.now() if retry_at else None)
+    if outcome == "delivered" and endpoint.health.first_failure_at is not None:
+        await app.in_thread(app.endpoints.note_success, endpoint, made.started_at)
+
+
+def log_attempt(
+    message: Message, endpoint: Endpoint, made: Attempt, following: str, retry_in: timedelta | None = None
+) -> None:
+    """The one line of an attempt, written when it is known what follows."""
+    logs.info(
+        "delivery.attempted",
+        deliveryId=message.delivery,
+        endpointId=endpoint.id,
+        host=endpoint.host,
+        type=message.type,
+        idempotencyKey=message.key,
+        attempt=made.number,
+        status=made.status,
+        error=made.error,
+        durationMs=made.duration_ms,
+        next=following,
+        retryInSeconds=None if retry_in is None else max(0, round(retry_in.total_seconds())),
+        manual=message.manual or None,
+        test=True if following == "test" else None,
+    )
+
+
+async def _cancel(app: App, message: Message, reason: str, stored: Known) -> None:
+    delivery = await change_row(app, message.delivery_id, lambda now: cancelled(now, message, reason), stored)
+    if message.manual and delivery is not None and delivery.status == "cancelled":
+        await app.in_thread(app.deliveries.renew_alert, message.delivery_id, delivery)
+    logs.info("delivery.cancelled", deliveryId=message.delivery, reason=reason)
+
+
+async def _defer(app: App, message: Message, deferral: Deferral) -> None:
+    """Puts the message back, spending no attempt."""
+    delay = timedelta(seconds=deferral.seconds)
+    await app.queue.put(messages.deferred(message, app.now() + delay), delay)
+    logs.info(
+        "delivery.deferred",
+        deliveryId=message.delivery,
+        endpointId=message.delivery_id.endpoint,
+        by=deferral.by,
+        seconds=round(deferral.seconds),
+    )
+
+
+def _a_while(message: Message) -> float:
+    """Longer each time, so that a message is put back a few times and not every few seconds."""
+    first, most = DEFERRED_SECONDS
+    return min(first * 2.0 ** min(message.deferrals, 10), most) * random.uniform(1.0, 1.5)  # noqa: S311 (jitter)
+
+
 def _may_be_known(message: Message, now: datetime) -> bool:
-    return message.redelivered or message.attempt > 1 or message.repeat or now - message.due_at > LATE
+    return message.redelivered or message.attempt > 1 or message.possible_duplicate or now - message.due_at > LATE
 
 
 def _still_to_make(delivery: Delivery, message: Message) -> bool:
     """Whether this message's attempt is neither recorded nor made pointless."""
     if delivery.erased or delivery.status == "delivered" or delivery.last_number >= message.attempt:
         return False
-    return delivery.status == "pending" or (message.asked and message.schedule_start == message.attempt)
+    return delivery.status == "pending" or (message.manual and message.schedule_start == message.attempt)
 
 
 def _why_not(endpoint: Endpoint | None, message: Message) -> str | None:

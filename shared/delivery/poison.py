@@ -4,25 +4,25 @@ Every step can be repeated: row keys derive from the delivery id, or from a hash
 It raises only when storage itself fails.
 """
 
-import time
+import asyncio
 from datetime import datetime, timedelta
 
 from shared import logs
 from shared.app import App
-from shared.delivery.diagnosis import Unacceptable, diagnose, outcome
+from shared.delivery.diagnosis import Unacceptable, diagnose, failure_reason
 from shared.delivery.operational_events import (
     publish_delivery_failed,
     publish_endpoint_disabled,
     publish_endpoint_failing,
 )
-from shared.delivery.publisher import Unknown, stored_event
-from shared.delivery.recorder import put_next, record_result
-from shared.delivery.transitions import change, failed
+from shared.delivery.publisher import NeverAccepted, accepted_event
+from shared.delivery.recorder import change_row, put_next, record_result
+from shared.delivery.transitions import failed
 from shared.model import Delivery, Endpoint, digest
 from shared.model.catalogue import OPERATIONAL_PREFIX
 from shared.model.health import Disable, Warn, judge
 from shared.storage.clients import StorageUnavailable
-from shared.storage.messages import MalformedMessage, Message, decode
+from shared.storage.messages import MalformedMessage, Message, decode, redelivered
 from shared.storage.queues import Received
 
 _OLDEST_MESSAGE = timedelta(days=8)
@@ -32,60 +32,64 @@ _SWEEP_PAUSE_SECONDS = 0.25
 _CRASHED = "the dispatcher failed on it until the queue gave up; see the log lines of its delivery id"
 
 
-def exhausted(app: App, body: bytes, inserted_at: datetime | None) -> None:
+async def exhausted(app: App, body: bytes, inserted_at: datetime | None) -> None:
     """Handles one poison message. Raises StorageUnavailable: the message then comes back."""
     try:
         message = decode(body)
     except MalformedMessage as error:
-        _keep(app, body, inserted_at, str(error))
+        await app.in_thread(_keep, app, body, inserted_at, str(error))
         return
-    stored = stored_event(app, message)
-    if isinstance(stored, Unknown):
-        _keep(app, body, inserted_at, stored.reason)
+    event = await app.in_thread(accepted_event, app, message)
+    if isinstance(event, NeverAccepted):
+        await app.in_thread(_keep, app, body, inserted_at, event.reason)
         return
-    if message.made is not None:
-        record_result(app, message.model_copy(update={"redelivered": True}), message.made)
+    if message.result is not None:
+        endpoint = await app.endpoints.get_on_loop(message.delivery_id.endpoint, app.in_thread)
+        await record_result(app, redelivered(message), message.result, endpoint)
         return
-    delivery = change(app, message.delivery_id, lambda now: failed(now, message, message.abandoned or _CRASHED))
+    delivery = await change_row(
+        app, message.delivery_id, lambda now: failed(now, message, message.abandoned or _CRASHED)
+    )
     if delivery is None:
-        _keep(app, body, inserted_at, "its week has passed retention")
+        await app.in_thread(_keep, app, body, inserted_at, "its week has passed retention")
     elif delivery.status == "pending" and delivery.last_number == message.attempt:
-        put_next(app, message, delivery)  # recorded, and stopped before the next was put
+        await put_next(app, message, delivery)  # recorded, and stopped before the next was put
     elif delivery.status == "failed" and delivery.last_number <= message.attempt:
-        _alert(app, message, delivery)
+        await app.in_thread(_alert, app, message, delivery)
 
 
-def sweep(app: App, length: timedelta = _SWEEP_LENGTH) -> int:
+async def sweep(app: App, length: timedelta = _SWEEP_LENGTH) -> int:
     """Takes poison messages that never reach `exhausted`: a body whose top-level properties the host took for its own
     metadata fails before any code runs, and is hidden again until its lease ends. Returns how many it took.
 
     Such a message is visible for a moment only, until the host takes it again. So while the queue is not empty this
     keeps asking, more often than the host does; an empty queue costs two calls.
     """
-    ends_at = time.monotonic() + length.total_seconds()
+    ends_at = app.seconds() + length.total_seconds()
     taken = 0
     while True:
-        for received in app.poison.receive(32, _SWEEP_HIDES):
-            _take(app, received)
+        for received in await app.in_thread(app.poison.receive, 32, _SWEEP_HIDES):
+            await _take(app, received)
             taken += 1
-        if app.poison.length() == 0 or time.monotonic() >= ends_at:
+        if await app.in_thread(app.poison.length) == 0 or app.seconds() >= ends_at:
             break
-        time.sleep(_SWEEP_PAUSE_SECONDS)  # nothing announces that a message has become visible
+        await asyncio.sleep(_SWEEP_PAUSE_SECONDS)  # nothing announces that a message has become visible
     if taken:
         logs.info("poison.swept", messages=taken)
     return taken
 
 
-def _take(app: App, received: Received) -> None:
+async def _take(app: App, received: Received) -> None:
     """Handles one message like `exhausted`. One that the code cannot handle is kept as it is: it must stop no other."""
     try:
-        exhausted(app, received.body, received.inserted_at)
+        await exhausted(app, received.body, received.inserted_at)
     except StorageUnavailable:
         raise
     except Exception as error:
         logs.error("poison.unhandled", error=repr(error)[:300])
-        _keep(app, received.body, received.inserted_at, f"it cannot be handled ({type(error).__name__})")
-    app.poison.delete(received)
+        reason = f"it cannot be handled ({type(error).__name__})"
+        await app.in_thread(_keep, app, received.body, received.inserted_at, reason)
+    await app.in_thread(app.poison.delete, received)
 
 
 def _alert(app: App, message: Message, delivery: Delivery) -> None:
@@ -106,7 +110,9 @@ def _alert(app: App, message: Message, delivery: Delivery) -> None:
         last = delivery.attempts[-1]
         if isinstance(diagnose(last.status, last.response), Unacceptable):
             return  # the endpoint is well: it was this event that it did not take
-        failing = app.endpoints.note_exhausted(endpoint, message.delivery, last.started_at, outcome(last), app.now())
+        failing = app.endpoints.note_exhausted(
+            endpoint, message.delivery, last.started_at, failure_reason(last), app.now()
+        )
         _judge(app, failing, delivery)
 
 

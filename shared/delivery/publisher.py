@@ -1,35 +1,36 @@
-"""Where a message comes from: the event that was accepted, and whether it was for this endpoint."""
+"""Publishing: accept an event once, and put one message per matching endpoint on the queue."""
 
 import hashlib
 import json
 import secrets
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared import logs
 from shared.app import App
-from shared.model import TRACEPARENT, DeliveryId, Event, digest, from_ms, to_ms
+from shared.model import TRACEPARENT, DeliveryId, Endpoint, Event, digest, to_ms
 from shared.model.filters import matching
 from shared.storage.events import EventRow, Recipient
-from shared.storage.messages import Message, encode
+from shared.storage.messages import Message, first
 
 
 @dataclass(frozen=True)
-class Unknown:
+class NeverAccepted:
     """The message is about nothing that was accepted here: publishing did not put it on the queue."""
 
     reason: str
 
 
-def stored_event(app: App, message: Message) -> Event | Unknown | None:
+def accepted_event(app: App, message: Message) -> Event | NeverAccepted | None:
     """The event of a message, from its table; None where it was erased."""
     row = app.events.get(message.event_accepted_ms, digest(message.key))
     if row is None:
-        return Unknown(f"no event with the key {message.key} is stored for its week: never accepted, or past retention")
+        return NeverAccepted(
+            f"no event with the key {message.key} is stored for its week: never accepted, or past retention"
+        )
     if all(recipient.id != message.delivery_id.endpoint for recipient in row.recipients):
-        return Unknown(f"the event with the key {message.key} was not for this endpoint")
+        return NeverAccepted(f"the event with the key {message.key} was not for this endpoint")
     return None if row.erased else row.event
 
 
@@ -39,8 +40,6 @@ MOST_DELIVERIES = 2000
 
 REPEAT_DELAY = timedelta(seconds=120)
 """A message put again waits so long that the one it may repeat has been attempted and recorded."""
-
-_PUTS = ThreadPoolExecutor(max_workers=8, thread_name_prefix="publish")
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
     duplicate = stored.token != row.token
     if duplicate and stored.fingerprint != row.fingerprint:
         return Conflict(row.event.key)
-    _put_first_messages(app, stored, now, repeat=duplicate)
+    _put_first_messages(app, stored, now, repeated=duplicate)
     logs.info(
         "event.published",
         type=row.event.type,
@@ -123,48 +122,36 @@ def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
 def resume(app: App, stored: EventRow) -> None:
     """Puts what an earlier publish of a stored event may have left undone: for when it is too old to be recognised as a
     duplicate. Harmless to repeat."""
-    _put_first_messages(app, stored, app.now(), repeat=True)
+    _put_first_messages(app, stored, app.now(), repeated=True)
 
 
-def _put_first_messages(app: App, stored: EventRow, now: datetime, repeat: bool) -> None:
+def _put_first_messages(app: App, stored: EventRow, now: datetime, repeated: bool) -> None:
     waiting = [
         (delivery_id, recipient)
         for delivery_id, recipient in zip(delivery_ids(stored), stored.recipients, strict=True)
-        if not stored.erased and (not repeat or app.deliveries.get(delivery_id) is None)
+        if not stored.erased and (not repeated or app.deliveries.get(delivery_id) is None)
     ]
-    longest = app.settings.longest_delivery
-    delay = REPEAT_DELAY if repeat else timedelta()
-    texts = [
-        encode(_first_message(stored, *each, due_at=now + delay, longest=longest, repeat=repeat)) for each in waiting
-    ]
-    put_all(app, texts, delay)
-
-
-def _first_message(
-    row: EventRow, delivery_id: DeliveryId, recipient: Recipient, due_at: datetime, longest: timedelta, repeat: bool
-) -> Message:
-    return Message(
-        delivery=str(delivery_id),
-        type=row.event.type,
-        key=row.event.key,
-        format=recipient.format,
-        generation=recipient.generation,
-        event_accepted_ms=row.accepted_ms,
-        due_at=due_at,
-        deadline_at=from_ms(row.accepted_ms) + longest,
-        repeat=repeat,
-        traceparent=row.traceparent,
-        event=row.event,
+    delay = REPEAT_DELAY if repeated else timedelta()
+    app.queue.put_many(
+        [
+            first(
+                stored,
+                *each,
+                now + delay,
+                longest_delivery(app, app.endpoints.get(each[1].id)),
+                possible_duplicate=repeated,
+            )
+            for each in waiting
+        ],
+        delay,
     )
 
 
-def put_all(app: App, texts: Sequence[str], delay: timedelta) -> None:
-    """Puts messages on the queue, several at a time; raises StorageUnavailable where one of them failed."""
-    if len(texts) == 1:
-        app.queue.put(texts[0], delay)
-    else:
-        for _ in _PUTS.map(lambda text: app.queue.put(text, delay), texts):
-            pass  # draws each result, so that a failure is raised here
+def longest_delivery(app: App, endpoint: Endpoint | None) -> timedelta:
+    """For how long a delivery waits for its endpoint before it is given up: its schedule, and a while."""
+    own = None if endpoint is None else endpoint.retry_delays
+    delays = app.settings.retry_delays if own is None else own
+    return sum(delays, timedelta()) + app.settings.breaker_grace
 
 
 def _fingerprint(event: Event) -> str:

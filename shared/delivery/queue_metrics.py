@@ -10,7 +10,7 @@ from shared.storage.queues import Queue
 
 def measure(app: App) -> None:
     """One line for each queue: its length, hidden messages too, and for how long the first in line has been due."""
-    for queue in (app.queue, app.poison):
+    for queue in (app.queue.raw, app.poison):
         due_at = _first_due_at(queue)
         seconds = max(0, round((app.now() - due_at).total_seconds())) if due_at else 0
         logs.info("queue.measured", queue=queue.name, length=queue.length(), oldestSeconds=seconds)

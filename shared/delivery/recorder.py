@@ -1,98 +1,135 @@
 """Recording an attempt at the delivery's row, and doing what the record calls for."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Literal
 
 from shared import logs
 from shared.app import App
+from shared.delivery.attempt import Attempted
 from shared.delivery.diagnosis import diagnose
 from shared.delivery.operational_events import publish_endpoint_disabled
-from shared.delivery.schedule import decide
-from shared.delivery.transitions import Known, change, recorded
-from shared.model import Attempt, Delivery
+from shared.delivery.schedule import JITTER, decide
+from shared.delivery.transitions import Known, Transition, recorded
+from shared.model import Attempt, Delivery, DeliveryId, Endpoint
 from shared.settings import LONGEST_SCHEDULE
-from shared.storage.clients import StorageUnavailable
+from shared.storage import messages
+from shared.storage.clients import StorageUnavailable, Written
 from shared.storage.messages import Message, encode
+from shared.storage.queues import POISON
+
+Outcome = Literal["delivered", "retry", "exhausted", "gone", "postponed", "dropped", "duplicate"]
 
 
-@dataclass(frozen=True)
-class Sent:
-    """An attempt, with the delay its answer asked for."""
+async def change_row(app: App, delivery_id: DeliveryId, transition: Transition, known: Known = None) -> Delivery | None:
+    """As `transitions.change`, from the loop: writes go in groups."""
+    current, etag = known or (None, "")
+    while True:
+        wanted = transition(current)
+        if wanted is current:
+            return current
+        if current is None:
+            written = await app.rows.insert(delivery_id, wanted)
+        else:
+            written = await app.rows.replace(delivery_id, wanted, etag)
+        if written is Written.DONE:
+            return wanted
+        if written is Written.NO_TABLE:
+            return None
+        current, etag = await app.rows.get(delivery_id) or (None, "")
 
-    attempt: Attempt
-    retry_after: timedelta | None
 
+async def record(
+    app: App, message: Message, attempted: Attempted, endpoint: Endpoint | None, known: Known = None
+) -> tuple[Outcome, Delivery | None]:
+    """Writes an attempt and sees to what follows; returns what that is, and the row where there is one to write to.
 
-def record(app: App, message: Message, sent: Sent, known: Known = None) -> Delivery | None:
-    """Writes an attempt and sees to what follows; returns the row, or None where there is none to write to now.
-
-    A row that cannot be written is put back as a `record` message rather than posted again. Raises StorageUnavailable
-    when that fails too, or when the message is such a one already.
+    A row that cannot be written is put back as an unrecorded message rather than posted again. Raises
+    StorageUnavailable when that fails too, or when the message is such a one already.
     """
-    made = sent.attempt
+    made = attempted.attempt
     position = made.number - message.schedule_start + 1
     meaning = diagnose(made.status, made.response)
-    verdict = decide(position, made.status, sent.retry_after, app.settings.retry_delays, meaning)
+    verdict = decide(position, made.status, attempted.retry_after, delays_of(app, endpoint), meaning, made.token)
     ended_at = made.started_at + timedelta(milliseconds=made.duration_ms)
     try:
-        delivery = change(app, message.delivery_id, lambda now: recorded(now, message, made, verdict, ended_at), known)
+        delivery = await change_row(
+            app, message.delivery_id, lambda now: recorded(now, message, made, verdict, ended_at), known
+        )
     except StorageUnavailable:
-        if message.made is not None:
+        if message.result is not None:
             raise
-        _postpone(app, message, sent)
-        return None
+        await app.sender.put(
+            app.queue.raw.name, encode(messages.unrecorded(message, made, attempted.retry_after, app.now()))
+        )
+        logs.warning("delivery.record_postponed", deliveryId=message.delivery, attempt=made.number)
+        return "postponed", None
     if delivery is None:
         logs.warning("delivery.dropped", deliveryId=message.delivery, reason="its week has passed retention")
-    elif delivery.holds(made.number, made.token) or message.redelivered:
-        follow_up(app, message, delivery)
-    return delivery
+        return "dropped", None
+    if not delivery.holds(made.number, made.token) and not message.redelivered:
+        return "duplicate", delivery
+    await follow_up(app, message, delivery)
+    return _outcome(delivery), delivery
 
 
-def record_result(app: App, message: Message, made: Attempt) -> None:
-    """Records the attempt of a `record` message."""
+async def record_result(app: App, message: Message, made: Attempt, endpoint: Endpoint | None) -> None:
+    """Records the attempt of an unrecorded message."""
     seconds = message.retry_after_seconds
-    record(app, message, Sent(made, None if seconds is None else timedelta(seconds=seconds)))
+    retry_after = None if seconds is None else timedelta(seconds=seconds)
+    await record(app, message, Attempted(made, retry_after), endpoint)
 
 
-def follow_up(app: App, message: Message, delivery: Delivery) -> None:
+async def follow_up(app: App, message: Message, delivery: Delivery) -> None:
     """Does what the recorded attempt of this message calls for; harmless when it was done before."""
     if delivery.last_number != message.attempt:
         return  # a later attempt is recorded: the chain has gone on
     if delivery.status == "pending":
-        put_next(app, message, delivery)
+        await put_next(app, message, delivery)
     elif delivery.status == "failed":
-        app.poison.put(encode(message.model_copy(update={"made": None})))
-    elif message.asked:
-        app.deliveries.renew_alert(message.delivery_id, delivery)
+        await app.sender.put(POISON, encode(messages.exhausted(message)))
+    elif message.manual:
+        await app.in_thread(app.deliveries.renew_alert, message.delivery_id, delivery)
     if delivery.gone:
-        _disable(app, message, delivery.reason or "")
+        await app.in_thread(_disable, app, message, delivery.reason or "")
 
 
-def put_next(app: App, message: Message, delivery: Delivery) -> None:
-    """Puts the message of the next attempt, hidden until it is due."""
+async def put_next(app: App, message: Message, delivery: Delivery) -> None:
+    """Puts the message of the next attempt, hidden until it is due. Its deadline moves by as much as the receiver's
+    answer lengthened the delay."""
     now = app.now()
     due_at = min(max(delivery.next_attempt_at or now, now), now + LONGEST_SCHEDULE)  # a forged attempt may lie ahead
-    deadline_at = message.deadline_at + _lengthened(app, message, delivery)
-    changes: dict[str, object] = {"attempt": delivery.last_number + 1, "due_at": due_at, "deadline_at": deadline_at}
-    changes |= {"repeat": False, "redelivered": False, "made": None, "retry_after_seconds": None}
-    app.copies.put(app.queue, message.model_copy(update=changes), due_at - now, now)
+    endpoint = app.endpoints.at_hand(message.delivery_id.endpoint)
+    deadline_at = message.deadline_at + _lengthened(message, delivery, delays_of(app, endpoint))
+    following = messages.next_attempt(message, delivery.last_number + 1, due_at, deadline_at)
+    await app.queue.put(following, due_at - now)
 
 
-def _lengthened(app: App, message: Message, delivery: Delivery) -> timedelta:
+def delays_of(app: App, endpoint: Endpoint | None) -> Sequence[timedelta]:
+    """The schedule of an endpoint's deliveries: its own, or the deployment's."""
+    own = None if endpoint is None else endpoint.retry_delays
+    return app.settings.retry_delays if own is None else own
+
+
+def _outcome(delivery: Delivery) -> Outcome:
+    match delivery.status:
+        case "pending":
+            return "retry"
+        case "failed":
+            return "exhausted"
+        case "cancelled":
+            return "gone"
+    return "delivered"
+
+
+def _lengthened(message: Message, delivery: Delivery, delays: Sequence[timedelta]) -> timedelta:
     """By how much the receiver's answer lengthened the delay after the newest attempt."""
-    last, delays = delivery.attempts[-1], app.settings.retry_delays
+    last = delivery.attempts[-1]
     position = last.number - message.schedule_start
     if delivery.next_attempt_at is None or not 0 <= position < len(delays):
         return timedelta()
     ended_at = last.started_at + timedelta(milliseconds=last.duration_ms)
-    return max(delivery.next_attempt_at - ended_at - delays[position], timedelta())
-
-
-def _postpone(app: App, message: Message, sent: Sent) -> None:
-    seconds = None if sent.retry_after is None else sent.retry_after.total_seconds()
-    later = {"made": sent.attempt, "retry_after_seconds": seconds, "event": None, "due_at": app.now()}
-    app.queue.put(encode(message.model_copy(update=later)))
-    logs.warning("delivery.record_postponed", deliveryId=message.delivery, attempt=sent.attempt.number)
+    return max(delivery.next_attempt_at - ended_at - delays[position] * (1 + JITTER), timedelta())
 
 
 def _disable(app: App, message: Message, reason: str) -> None:

@@ -1,11 +1,15 @@
 """What follows an attempt. Pure."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.delivery.diagnosis import Diagnosis, Ended, Paused, Unacceptable
 from shared.model.retry_after import LONGEST_RETRY_AFTER
+
+JITTER = 0.1
+"""The largest share of a delay that is added to it."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,14 @@ def decide(
     retry_after: timedelta | None,
     delays: Sequence[timedelta],
     meaning: Diagnosis | None = None,
+    token: str = "",
 ) -> Delivered | Gone | Exhausted | Retry:
     """What follows the attempt at `position` of the schedule (1 is the first); `status` None is no answer at all.
-    `meaning` is what the answer says for sure.
+    `meaning` is what the answer says for sure, `token` the attempt's own.
 
-    `Retry-After` (RFC 9110, section 10.2.3) counts on 429 and 503. It only lengthens the delay, to an hour at most.
+    A delay of the schedule has up to a tenth added to it, by the token, so that deliveries which failed together do not
+    come back together and whoever decides again decides alike. `Retry-After` counts on 429 and 503 (RFC 9110, section
+    10.2.3), only ever lengthens the delay, and at most to one hour.
     """
     if is_success(status):
         return Delivered()
@@ -48,12 +55,17 @@ def decide(
         return Gone()
     if position > len(delays) or isinstance(meaning, Unacceptable):
         return Exhausted()
-    delay = delays[position - 1]
+    delay = delays[position - 1] * (1 + JITTER * zlib.crc32(token.encode()) / 2**32)
     if status in (429, 503) and retry_after is not None:
         delay = max(delay, min(retry_after, LONGEST_RETRY_AFTER))
     if isinstance(meaning, Paused):
         delay = max(delay, LONGEST_RETRY_AFTER)
     return Retry(delay)
+
+
+def asks_for_less(status: int | None, retry_after: timedelta | None) -> bool:
+    """Whether the receiver is well and only asked to be sent less: 429, or 503 with `Retry-After`."""
+    return status == 429 or (status == 503 and retry_after is not None)
 
 
 def is_success(status: int | None) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from shared.app import App
-from shared.delivery.diagnosis import outcome
+from shared.delivery.diagnosis import failure_reason
 from shared.delivery.schedule import Delivered, Exhausted, Gone, Retry
 from shared.model import Attempt, Delivery, DeliveryId
 from shared.storage.clients import Written
@@ -45,16 +45,7 @@ def change(app: App, delivery_id: DeliveryId, transition: Transition, known: Kno
 
 def new(message: Message) -> Delivery:
     """The delivery of a message, before anything happened to it."""
-    return Delivery(
-        type=message.type,
-        key=message.key,
-        format=message.format,
-        generation=message.generation,
-        event_accepted_ms=message.event_accepted_ms,
-        traceparent=message.traceparent,
-        schedule_start=message.schedule_start,
-        status="pending",
-    )
+    return Delivery(status="pending", **message.terms)
 
 
 def recorded(
@@ -89,9 +80,9 @@ def recorded(
         case Gone() if base.erased:
             update |= {"status": "cancelled", "reason": ERASED}
         case Gone():
-            update |= {"status": "cancelled", "reason": outcome(made), "gone": True}
+            update |= {"status": "cancelled", "reason": failure_reason(made), "gone": True}
         case Exhausted():
-            update |= {"status": "failed", "reason": outcome(made)}
+            update |= {"status": "failed", "reason": failure_reason(made)}
     return base.model_copy(update=update)
 
 

@@ -2,11 +2,12 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from shared.model.base import Instant, Stored
+from shared.model.event import IDEMPOTENCY_KEY, TRACEPARENT
 
 
 class Unsendable(Exception):
@@ -53,23 +54,39 @@ class DeliveryId(NamedTuple):
         return cls(int(match[1], 16), match[2], match[3])
 
 
-class Delivery(Stored):
-    """One event on its way to one endpoint, as its row keeps it.
+def _traceparent(text: str) -> str:
+    if not TRACEPARENT.fullmatch(text):
+        raise ValueError("not a traceparent")
+    return text
+
+
+class DeliveryTerms(Stored):
+    """What is fixed of a delivery when its event is accepted; its messages and its row carry it alike.
 
     `event_accepted_ms` is the acceptance time of the event, which a replay's own differs from. `schedule_start` is the
     attempt from which the schedule counts: 1, or the first attempt after an admin asked for a retry. An alias is the
     name that rows and messages have had from the beginning.
     """
 
-    type: str
-    key: str
-    format: str
+    type: Annotated[str, Field(max_length=128)]
+    key: Annotated[str, Field(pattern=rf"^{IDEMPOTENCY_KEY.pattern}$")]
+    format: Annotated[str, Field(max_length=64)]
     generation: int
-    event_accepted_ms: int = Field(alias="eventMs")
-    traceparent: str
+    event_accepted_ms: Annotated[int, Field(ge=0, lt=2**47, alias="eventMs")]
+    traceparent: Annotated[str, AfterValidator(_traceparent)]
+    schedule_start: Annotated[int, Field(ge=1, le=1_000_000, alias="roundStart")] = 1
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """These fields, for the message of a row or the row of a message."""
+        return {name: getattr(self, name) for name in DeliveryTerms.model_fields}
+
+
+class Delivery(DeliveryTerms):
+    """One event on its way to one endpoint, as its row keeps it."""
+
     status: Status
     attempts: tuple[Attempt, ...] = ()
-    schedule_start: int = Field(1, alias="roundStart")
     next_attempt_at: datetime | None = None
     reason: str | None = None
     gone: bool = False

@@ -1,7 +1,7 @@
 """An endpoint: a registered receiver."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -54,6 +54,10 @@ class Endpoint(Stored):
     tenants: tuple[str, ...] = ()
     sites: tuple[str, ...] = ()
     enabled: bool = True
+    retry_delays: tuple[timedelta, ...] | None = None
+    """Its own schedule, where it is not the deployment's."""
+    max_per_second: float | None = None
+    """How many deliveries it is sent in a second at most."""
     created_at: datetime
     updated_at: datetime
     health: Health

@@ -21,6 +21,11 @@ class JsonError(ValueError):
     """The text is not JSON as this app takes it; the message says why."""
 
 
+def dump(value: Any, *, ascii_only: bool = False) -> str:
+    """A value as compact JSON text; non-ASCII characters as themselves, or with `ascii_only` escaped."""
+    return json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"))
+
+
 def parse(text: str) -> Any:
     """The value of a JSON text. Raises JsonError on what receivers could read differently from us: NaN and Infinity,
     duplicate members, lone surrogates, numbers out of range, nesting deeper than MAX_DEPTH."""

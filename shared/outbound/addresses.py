@@ -37,6 +37,15 @@ class Target:
     port: int
     path: str
 
+    @property
+    def literal_address(self) -> tuple[str, ...]:
+        """The host, where it is an IP address: no resolver is asked for that."""
+        try:
+            ip_address(self.host)
+        except ValueError:
+            return ()
+        return (self.host,)
+
 
 @dataclass(frozen=True)
 class Refused:

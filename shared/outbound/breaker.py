@@ -1,56 +1,108 @@
-"""The breaker: an endpoint that fails delivery after delivery is asked only now and then. Per instance, in memory."""
+"""The breaker: an endpoint that fails delivery after delivery is asked only now and then. Per instance, in memory.
+
+Times are seconds of a monotonic clock, which the caller passes in.
+"""
 
 import threading
+import zlib
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 OPENS_AFTER = 5
 """Failures in a row, of as many distinct deliveries."""
 
-PROBE_EVERY = timedelta(seconds=60)
-"""The default of BREAKER_PROBE_SECONDS."""
+PROBE_FACTORS = (1, 2, 4, 8, 15)
+"""When the probes come, in multiples of BREAKER_PROBE_SECONDS; the last one repeats."""
 
-GRACE = timedelta(minutes=15)
-"""The default of BREAKER_GRACE_SECONDS: how long after the end of its schedule a delivery that is held is given up."""
+PROBE_DEADLINE = timedelta(seconds=10)
+"""For a probe; any other attempt has longer."""
+
+_AFTER_A_PROBE_SECONDS = PROBE_DEADLINE.total_seconds() + 2
+"""When the outcome of a probe is known, with the time that a queue takes."""
+
+_SPREAD_SECONDS, _SPREAD_SHARE = 5.0, 0.1
+"""Over how long those come back that wait for a probe: a while, or a share of the pause before it."""
 
 
 @dataclass
 class _Endpoint:
+    """`opened` deliveries failed in a row; from `probe_at` on the next message is a probe."""
+
     failed: set[str] = field(default_factory=set)
-    probe_at: datetime | None = None
+    probe_at: float | None = None
+    pause: float = 0.0
+    failed_probes: int = 0
+    prober: str = ""
+    """The delivery that is to come back first."""
+    probing: str = ""
+    probing_until: float = 0.0
 
 
 class Breaker:
     """What this instance has seen of each endpoint since its last success."""
 
-    def __init__(self, probe_every: timedelta = PROBE_EVERY) -> None:
-        self._probe_every = probe_every
+    def __init__(self, probe_every: timedelta) -> None:
+        self._probe_every_seconds = probe_every.total_seconds()
         self._endpoints: dict[str, _Endpoint] = {}
         self._lock = threading.Lock()
 
-    def hold(self, endpoint: str, now: datetime) -> timedelta | None:
-        """How long a message must wait for this endpoint; None: go ahead, as ever or as the one probe of the minute."""
+    def is_open(self, endpoint: str) -> bool:
+        with self._lock:
+            state = self._endpoints.get(endpoint)
+            return state is not None and state.probe_at is not None
+
+    def wait_seconds(self, endpoint: str, delivery: str, now: float) -> float:
+        """For how long a delivery must wait; 0 where it may go ahead, as ever or as a probe. Of those that wait, one
+        comes back when the probe is due and all others when its outcome is known."""
         with self._lock:
             state = self._endpoints.get(endpoint)
             if state is None or state.probe_at is None:
-                return None
-            if now < state.probe_at < now + 2 * self._probe_every:  # later than that, the clock has been set back
+                return 0.0
+            spread = _fraction(delivery) * max(_SPREAD_SECONDS, _SPREAD_SHARE * state.pause)
+            if state.probing and now < state.probing_until:
+                return state.probing_until - now + spread
+            if now >= state.probe_at:
+                return 0.0
+            if state.prober in ("", delivery):
+                state.prober = delivery
                 return state.probe_at - now
-            state.probe_at = now + self._probe_every
-            return None
+            return state.probe_at - now + _AFTER_A_PROBE_SECONDS + spread
 
-    def note(self, endpoint: str, delivery: str, succeeded: bool, now: datetime) -> bool:
+    def begin(self, endpoint: str, delivery: str, now: float) -> bool:
+        """Takes note that an attempt begins; True where it is a probe."""
+        with self._lock:
+            state = self._endpoints.get(endpoint)
+            if state is None or state.probe_at is None:
+                return False
+            state.probing, state.probing_until = delivery, now + _AFTER_A_PROBE_SECONDS
+            return True
+
+    def record(self, endpoint: str, delivery: str, succeeded: bool, now: float) -> bool:
         """Takes an attempt into account; True where it has just opened the breaker."""
         with self._lock:
             if succeeded:
                 self._endpoints.pop(endpoint, None)
                 return False
             state = self._endpoints.setdefault(endpoint, _Endpoint())
-            if state.probe_at is not None:
-                return False
-            state.failed.add(delivery)
-            if len(state.failed) < OPENS_AFTER:
-                return False
-            state.failed.clear()
-            state.probe_at = now + self._probe_every
-            return True
+            if state.probe_at is None:
+                state.failed.add(delivery)
+                if len(state.failed) < OPENS_AFTER:
+                    return False
+                state.failed.clear()
+                self._pause(state, now)
+                return True
+            if state.probing == delivery:
+                state.failed_probes += 1
+                self._pause(state, now)
+            return False
+
+    def _pause(self, state: _Endpoint, now: float) -> None:
+        factor = PROBE_FACTORS[min(state.failed_probes, len(PROBE_FACTORS) - 1)]
+        state.pause = self._probe_every_seconds * factor
+        state.probe_at = now + state.pause
+        state.prober = state.probing = ""
+
+
+def _fraction(delivery: str) -> float:
+    """A number from 0 to 1, always the same for a delivery, that spreads deliveries evenly."""
+    return zlib.crc32(delivery.encode()) / 2**32

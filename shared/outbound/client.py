@@ -1,52 +1,47 @@
 """One request to a receiver: only to a checked address, and over within its deadline whatever the receiver does.
 
-`urllib3` keeps the connections; three things are added to it here. A connection dials an address that passed the
-guard, while SNI, certificate and Host keep the name. The request line carries the endpoint's path and query byte for
-byte, where urllib3 would normalise them. A watchdog shuts the socket down at the deadline, because the timeout of a
-socket starts anew with every byte that drips in.
+aiohttp makes the requests and keeps the connections. Added here: a connection dials none but addresses that passed the
+guard, while SNI, certificate and Host keep the name; the request line carries the endpoint's path and query byte for
+byte; one deadline holds for all of it; and a complete head of a 2xx answer counts, whatever becomes of its body.
 """
 
-import logging
-import socket
+import asyncio
 import ssl
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from weakref import WeakKeyDictionary
 
+import aiohttp
 import certifi
-import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from yarl import URL
 
 from shared import __version__
 from shared.model.retry_after import read_retry_after
 from shared.outbound.addresses import AddressPolicy, Refused, Target, read_url, refused_address
-from shared.outbound.failures import in_words, reason_of
+from shared.outbound.connection import GuardedConnector, current_exchange
+from shared.outbound.failures import in_words
 from shared.outbound.resolver import NotInTime, Resolve, Resolver, resolve_by_system
-from shared.outbound.watchdog import Watchdog
 
 DEADLINE = timedelta(seconds=30)
-"""For name, connection, TLS, headers and body together (SPScan's webhook documentation: "within 30 seconds")."""
+"""For everything: name, connection, TLS, headers, body; SPScan's documentation says "responds within 30 seconds"."""
 
 RESPONSE_BYTES = 2048
 """How much of an answer is read, for the log."""
 
-IDLE_SECONDS = 4.0
-"""A connection unused for longer is not used again: many receivers close theirs after five seconds, and a request that
-crosses with the closing would cost an attempt."""
-
-CONNECTIONS_OF_A_HOST = 32
-"""Kept open: as many as there are workers, since many endpoints may share a host, as those of Logic Apps do."""
-
-logging.getLogger("urllib3.connection").setLevel(logging.ERROR)  # its warnings quote the receiver's headers
+BODY_SECONDS = 5.0
+"""How long the body of a 2xx answer is waited for: the delivery is made, and only the log wants more."""
 
 USER_AGENT = f"TenantHooks/{__version__}"
 
+_HEAD_BYTES = 256 * 1024
+_MOST_HEADERS = 10_000
+_WITHOUT_BODY = frozenset({204, 205, 304})
+
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """The receiver answered. `response` is at most RESPONSE_BYTES of the body, as text."""
 
     status: int
@@ -63,109 +58,8 @@ class NoResponse:
     error: str
 
 
-class _Stopped(Exception):
-    """Ends an attempt from inside urllib3; the text is the error to report."""
-
-
-class _Attempt:
-    """What the connection of this thread must know about the attempt it serves."""
-
-    def __init__(self, target: Target, guard: "Outbound", given: timedelta, spent: timedelta) -> None:
-        self.target = target
-        self.guard = guard
-        self.given_seconds = f"{given.total_seconds():g} s"
-        self.ends_at = time.monotonic() + (given - spent).total_seconds()
-        self.over = False
-        self._expired = False
-        self._handle: socket.socket | None = None
-        self._lock = threading.Lock()
-
-    @property
-    def too_late(self) -> str:
-        return f"no complete answer within {self.given_seconds}"
-
-    def left(self) -> float:
-        """Seconds until the deadline; ends the attempt where it has passed."""
-        left = self.ends_at - time.monotonic()
-        if left <= 0:
-            raise _Stopped(self.too_late)
-        return left
-
-    def use(self, sock: socket.socket) -> None:
-        """Keeps a descriptor of its own: http.client closes a connection before the last body on it is read."""
-        with self._lock:
-            self._let_go()
-            self._handle = sock.dup()
-        if self._expired:
-            raise _Stopped(self.too_late)
-
-    def expire(self) -> None:
-        """Called by the watchdog: the read or write that is under way ends at once."""
-        with self._lock:
-            self._expired = True
-            if self._handle is not None:
-                _shut(self._handle)
-
-    def end(self) -> None:
-        with self._lock:
-            self.over = True
-            self._let_go()
-
-    def _let_go(self) -> None:
-        if self._handle is not None:
-            self._handle.close()
-            self._handle = None
-
-
-_current = threading.local()
-
-
-class _Guarded(HTTPConnection):
-    """A connection to a checked address. `_handle` is a second descriptor of its socket: TLS takes the first away."""
-
-    _handle: socket.socket | None = None
-    _used_at = 0.0
-
-    def _new_conn(self) -> socket.socket:
-        attempt: _Attempt = _current.attempt
-        sock = attempt.guard.dial(attempt)
-        self._handle = sock.dup()
-        attempt.use(sock)
-        return sock
-
-    @property
-    def is_connected(self) -> bool:
-        """Asked by the pool before it uses a connection again."""
-        return super().is_connected and time.monotonic() - self._used_at <= IDLE_SECONDS
-
-    def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:
-        attempt: _Attempt = _current.attempt
-        if self._handle is not None:
-            attempt.use(self._handle)
-        self._used_at = time.monotonic()
-        super().putrequest(method, attempt.target.path, skip_host, skip_accept_encoding)
-
-    def close(self) -> None:
-        super().close()
-        if self._handle is not None:
-            self._handle.close()
-            self._handle = None
-
-
-class _GuardedTLS(_Guarded, HTTPSConnection):
-    pass
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Guarded
-
-
-class _TLSPool(HTTPSConnectionPool):
-    ConnectionCls = _GuardedTLS
-
-
-class Outbound:
-    """Posts to receivers. One for a process: it owns the connections, the resolver threads and the watchdog."""
+class WebhookClient:
+    """Posts to receivers. One for a process: it owns the connections, by event loop, and the resolver's threads."""
 
     def __init__(
         self,
@@ -177,15 +71,12 @@ class Outbound:
         self._policy = policy
         self._deadline = deadline
         self._resolver = Resolver(resolve or resolve_by_system)
-        self._watchdog = Watchdog()
-        self._pools = urllib3.PoolManager(
-            num_pools=200, maxsize=CONNECTIONS_OF_A_HOST, ssl_context=tls or _tls_context()
-        )
-        self._pools.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+        self._tls = tls
+        self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
 
     def check(self, url: str, within: timedelta) -> Refused | None:
         """Why nothing will ever be sent to this URL, for an early error. A name that does not resolve now is let pass:
-        the receiver may come later, and every attempt looks again."""
+        the receiver may come later, and every attempt looks again. From a thread."""
         target = read_url(url, self._policy)
         if isinstance(target, Refused):
             return target
@@ -195,18 +86,29 @@ class Outbound:
             return None
         return refused_address(target.host, addresses, self._policy)
 
-    def post(
-        self, url: str, headers: Mapping[str, str], body: bytes, spent: timedelta = timedelta()
-    ) -> Answer | NoResponse:
-        """Makes one POST; never raises for what a receiver, its name or its certificate does. `spent` of the deadline
-        is over already."""
-        return self._request("POST", url, headers, body, self._deadline, spent)
+    async def post(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        spent: timedelta = timedelta(),
+        within: timedelta | None = None,
+    ) -> Response | NoResponse:
+        """Makes one POST; never raises for what a receiver, its name or its certificate does. `within` is its deadline,
+        by default DEADLINE, of which `spent` is over already."""
+        return await self._request("POST", url, headers, body, within or self._deadline, spent)
 
-    def ask(self, url: str, headers: Mapping[str, str], within: timedelta) -> Answer | NoResponse:
+    async def options(self, url: str, headers: Mapping[str, str], within: timedelta) -> Response | NoResponse:
         """Makes one OPTIONS request, as guarded as a POST. The answer names the allowed origin."""
-        return self._request("OPTIONS", url, headers, None, within, timedelta())
+        return await self._request("OPTIONS", url, headers, None, within, timedelta())
 
-    def _request(
+    async def close(self) -> None:
+        """Closes the connections of this loop."""
+        session = self._sessions.pop(asyncio.get_running_loop(), None)
+        if session is not None:
+            await session.close()
+
+    async def _request(
         self,
         method: str,
         url: str,
@@ -214,85 +116,107 @@ class Outbound:
         body: bytes | None,
         given: timedelta,
         spent: timedelta,
-    ) -> Answer | NoResponse:
+    ) -> Response | NoResponse:
         target = read_url(url, self._policy)
         if isinstance(target, Refused):
             return NoResponse(f"refused: {target.reason}")
-        attempt = _Attempt(target, self, given, spent)
-        _current.attempt = attempt
-        self._watchdog.watch(attempt)
-        try:
-            return self._exchange(attempt, method, headers, body)
-        except _Stopped as stopped:
-            return NoResponse(str(stopped))
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            late = time.monotonic() >= attempt.ends_at
-            return NoResponse(attempt.too_late if late else in_words(error))
-        finally:
-            attempt.end()
-
-    def dial(self, attempt: _Attempt) -> socket.socket:
-        """A connected socket to the first checked address that takes one."""
-        host, port = attempt.target.host, attempt.target.port
-        try:
-            addresses = self._resolver.addresses(host, port, attempt.left())
-        except NotInTime:
-            raise _Stopped(f"the name {host} was not resolved within {attempt.given_seconds}") from None
-        except OSError as error:
-            raise _Stopped(f"the name {host} does not resolve ({error.strerror or error})") from None
-        refused = refused_address(host, addresses, self._policy)
+        refused = refused_address(target.host, target.literal_address, self._policy)
         if refused is not None:
-            raise _Stopped(f"refused: {refused.reason}")
-        failure: OSError = OSError("the name has no address")
-        for left in range(len(addresses), 0, -1):
-            address = addresses[-left]
-            try:  # each of the addresses left gets its part of the time: the first may answer nothing
-                sock = socket.create_connection((address, port), timeout=attempt.left() / left)
-            except OSError as error:
-                failure = error
-                continue
-            sock.settimeout(attempt.left())
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return sock
-        attempt.left()  # raises where the deadline was the reason
-        raise _Stopped(f"no connection to {host} port {port}: {reason_of(failure)}")
-
-    def _exchange(self, attempt: _Attempt, method: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
-        target = attempt.target
-        pool = self._pools.connection_from_host(target.host, target.port, target.scheme)
-        response = pool.urlopen(
-            method,
-            "/",  # the real request line is written by the connection
-            body=body,
-            headers={**headers, "User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-            redirect=False,
-            retries=False,
-            assert_same_host=False,
-            timeout=urllib3.Timeout(connect=attempt.left(), read=attempt.left()),
-            preload_content=False,
-            decode_content=False,
-        )
-        retry_after = read_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
-        if response.status < 200:  # the real answer follows, and must not be taken for the next event's
-            response.close()
-            return Answer(response.status, None, retry_after)
-        whole = False
+            return NoResponse(f"refused: {refused.reason}")
+        ends_at = time.monotonic() + (given - spent).total_seconds()
+        exchange = current_exchange.begin(target.host)
         try:
-            text = response.read(RESPONSE_BYTES + 1, decode_content=False)
-            attempt.left()  # a connection shut at the deadline reads as the end of the body
-            whole = len(text) <= RESPONSE_BYTES
+            async with asyncio.timeout(max(ends_at - time.monotonic(), 0)):
+                return await self._exchange(method, target, headers, body, ends_at)
+        except TimeoutError:
+            seconds = f"{given.total_seconds():g} s"
+            if exchange.resolving:
+                return NoResponse(f"the name {target.host} was not resolved within {seconds}")
+            return NoResponse(f"no complete answer within {seconds}")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return NoResponse(in_words(error, target.host, target.port))
+
+    async def _exchange(
+        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None, ends_at: float
+    ) -> Response:
+        """Asks again, once, where a connection that was used before ended before the first byte of an answer."""
+        exchange = current_exchange.get()
+        while True:
+            exchange.reused = False
+            try:
+                answer = await self._session().request(
+                    method,
+                    _exact_url(target),
+                    headers={**headers, "User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+                    data=body,
+                    allow_redirects=False,
+                    skip_auto_headers=("Accept", "Content-Type"),
+                )
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                if isinstance(error, aiohttp.ClientConnectorError) or not exchange.reused or exchange.asked_again:
+                    raise
+                exchange.asked_again = True
+                continue
+            return await self._read(method, answer, ends_at)
+
+    async def _read(self, method: str, answer: aiohttp.ClientResponse, ends_at: float) -> Response:
+        retry_after = read_retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
+        allowed_origin = answer.headers.get("WebHook-Allowed-Origin") if method == "OPTIONS" else None
+        succeeded = 200 <= answer.status <= 299
+        body = b""
+        try:
+            if answer.status not in _WITHOUT_BODY:
+                body = await _beginning(answer, min(ends_at, time.monotonic() + BODY_SECONDS) if succeeded else ends_at)
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            pass  # the head was complete: the status stands, and what came of the body is only for the log
         finally:
-            attempt.end()  # before another attempt can have the connection
-            if whole:
-                response.release_conn()
+            if (answer.status in _WITHOUT_BODY and _announces_body(answer)) or not answer.content.at_eof():
+                answer.close()
             else:
-                response.close()
-        return Answer(
-            response.status,
-            text[:RESPONSE_BYTES].decode(errors="replace") or None,
-            retry_after,
-            response.headers.get("WebHook-Allowed-Origin") if method == "OPTIONS" else None,
-        )
+                answer.release()
+        return Response(answer.status, body.decode(errors="replace") or None, retry_after, allowed_origin)
+
+    def _session(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop)
+        if session is None:
+            session = self._sessions[loop] = aiohttp.ClientSession(
+                connector=GuardedConnector(self._resolver, self._policy, self._tls or _tls_context()),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                auto_decompress=False,
+                max_line_size=_HEAD_BYTES,
+                max_field_size=_HEAD_BYTES,
+                max_headers=_MOST_HEADERS,
+            )
+        return session
+
+
+async def _beginning(answer: aiohttp.ClientResponse, ends_at: float) -> bytes:
+    """Up to RESPONSE_BYTES of the body, or what has come of it when it ends early or its time is over."""
+    found = bytearray()
+    try:
+        async with asyncio.timeout(max(ends_at - time.monotonic(), 0)):
+            while len(found) <= RESPONSE_BYTES:
+                chunk = await answer.content.read(RESPONSE_BYTES + 1 - len(found))
+                if not chunk:
+                    break
+                found += chunk
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        answer.close()
+    return bytes(found[:RESPONSE_BYTES])
+
+
+def _announces_body(answer: aiohttp.ClientResponse) -> bool:
+    """Whether an answer that has no body says that it has: what follows on that connection is not to be trusted."""
+    length = answer.headers.get("Content-Length", "0").strip()
+    return answer.status == 205 or length != "0" or "Transfer-Encoding" in answer.headers
+
+
+def _exact_url(target: Target) -> URL:
+    """A URL whose path and query aiohttp writes as they are, byte for byte."""
+    return URL.build(scheme=target.scheme, host=target.host, port=target.port, path=target.path, encoded=True)
 
 
 def _tls_context() -> ssl.SSLContext:
@@ -301,10 +225,3 @@ def _tls_context() -> ssl.SSLContext:
     context.load_verify_locations(certifi.where())
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
-
-
-def _shut(sock: socket.socket) -> None:
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # it was closed by the receiver meanwhile, which ends the attempt just as well

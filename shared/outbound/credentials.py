@@ -1,12 +1,13 @@
 """The headers by which a delivery proves itself to its receiver."""
 
 import base64
+from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlsplit
 
-from shared.app import App
 from shared.model import Auth, Endpoint
 from shared.model.audiences import audience_problem
 from shared.model.delivery import Unsendable
+from shared.outbound.tokens import Tokens
 
 SIGNED_AND_AUTHORISED = (
     "the URL has a sig parameter, and Logic Apps and Power Automate refuse a request that carries both it and an "
@@ -36,9 +37,9 @@ def basic(username: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
-def proof(app: App, endpoint: Endpoint, auth: Auth) -> dict[str, str]:
+def auth_headers(endpoint: Endpoint, auth: Auth, tokens: Tokens, allowed_audiences: Sequence[str]) -> dict[str, str]:
     """The headers of an endpoint's `auth`. Raises Unsendable where it cannot or must not be used; what registration
-    refuses is refused here too, since settings and versions change."""
+    refuses is refused here too, since settings and versions change. For `entra` it may wait for a token."""
     conflict = conflict_of(endpoint)
     if conflict is not None:
         raise Unsendable(conflict)
@@ -48,8 +49,8 @@ def proof(app: App, endpoint: Endpoint, auth: Auth) -> dict[str, str]:
         case "basic":
             return {**auth.headers, "Authorization": basic(auth.username, auth.password)}
         case "entra":
-            problem = audience_problem(auth.audience, app.settings.allowed_token_audiences)
+            problem = audience_problem(auth.audience, allowed_audiences)
             if problem is not None:
                 raise Unsendable(f"the audience {auth.audience} {problem}")
-            return {**auth.headers, "Authorization": f"Bearer {app.tokens.get(auth.audience)}"}
+            return {**auth.headers, "Authorization": f"Bearer {tokens.get(auth.audience)}"}
     raise Unsendable(f"the authentication {auth.type!r} is not known to this version")

@@ -1,5 +1,6 @@
 """Names to addresses, in a small pool of threads of its own."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable
@@ -24,13 +25,22 @@ class Resolver:
 
     def addresses(self, host: str, port: int, within: float) -> list[str]:
         """Raises OSError where the name does not resolve, and concurrent.futures.TimeoutError."""
+        return self._look_up(host, port).result(within)
+
+    async def addresses_on_loop(self, host: str, port: int) -> list[str]:
+        """As `addresses`, for as long as the task is let wait. One who stops waiting stops no other."""
+        found = asyncio.wrap_future(self._look_up(host, port))
+        found.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to take it
+        return await asyncio.shield(found)
+
+    def _look_up(self, host: str, port: int) -> Future[list[str]]:
         key = (host, port)
         with self._lock:
             future = self._under_way.get(key)
             if future is None:
                 future = self._under_way[key] = self._threads.submit(self._resolve, host, port)
                 future.add_done_callback(lambda _: self._under_way.pop(key, None))
-        return future.result(within)
+            return future
 
 
 def resolve_by_system(host: str, port: int) -> list[str]:

@@ -5,7 +5,7 @@ import enum
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
@@ -23,8 +23,8 @@ _MOST_TABLES = 200
 
 _NO_TABLE, _NO_ROW = "TableNotFound", "ResourceNotFound"
 
-_RETRIES: dict[str, Any] = {"retry_total": 3, "retry_backoff_factor": 0.3, "retry_backoff_max": 5}
-_QUEUE_RETRIES: dict[str, Any] = {"retry_total": 3, "initial_backoff": 1, "increment_base": 2}
+RETRIES: dict[str, Any] = {"retry_total": 3, "retry_backoff_factor": 0.3, "retry_backoff_max": 5}
+QUEUE_RETRIES: dict[str, Any] = {"retry_total": 3, "initial_backoff": 1, "increment_base": 2}
 
 
 class StorageUnavailable(Exception):
@@ -121,17 +121,28 @@ class Table:
         with reaching(f"{what} {self.name}"):
             try:
                 write()
-            except ResourceExistsError:
-                return Written.CONFLICT
             except HttpResponseError as error:
-                self.missing = _code(error) == _NO_TABLE
-                if self.missing:
-                    return Written.NO_TABLE
-                if error.status_code == 412 or _code(error) == _NO_ROW:
-                    return Written.CONFLICT
-                raise
+                written = meaning_of_write(error)
+                self.missing = written is Written.NO_TABLE
+                if written is None:
+                    raise
+                return written
         self.missing = False
         return Written.DONE
+
+
+def meaning_of_write(error: HttpResponseError) -> Written | None:
+    """What a refused write says; None where it says nothing that callers expect."""
+    code = _code(error)
+    if code == _NO_TABLE:
+        return Written.NO_TABLE
+    conflict = isinstance(error, ResourceExistsError) or error.status_code == 412 or code == _NO_ROW
+    return Written.CONFLICT if conflict else None
+
+
+def is_missing(error: ResourceNotFoundError) -> bool:
+    """Whether a 404 is of the row or the table, and not of the account."""
+    return _code(error) in (_NO_TABLE, _NO_ROW)
 
 
 def _code(error: HttpResponseError) -> str | None:
@@ -163,17 +174,25 @@ class Services:
             return self._tables[name]
 
 
-def _table_service(settings: Settings) -> TableServiceClient:
-    options: dict[str, Any] = {**_RETRIES, "transport": Transport(CONNECTIONS)}
+def service_arguments(settings: Settings, service: Literal["table", "queue"]) -> tuple[str, str] | None:
+    """URI and client id for a managed identity; None where a connection string is to be used."""
     if settings.storage_connection:
+        return None
+    uri = settings.table_service_uri if service == "table" else settings.queue_service_uri
+    return uri or f"https://{settings.storage_account}.{service}.core.windows.net", settings.storage_client_id
+
+
+def _table_service(settings: Settings) -> TableServiceClient:
+    options: dict[str, Any] = {**RETRIES, "transport": Transport(CONNECTIONS)}
+    by_identity = service_arguments(settings, "table")
+    if by_identity is None:
         return TableServiceClient.from_connection_string(settings.storage_connection, **options)
-    uri = settings.table_service_uri or f"https://{settings.storage_account}.table.core.windows.net"
-    return TableServiceClient(uri, credential=managed_identity(settings.storage_client_id), **options)
+    return TableServiceClient(by_identity[0], credential=managed_identity(by_identity[1]), **options)
 
 
 def _queue_service(settings: Settings) -> QueueServiceClient:
-    options: dict[str, Any] = {**_QUEUE_RETRIES, "transport": Transport(CONNECTIONS)}
-    if settings.storage_connection:
+    options: dict[str, Any] = {**QUEUE_RETRIES, "transport": Transport(CONNECTIONS)}
+    by_identity = service_arguments(settings, "queue")
+    if by_identity is None:
         return QueueServiceClient.from_connection_string(settings.storage_connection, **options)
-    uri = settings.queue_service_uri or f"https://{settings.storage_account}.queue.core.windows.net"
-    return QueueServiceClient(uri, credential=managed_identity(settings.storage_client_id), **options)
+    return QueueServiceClient(by_identity[0], credential=managed_identity(by_identity[1]), **options)

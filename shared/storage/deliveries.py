@@ -63,14 +63,16 @@ class Deliveries:
 
     def get(self, delivery_id: DeliveryId) -> tuple[Delivery, str] | None:
         """The delivery and the etag of its row; None before its first attempt."""
-        entity = self._table("deliveries", delivery_id).get(delivery_id.endpoint, _row(delivery_id))
-        return None if entity is None else (_read(entity), entity.metadata["etag"] or "")
+        entity = self._table("deliveries", delivery_id).get(delivery_id.endpoint, row_key(delivery_id))
+        return None if entity is None else (read_delivery(entity), entity.metadata["etag"] or "")
 
     def insert(self, delivery_id: DeliveryId, delivery: Delivery) -> Written:
-        return self._table("deliveries", delivery_id).insert(_entity(delivery_id.endpoint, delivery_id, delivery))
+        return self._table("deliveries", delivery_id).insert(
+            delivery_entity(delivery_id.endpoint, delivery_id, delivery)
+        )
 
     def replace(self, delivery_id: DeliveryId, delivery: Delivery, etag: str) -> Written:
-        entity = _entity(delivery_id.endpoint, delivery_id, delivery)
+        entity = delivery_entity(delivery_id.endpoint, delivery_id, delivery)
         return self._table("deliveries", delivery_id).replace(entity, etag)
 
     def log(
@@ -78,7 +80,9 @@ class Deliveries:
     ) -> Page[Logged]:
         """Deliveries to one endpoint, newest first. Raises ValueError on a continuation that is not ours."""
         found = self._scan("deliveries", endpoint, filters, now, top, continuation)
-        return _page([(_id_in_partition(endpoint, entity["RowKey"]), _read(entity)) for entity in found], found, top)
+        return _page(
+            [(_id_in_partition(endpoint, entity["RowKey"]), read_delivery(entity)) for entity in found], found, top
+        )
 
     def of_event(self, endpoint: str, key: str, since_ms: int, now: datetime) -> list[DeliveryId]:
         """Every delivery of an event to an endpoint, replays too. Scans the endpoint's log from `since_ms` on."""
@@ -103,12 +107,14 @@ class Deliveries:
 
     def note_alert(self, delivery_id: DeliveryId, delivery: Delivery) -> Written:
         """Writes or renews the delivery's line in the alert log; one that is not `failed` (any more) is not listed."""
-        entity = _entity(_ALERTS, delivery_id, delivery) | {"RowKey": f"{_row(delivery_id)}-{delivery_id.endpoint}"}
+        entity = delivery_entity(_ALERTS, delivery_id, delivery) | {
+            "RowKey": f"{row_key(delivery_id)}-{delivery_id.endpoint}"
+        }
         return self._table("failures", delivery_id).upsert(entity)
 
     def renew_alert(self, delivery_id: DeliveryId, delivery: Delivery) -> None:
         """Brings the delivery's line in the alert log up to date, where it has one."""
-        row = f"{_row(delivery_id)}-{delivery_id.endpoint}"
+        row = f"{row_key(delivery_id)}-{delivery_id.endpoint}"
         if self._table("failures", delivery_id).get(_ALERTS, row) is not None:
             self.note_alert(delivery_id, delivery)
 
@@ -184,7 +190,7 @@ class Deliveries:
                     return
 
 
-def _row(delivery_id: DeliveryId) -> str:
+def row_key(delivery_id: DeliveryId) -> str:
     return f"{newest_first(delivery_id.accepted_ms)}-{delivery_id.event}"
 
 
@@ -192,10 +198,10 @@ def _id_in_partition(endpoint: str, row: str) -> DeliveryId:
     return DeliveryId(time_of(row), row[13:39], endpoint)
 
 
-def _entity(partition: str, delivery_id: DeliveryId, delivery: Delivery) -> dict[str, str | bytes | bool]:
+def delivery_entity(partition: str, delivery_id: DeliveryId, delivery: Delivery) -> dict[str, str | bytes | bool]:
     return {
         "PartitionKey": partition,
-        "RowKey": _row(delivery_id),
+        "RowKey": row_key(delivery_id),
         "Status": delivery.status,
         "Type": delivery.type,
         "Key": delivery.key,
@@ -221,14 +227,14 @@ def _dump(delivery: Delivery, attempts: list[Attempt]) -> bytes:
     return delivery.model_copy(update={"attempts": tuple(attempts)}).model_dump_json(exclude_defaults=True).encode()
 
 
-def _read(entity: TableEntity) -> Delivery:
+def read_delivery(entity: TableEntity) -> Delivery:
     return Delivery.model_validate_json(entity["Row"])
 
 
 def _alert(entity: TableEntity) -> Logged | Malformed:
     row = entity["RowKey"]
     if "Row" in entity:
-        return _id_in_partition(row[40:], row), _read(entity)
+        return _id_in_partition(row[40:], row), read_delivery(entity)
     line_id = f"{time_of(row):012X}-{row[13:]}"
     return Malformed(id=line_id, reason=entity["Reason"], message=entity["Message"].decode(errors="replace"))
 

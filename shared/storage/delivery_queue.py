@@ -1,4 +1,4 @@
-"""Copies of a message, as far as this instance knows of them. Per instance, in memory.
+"""The queue `deliveries`, typed, and what this instance knows of the messages that it has put and has in hand.
 
 A crash after a message was put, and before the one that it follows was deleted, leaves a copy of it. Copies find each
 other out at the delivery's row, but two that are in flight at once would both POST, and two that are put back would
@@ -6,20 +6,31 @@ both be put back, each to be doubled by the next crash.
 """
 
 import contextlib
-import threading
-import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from shared.storage.messages import Message, encode
 from shared.storage.queues import Queue
 
+PUTS_AT_ONCE = 64
+
 _MOST_REMEMBERED = 10_000
 """Forgetting one costs a copy, never a message."""
 
+Several = Callable[[Callable[[str], None], Iterable[str]], Iterable[None]]
+"""Calls a function with each of several texts, as `map` does, perhaps at once."""
+
 _Attempt = tuple[str, int, int, bool, int, datetime, str]
+
+
+class LoopSender(Protocol):
+    """Puts a text on a queue by its name, from the event loop."""
+
+    async def put(self, queue: str, text: str, delay: timedelta = ...) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -33,51 +44,71 @@ class _Hidden:
     delay: timedelta
     redelivered: bool
 
-    def is_hidden(self, now: datetime) -> bool:
-        elapsed = timedelta(seconds=time.monotonic() - self.put_at_seconds)
+    def is_hidden(self, now: datetime, seconds: float) -> bool:
+        elapsed = timedelta(seconds=seconds - self.put_at_seconds)
         return timedelta() <= now - self.put_at < self.delay and elapsed < self.delay
 
 
-class Copies:
-    """The deliveries whose messages this instance has in hand, and the messages it put that nobody can have yet."""
+class DeliveryQueue:
+    """Puts messages; and, on the loop that dispatches, never has two of the same in flight. `seconds` is a monotonic
+    clock; `several` runs the puts of `put_many`, by default in threads."""
 
-    def __init__(self) -> None:
-        self._in_hand: set[str] = set()
+    def __init__(
+        self,
+        raw: Queue,
+        loop_sender: LoopSender,
+        now: Callable[[], datetime],
+        seconds: Callable[[], float],
+        several: Several | None = None,
+    ) -> None:
+        self.raw = raw
+        self._loop_sender = loop_sender
+        self._now = now
+        self._seconds = seconds
+        self._several = several
+        self._claimed: set[str] = set()
         self._put: OrderedDict[_Attempt, _Hidden] = OrderedDict()
-        self._lock = threading.Lock()
+
+    def put_many(self, messages: Sequence[Message], delay: timedelta = timedelta()) -> None:
+        """From a thread: puts messages, several at a time. Raises StorageUnavailable where one of them failed."""
+        texts = [encode(message) for message in messages]
+        if len(texts) <= 1:
+            for text in texts:
+                self.raw.put(text, delay)
+            return
+        if self._several is None:
+            self._several = ThreadPoolExecutor(max_workers=PUTS_AT_ONCE, thread_name_prefix="publish").map
+        for _ in self._several(lambda text: self.raw.put(text, delay), texts):
+            pass  # draws each result, so that a failure is raised here
 
     @contextlib.contextmanager
-    def in_hand(self, message: Message) -> Iterator[bool]:
-        """Holds the message's delivery while the block runs; False where another worker holds it."""
+    def claim(self, message: Message) -> Iterator[bool]:
+        """Holds the message's delivery while the block runs; False where another invocation holds it."""
         attempt = _attempt(message)
-        with self._lock:
-            alone = message.delivery not in self._in_hand
-            self._in_hand.add(message.delivery)
-            known = self._put.get(attempt)
-            if known is not None and known.due_at == message.due_at:
-                del self._put[attempt]  # this is the one
+        alone = message.delivery not in self._claimed
+        self._claimed.add(message.delivery)
+        known = self._put.get(attempt)
+        if known is not None and known.due_at == message.due_at:
+            del self._put[attempt]  # this is the one
         try:
             yield alone
         finally:
             if alone:
-                with self._lock:
-                    self._in_hand.discard(message.delivery)
+                self._claimed.discard(message.delivery)
 
-    def put(self, queue: Queue, message: Message, delay: timedelta, now: datetime) -> None:
-        """Puts a message, unless one that does the same was put and is still hidden: that one is whole, and will be
-        handled. One that came back can stand for any (it does what a crash may have left undone), others not for it."""
-        attempt = _attempt(message)
-        with self._lock:
-            known = self._put.get(attempt)
-        if known is not None and known.is_hidden(now) and known.redelivered >= message.redelivered:
+    async def put(self, message: Message, delay: timedelta = timedelta()) -> None:
+        """From the loop: puts a message, unless one that does the same was put and is still hidden: that one is whole,
+        and will be handled. A redelivered message may replace a fresh one, since it also finishes what a crash
+        interrupted; the reverse does not hold. Raises StorageUnavailable."""
+        attempt, now, seconds = _attempt(message), self._now(), self._seconds()
+        known = self._put.get(attempt)
+        if known is not None and known.is_hidden(now, seconds) and known.redelivered >= message.redelivered:
             return
-        hidden = _Hidden(message.due_at, now, time.monotonic(), delay, message.redelivered)
-        queue.put(encode(message), delay)
-        with self._lock:
-            self._put[attempt] = hidden
-            self._put.move_to_end(attempt)
-            if len(self._put) > _MOST_REMEMBERED:
-                self._put.popitem(last=False)
+        await self._loop_sender.put(self.raw.name, encode(message), delay)
+        self._put[attempt] = _Hidden(message.due_at, now, seconds, delay, message.redelivered)
+        self._put.move_to_end(attempt)
+        if len(self._put) > _MOST_REMEMBERED:
+            self._put.popitem(last=False)
 
 
 def _attempt(message: Message) -> _Attempt:
@@ -85,8 +116,8 @@ def _attempt(message: Message) -> _Attempt:
         message.delivery,
         message.attempt,
         message.schedule_start,
-        message.asked,
+        message.manual,
         message.generation,
         message.deadline_at,
-        message.made.token if message.made else "",
+        message.result.token if message.result else "",
     )

@@ -1,6 +1,6 @@
 """Table `endpoints`: registered receivers and, in rows of their own, their health."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -48,6 +48,14 @@ class Endpoints:
     def get(self, identity: str) -> Endpoint | None:
         """Read from the snapshot, which may be some seconds old."""
         return self._snapshot.get().get(identity)
+
+    def at_hand(self, identity: str) -> Endpoint | None:
+        """From the snapshot as it is, however old."""
+        return (self._snapshot.at_hand() or {}).get(identity)
+
+    async def get_on_loop(self, identity: str, in_thread: Callable[..., Awaitable[Any]]) -> Endpoint | None:
+        """As `get`, without keeping the loop."""
+        return (await self._snapshot.get_on_loop(in_thread)).get(identity)
 
     def read_all(self) -> list[Endpoint]:
         """As stored now, in the order in which they were registered."""

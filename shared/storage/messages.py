@@ -1,16 +1,19 @@
 """Messages of the `deliveries` queue: ASCII JSON, since Azure's XML forbids some characters.
 
-No top-level name here may be one that the host merges over its own metadata (`id`, `dequeueCount`, `expirationTime`,
-`insertionTime`, `nextVisibleTime`, `popReceipt`, `queueTrigger` in any case); a test holds that.
+A message is made by one of the constructors here, and changed by no other code. No top-level name here may be one that
+the host merges over its own metadata (`id`, `dequeueCount`, `expirationTime`, `insertionTime`, `nextVisibleTime`,
+`popReceipt`, `queueTrigger` in any case); a test holds that.
 """
 
-import json
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from shared.model import IDEMPOTENCY_KEY, TRACEPARENT, Attempt, Delivery, DeliveryId, Event, Instant, Stored, digest
+from shared.model import Attempt, Delivery, DeliveryId, Endpoint, Event, Instant, digest, from_ms, to_ms
+from shared.model.delivery import DeliveryTerms
+from shared.model.json_text import dump
+from shared.storage.events import EventRow, Recipient
 
 INLINE_EVENT_BYTES = 48 * 1024
 """A message is at most 64 KiB; an event beyond this is read from its table instead."""
@@ -26,40 +29,30 @@ def _delivery_id(text: str) -> str:
     return text
 
 
-def _traceparent(text: str) -> str:
-    if not TRACEPARENT.fullmatch(text):
-        raise ValueError("not a traceparent")
-    return text
-
-
-class Message(Stored):
-    """An attempt to be made, or (`made` is given) one that was made and is still to be recorded."""
+class Message(DeliveryTerms):
+    """An attempt to be made, or (`result` is given) one that was made and is still to be recorded. An alias is the name
+    that messages have had from the beginning."""
 
     v: Literal[1] = 1
     delivery: Annotated[str, AfterValidator(_delivery_id)]
-    type: Annotated[str, Field(max_length=128)]
-    key: Annotated[str, Field(pattern=rf"^{IDEMPOTENCY_KEY.pattern}$")]
-    format: Annotated[str, Field(max_length=64)]
-    generation: int
-    event_accepted_ms: Annotated[int, Field(ge=0, lt=2**47, alias="eventMs")]
     attempt: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    schedule_start: Annotated[int, Field(ge=1, le=1_000_000, alias="roundStart")] = 1
     due_at: Instant
     """When the message becomes visible."""
     deadline_at: Instant
-    """When a delivery that the breaker holds back is given up."""
+    """When a delivery that waits for its endpoint is given up."""
+    deferrals: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """How often this attempt was put back without being made."""
     abandoned: Annotated[str | None, Field(max_length=200, alias="givenUp")] = None
-    """Why, in a poison message."""
-    asked: bool = False
-    """Of a round of attempts that an admin asked for: only its first message may revive a delivery that has ended."""
-    repeat: bool = False
-    """A copy of a message that may be on its way already."""
+    """Why it was given up, in a poison message."""
+    manual: bool = Field(False, alias="asked")
+    """Of a schedule that an admin asked for: only its first message may revive a delivery that has ended."""
+    possible_duplicate: bool = Field(False, alias="repeat")
+    """A copy of it may be on its way already."""
     redelivered: bool = Field(False, alias="cameBack")
     """Taken from the queue before, by a worker that may have ended after it recorded the attempt and before it put the
     next message."""
-    traceparent: Annotated[str, AfterValidator(_traceparent)]
     event: Event | None = None
-    made: Attempt | None = None
+    result: Attempt | None = Field(None, alias="made")
     retry_after_seconds: Annotated[float, Field(ge=0, le=10**6)] | None = None
 
     @model_validator(mode="after")
@@ -67,8 +60,8 @@ class Message(Stored):
         if self.delivery_id.event != digest(self.key):
             raise ValueError("the delivery id is of another event")
         if self.schedule_start > self.attempt:
-            raise ValueError("the round begins after the attempt")
-        if self.made is not None and self.made.number != self.attempt:
+            raise ValueError("the schedule begins after the attempt")
+        if self.result is not None and self.result.number != self.attempt:
             raise ValueError("the attempt that was made is another one")
         return self
 
@@ -79,22 +72,125 @@ class Message(Stored):
         return parsed
 
 
-def resend(
-    delivery_id: DeliveryId, delivery: Delivery, generation: int, due_at: datetime, longest: timedelta
+def first(
+    row: EventRow,
+    delivery_id: DeliveryId,
+    recipient: Recipient,
+    due_at: datetime,
+    longest: timedelta,
+    *,
+    possible_duplicate: bool = False,
 ) -> Message:
-    """The message of a delivery's first attempt, from its row: the event is read from its table. `longest` is how long
-    the breaker may hold it."""
+    """The first message of a delivery of an accepted event. `longest` is how long the delivery may take."""
     return Message(
         delivery=str(delivery_id),
-        type=delivery.type,
-        key=delivery.key,
-        format=delivery.format,
-        generation=generation,
-        event_accepted_ms=delivery.event_accepted_ms,
+        type=row.event.type,
+        key=row.event.key,
+        format=recipient.format,
+        generation=recipient.generation,
+        event_accepted_ms=row.accepted_ms,
+        traceparent=row.traceparent,
+        due_at=due_at,
+        deadline_at=from_ms(row.accepted_ms) + longest,
+        possible_duplicate=possible_duplicate,
+        event=row.event,
+    )
+
+
+def sample(endpoint: Endpoint, event: Event, now: datetime, traceparent: str) -> Message:
+    """The message of a test event, which is on no queue."""
+    return Message(
+        delivery=str(DeliveryId(to_ms(now), digest(event.key), endpoint.id)),
+        type=event.type,
+        key=event.key,
+        format=endpoint.format,
+        generation=endpoint.generation,
+        event_accepted_ms=to_ms(now),
+        traceparent=traceparent,
+        due_at=now,
+        deadline_at=now,
+    )
+
+
+def again(
+    delivery_id: DeliveryId,
+    delivery: Delivery,
+    generation: int,
+    due_at: datetime,
+    longest: timedelta,
+    *,
+    possible_duplicate: bool = False,
+) -> Message:
+    """The first message of a new delivery of what `delivery` brought; the event is read from its table."""
+    terms = delivery.terms | {"generation": generation, "schedule_start": 1}
+    return Message(
+        delivery=str(delivery_id),
         due_at=due_at,
         deadline_at=due_at + longest,
-        traceparent=delivery.traceparent,
+        possible_duplicate=possible_duplicate,
+        **terms,
     )
+
+
+def retried(
+    delivery_id: DeliveryId, delivery: Delivery, generation: int, due_at: datetime, longest: timedelta
+) -> Message:
+    """The next attempt of a delivery that has ended, from which its schedule starts anew."""
+    number = delivery.last_number + 1
+    terms = delivery.terms | {"generation": generation, "schedule_start": number}
+    return Message(
+        delivery=str(delivery_id),
+        attempt=number,
+        due_at=due_at,
+        deadline_at=due_at + longest,
+        manual=True,
+        possible_duplicate=True,
+        **terms,
+    )
+
+
+def next_attempt(message: Message, number: int, due_at: datetime, deadline_at: datetime) -> Message:
+    """The message of the attempt that follows a recorded one."""
+    return message.model_copy(
+        update={
+            "attempt": number,
+            "due_at": due_at,
+            "deadline_at": deadline_at,
+            "deferrals": 0,
+            "possible_duplicate": False,
+            "redelivered": False,
+            "result": None,
+            "retry_after_seconds": None,
+        }
+    )
+
+
+def deferred(message: Message, due_at: datetime) -> Message:
+    """The same attempt later, unspent."""
+    update = {"due_at": due_at, "possible_duplicate": True, "deferrals": message.deferrals + 1}
+    return message.model_copy(update=update)
+
+
+def redelivered(message: Message) -> Message:
+    """The message as the queue gave it out again."""
+    return message.model_copy(update={"redelivered": True})
+
+
+def unrecorded(message: Message, attempt: Attempt, retry_after: timedelta | None, now: datetime) -> Message:
+    """An attempt that was made and could not be recorded; the event is not needed any more."""
+    seconds = None if retry_after is None else retry_after.total_seconds()
+    update = {"result": attempt, "retry_after_seconds": seconds, "event": None, "due_at": now}
+    return message.model_copy(update=update)
+
+
+def abandoned(message: Message, reason: str) -> Message:
+    """The poison message of a delivery that is given up before this attempt."""
+    return message.model_copy(update={"abandoned": reason})
+
+
+def exhausted(message: Message) -> Message:
+    """The poison message of a delivery whose attempt, recorded meanwhile, was the last."""
+    return message.model_copy(update={"result": None})
 
 
 def encode(message: Message) -> str:
@@ -118,4 +214,4 @@ def decode(body: bytes) -> Message:
 
 def _dump(message: Message) -> str:
     values = message.model_dump(mode="json", by_alias=True, exclude_defaults=True) | {"v": message.v}
-    return json.dumps(values, separators=(",", ":"))
+    return dump(values, ascii_only=True)

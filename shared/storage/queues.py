@@ -14,7 +14,7 @@ from shared.storage.clients import Services, reaching
 DELIVERIES = "deliveries"
 POISON = "deliveries-poison"
 
-_NEVER_EXPIRES = -1
+NEVER_EXPIRES = -1
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Queue:
         return None
 
     def _send(self, text: str, hidden: int) -> None:
-        self._client.send_message(text, visibility_timeout=hidden or None, time_to_live=_NEVER_EXPIRES)
+        self._client.send_message(text, visibility_timeout=hidden or None, time_to_live=NEVER_EXPIRES)
 
     def _receive(self, count: int, hidden: timedelta) -> Iterator[Received]:
         seconds = int(hidden.total_seconds())

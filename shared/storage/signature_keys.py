@@ -1,7 +1,9 @@
 """Table `options`: the signature key of Syskit Point's contract, and the one announced to follow it."""
 
 import uuid
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Any
 
 from azure.data.tables import TableEntity
 
@@ -39,6 +41,10 @@ class Options:
     def signature_key(self, now: datetime) -> str:
         """The text of the key that signs now; made on first use, by whoever comes first."""
         return self._snapshot.get().at(now).current
+
+    async def signature_key_on_loop(self, now: datetime, in_thread: Callable[..., Awaitable[Any]]) -> str:
+        """As `signature_key`, without keeping the loop."""
+        return (await self._snapshot.get_on_loop(in_thread)).at(now).current
 
     def signature_keys(self, now: datetime) -> SignatureKeys:
         """The keys as stored now."""

@@ -1,9 +1,10 @@
 """A value from storage that a process may use for some seconds before it reads it again."""
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar, cast
 
 from shared.storage.clients import StorageUnavailable
 
@@ -24,6 +25,7 @@ class Snapshot(Generic[T]):
         self._lock = threading.Lock()
         self._value: T | None = None
         self._read_at = self._failed_at = float("-inf")
+        self._reading: asyncio.Future[Any] | None = None
 
     def get(self) -> T:
         """Raises StorageUnavailable, at once where somebody else has just failed."""
@@ -40,6 +42,26 @@ class Snapshot(Generic[T]):
                 raise
             self._read_at = asked_at
             return self._value
+
+    def at_hand(self) -> T | None:
+        """The value, as long as it may be used; None where it is time to read it again."""
+        value = self._value
+        return value if time.monotonic() - self._read_at <= CACHE_SECONDS else None
+
+    async def get_on_loop(self, in_thread: Callable[..., Awaitable[Any]]) -> T:
+        """As `get`, without keeping the loop: one thread reads, and all others wait for it."""
+        value = self.at_hand()
+        if value is not None:
+            return value
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(in_thread(self.get))
+            self._reading.add_done_callback(self._read_ended)
+        return cast(T, await asyncio.shield(self._reading))
+
+    def _read_ended(self, reading: "asyncio.Future[Any]") -> None:
+        self._reading = None
+        if not reading.cancelled():
+            reading.exception()  # nobody may be left to take it
 
     def forget(self) -> None:
         """Makes the next read ask storage: a write through this process is seen by it at once."""

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from bench.figures import Report
 from bench.rig import Rig, Step
 from bench.sizes import Sizes
+from doubles.running import dispatch
 from shared.app import build
-from shared.delivery.dispatcher import dispatch
 from shared.formats import FORMATS
 from shared.model import Attempt, Delivery, DeliveryId, Event, digest, to_ms
 from shared.outbound.signing import make_secret, sign_point, sign_standard

@@ -1,8 +1,9 @@
 """A function host in the small world: it receives, leases, runs the app's own code, and moves what fails too often."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from cryptography.fernet import Fernet
 from greenlet import greenlet
@@ -13,6 +14,7 @@ from doubles.simulated_storage import (
     FakeDeliveries,
     FakeEndpoints,
     FakeEvents,
+    FakeLoopServices,
     FakeOptions,
     FakeQueue,
     Queued,
@@ -24,11 +26,16 @@ from shared.delivery.poison import exhausted
 from shared.delivery.publisher import Accepted, publish
 from shared.model import Event
 from shared.outbound.breaker import Breaker
-from shared.outbound.bulkhead import Share
-from shared.outbound.client import Answer, NoResponse
+from shared.outbound.bulkhead import Bulkhead
+from shared.outbound.client import NoResponse, Response
+from shared.outbound.pacing import Pacing
 from shared.settings import read_settings
+from shared.storage.attempt_rows import AttemptRows
 from shared.storage.clients import StorageUnavailable
-from shared.storage.delivery_queue import Copies
+from shared.storage.delivery_queue import DeliveryQueue
+from shared.storage.queues import DELIVERIES, POISON
+
+T = TypeVar("T")
 
 LEASE = timedelta(minutes=10)
 BACK_AFTER_FAILURE = timedelta(seconds=60)
@@ -36,11 +43,12 @@ MOST_DEQUEUES = 10
 MOST_EXPIRIES = 8  # in one schedule: with no bound, leases could run out faster than work is done
 FAILURES = (
     NoResponse("refused"),
-    Answer(500, None, timedelta(minutes=5)),
-    Answer(400, '{"error":{"code":"WorkflowTriggerIsNotEnabled"}}', None),
-    Answer(400, '{"error":{"code":"TriggerInputSchemaMismatch"}}', None),
+    Response(500, None, timedelta(minutes=5)),
+    Response(400, '{"error":{"code":"WorkflowTriggerIsNotEnabled"}}', None),
+    Response(400, '{"error":{"code":"TriggerInputSchemaMismatch"}}', None),
+    Response(429, None, timedelta(seconds=20)),
 )
-"""An outage, a busy receiver, one that is switched off, and a body that it will never take."""
+"""An outage, a busy receiver, one that is switched off, a body that it will never take, and one that asks for less."""
 SETTINGS = read_settings(
     {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": Fernet.generate_key().decode()}
 )
@@ -50,15 +58,23 @@ class MoodyBreaker(Breaker):
     """Opens and closes by chance, as the breakers of several instances look to one message."""
 
     def __init__(self, world: World) -> None:
-        super().__init__()
+        super().__init__(SETTINGS.breaker_probe)
         self._world = world
 
-    def hold(self, endpoint: str, now: datetime) -> timedelta | None:
-        return timedelta(seconds=60) if self._world.chance(self._world.odds.held) else None
+    def wait_seconds(self, endpoint: str, delivery: str, now: float) -> float:
+        return 60.0 if self._world.chance(self._world.odds.held) else 0.0
 
 
-def _app(world: World) -> App:
-    def post(url: str, headers: Any, body: bytes, spent: timedelta) -> Answer | NoResponse:
+class Receivers:
+    """As shared.outbound.client.WebhookClient."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    async def post(
+        self, url: str, headers: Any, body: bytes, spent: timedelta = timedelta(), within: timedelta | None = None
+    ) -> Response | NoResponse:
+        world = self.world
         world.point()
         key = headers["webhook-id"]
         world.posts[key, url] += 1
@@ -66,7 +82,21 @@ def _app(world: World) -> App:
         if not failed:
             world.successes[f"{key} {url}"] += 1
         world.point()
-        return world.random.choice(FAILURES) if failed else Answer(200, None, None)
+        answer = world.random.choice(FAILURES) if failed else Response(200, None, None)
+        world.put_off += answer == FAILURES[-1]
+        return answer
+
+
+def _app(world: World) -> App:
+    queue, poison = FakeQueue(world, DELIVERIES, world.queue), FakeQueue(world, POISON, world.poison)
+    loop_services: Any = FakeLoopServices(world, {DELIVERIES: queue, POISON: poison})
+
+    async def at_once(function: Callable[..., Any], *arguments: Any) -> Any:
+        return function(*arguments)
+
+    async def sleep(seconds: float) -> None:
+        world.point()
+        world.now += timedelta(seconds=seconds)
 
     parts: dict[str, Any] = {
         "endpoints": FakeEndpoints(),
@@ -74,16 +104,60 @@ def _app(world: World) -> App:
         "deliveries": FakeDeliveries(world),
         "options": FakeOptions(),
         "sites": None,
-        "queue": FakeQueue(world, world.queue),
-        "poison": FakeQueue(world, world.poison),
-        "outbound": None,
+        "poison": poison,
+        "client": Receivers(world),
+        "background": None,
         "tokens": None,
-        "breaker": MoodyBreaker(world),
-        "share": Share(),
-        "copies": Copies(),
         "services": None,
     }
-    return App(settings=SETTINGS, post=post, now=lambda: world.now, **parts)
+
+    def seconds() -> float:
+        return world.now.timestamp()
+
+    def now() -> datetime:
+        return world.now
+
+    return App(
+        settings=SETTINGS,
+        rows=AttemptRows(loop_services),
+        queue=DeliveryQueue(cast(Any, queue), loop_services, now, seconds, map),
+        sender=loop_services,
+        breaker=MoodyBreaker(world),
+        bulkhead=Bulkhead(seconds, patience_seconds=0),
+        pacing=Pacing(),
+        now=now,
+        seconds=seconds,
+        in_thread=at_once,
+        sleep=sleep,
+        **parts,
+    )
+
+
+class _Loop:
+    """What futures ask of a loop, where greenlets play its part."""
+
+    def get_debug(self) -> bool:
+        return False
+
+    def create_future(self) -> "asyncio.Future[Any]":
+        return asyncio.Future(loop=cast(Any, self))
+
+    def call_soon(self, callback: Callable[..., Any], *arguments: Any, context: object = None) -> None:
+        callback(*arguments)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """An outcome that nobody took: its invocation has crashed."""
+
+
+def _run(world: World, coroutine: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine in this greenlet; while it waits for a future, others run."""
+    while True:
+        try:
+            future = coroutine.send(None)
+        except StopIteration as ended:
+            return cast(T, ended.value)
+        while not future.done():
+            world.main.switch()
 
 
 class Host:
@@ -96,6 +170,22 @@ class Host:
         self.expired = 0
 
     def run(self, events: list[Event]) -> None:
+        """Until nothing is left to do."""
+        asyncio._set_running_loop(cast(Any, _Loop()))
+        try:
+            self._run_all(events)
+        finally:
+            asyncio._set_running_loop(None)
+
+    def poisons(self, body: bytes) -> None:
+        """Handles a message of the poison queue now."""
+        asyncio._set_running_loop(cast(Any, _Loop()))
+        try:
+            _run(self.world, exhausted(self.app, body, None))
+        finally:
+            asyncio._set_running_loop(None)
+
+    def _run_all(self, events: list[Event]) -> None:
         for event in events:
             self._start(lambda event=event: self._publish(event))  # type: ignore[misc]
         for _ in range(20_000):
@@ -157,7 +247,7 @@ class Host:
         try:
             if message.dequeues > MOST_DEQUEUES:
                 raise StorageUnavailable("dequeued too often")
-            dispatch(self.app, message.text.encode(), message.dequeues)
+            _run(self.world, dispatch(self.app, message.text.encode(), message.dequeues))
         except StorageUnavailable:
             if message.dequeues >= MOST_DEQUEUES:
                 self.world.poison.append(Queued(message.text, self.world.now))
@@ -172,7 +262,7 @@ class Host:
     def _exhausted(self, message: Queued) -> None:
         leased_until = message.visible_at
         try:
-            exhausted(self.app, message.text.encode(), START)
+            _run(self.world, exhausted(self.app, message.text.encode(), START))
         except StorageUnavailable:
             return  # hidden until its lease ends
         self.world.point()

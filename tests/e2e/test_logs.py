@@ -29,8 +29,8 @@ def test_every_attempt_has_one_line(app: App) -> None:
         "idempotencyKey": key,
     }
     assert [{**line, "durationMs": 0} for line in lines] == [
-        {**shared, "attempt": 1, "status": 500, "durationMs": 0},
-        {**shared, "attempt": 2, "status": 200, "durationMs": 0},
+        {**shared, "attempt": 1, "status": 500, "durationMs": 0, "next": "retry", "retryInSeconds": 1},
+        {**shared, "attempt": 2, "status": 200, "durationMs": 0, "next": "delivered"},
     ]
     assert all(line["durationMs"] >= 0 for line in lines)
     assert f'"{delivery_id}"' in app.host.wait_for_line(delivery_id)

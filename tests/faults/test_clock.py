@@ -10,17 +10,16 @@ import pytest
 from cryptography.fernet import Fernet
 
 from bench.ledger import balance
+from doubles.running import dispatch, exhausted
 from e2e.api import Api
 from e2e.conftest import Issuer, MakeSettings, MakeStorage
 from e2e.hosting import ROOT, hosting, write_app
 from e2e.receiving import Receivers
 from integration.scene import Clock, an_event
 from shared.delivery import publisher as publishing
-from shared.delivery.dispatcher import dispatch
-from shared.delivery.poison import exhausted
 from shared.delivery.publisher import publish
 from shared.outbound.breaker import OPENS_AFTER
-from shared.outbound.client import Answer, NoResponse
+from shared.outbound.client import NoResponse, Response
 from shared.outbound.signing import make_secret
 from shared.settings import read_settings
 from shared.storage import delivery_queue as copies
@@ -53,9 +52,9 @@ def test_a_clock_that_jumps_while_deliveries_wait_loses_none(
     soon as without it."""
     ours, storages = Clock(begins_at), Clock(begins_at)
     taken: list[str] = []
-    answers = [Answer(500, None, None)]
+    answers = [Response(500, None, None)]
 
-    def post(url: str, headers: Mapping[str, str], body: bytes, spent: timedelta) -> Answer | NoResponse:
+    def post(url: str, headers: Mapping[str, str], body: bytes, spent: timedelta) -> Response | NoResponse:
         if answers[0].status == 200:
             taken.append(headers["webhook-id"])
         return answers[0]
@@ -89,7 +88,7 @@ def test_a_clock_that_jumps_while_deliveries_wait_loses_none(
     ours.move(jump)
     publish(app, [an_event("after")])
     work_until(begins_at + timedelta(minutes=3))
-    answers[0] = Answer(200, None, None)
+    answers[0] = Response(200, None, None)
     work_until(begins_at + timedelta(minutes=15))
     found = balance([("/", key) for key in (*keys, "after")], [("/", key) for key in taken])
     late = jump > timedelta(minutes=20)  # by such a clock the time of what waits behind a breaker is over

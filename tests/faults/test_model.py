@@ -22,18 +22,17 @@ from hypothesis.stateful import (
 from standardwebhooks import Webhook
 
 from bench.ledger import balance
+from doubles.running import dispatch, exhausted
 from integration.scene import THURSDAY, Clock, an_event
 from shared.admin.erasure import erase
 from shared.admin.replay import replay
 from shared.admin.retry import retry
 from shared.app import App
 from shared.delivery import publisher as publishing
-from shared.delivery.dispatcher import dispatch
-from shared.delivery.poison import exhausted
 from shared.delivery.publisher import Accepted, Conflict, publish
 from shared.model import Delivery, DeliveryId, Endpoint, Event, endpoint_id, from_ms
 from shared.outbound import breaker
-from shared.outbound.client import Answer, NoResponse
+from shared.outbound.client import NoResponse, Response
 from shared.outbound.signing import make_secret
 from shared.settings import read_settings
 from shared.storage import delivery_queue as copies
@@ -53,12 +52,12 @@ from .memory import Account, Crash, Fault, Queue, Queued, Services, app_on
 URLS = ("https://one.example/hook", "https://two.example/hook")
 TYPES = ("custom.a", "custom.b")
 KEYS = tuple(f"key-{number}" for number in range(6))
-MOODS: dict[str, Answer | NoResponse] = {
-    "ok": Answer(200, None, None),
-    "busy": Answer(500, None, None),
-    "later": Answer(503, None, timedelta(minutes=20)),
+MOODS: dict[str, Response | NoResponse] = {
+    "ok": Response(200, None, None),
+    "busy": Response(500, None, None),
+    "later": Response(503, None, timedelta(minutes=20)),
     "silent": NoResponse("no answer within 30 s"),
-    "gone": Answer(410, None, None),
+    "gone": Response(410, None, None),
 }
 LEASE, BACK_AFTER_FAILURE, MOST_DEQUEUES = timedelta(minutes=10), timedelta(minutes=1), 10
 SETTINGS = read_settings(
@@ -119,7 +118,7 @@ class Hooks(RuleBasedStateMachine):
     def start(self) -> App:
         return app_on(self.account, SETTINGS, self.post, self.clock, self.queue, self.poison)
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes, spent: timedelta) -> Answer | NoResponse:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, spent: timedelta) -> Response | NoResponse:
         message = self.in_hand
         assert message is not None
         assert message.key == headers["webhook-id"]

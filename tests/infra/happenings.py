@@ -6,15 +6,16 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 from doubles.simulated_host import Host
 from doubles.simulated_storage import START, Odds, World
 from shared.app import App
 from shared.delivery.operational_events import publish_endpoint_disabled
-from shared.delivery.poison import exhausted
 from shared.delivery.queue_metrics import measure
 from shared.model import Event, Health
+from shared.storage.delivery_queue import DeliveryQueue
 from shared.storage.queues import DELIVERIES, POISON, Queue
 
 from .queries import Row
@@ -68,7 +69,8 @@ class Happening:
             with self._recording():
                 waiting = _Measured(DELIVERIES, length, self.world.now - due_for)
                 stuck = _Measured(POISON, poison, self.world.now)
-                measure(dataclasses.replace(self.app, queue=cast(Queue, waiting), poison=cast(Queue, stuck)))
+                queue = cast(DeliveryQueue, SimpleNamespace(raw=waiting))
+                measure(dataclasses.replace(self.app, queue=queue, poison=cast(Queue, stuck)))
 
     def disables(self, number: int, minute: int) -> None:
         """One of the endpoints, as after a 410."""
@@ -81,7 +83,7 @@ class Happening:
     def finds_junk(self, body: bytes) -> None:
         """On the poison queue."""
         with self._recording():
-            exhausted(self.app, body, None)
+            self.host.poisons(body)
 
     def writes(self, message: str, minute: int = 0) -> None:
         """A line of something that does not run here."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import HttpRequest, HttpResponse
 from cryptography.fernet import Fernet
 
@@ -91,7 +92,14 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         found.append((request.method, request.url.partition("?")[0].split("/", 4)[4]))
         return send(self, request, **kwargs)
 
+    send_on_loop = AioHttpTransport.send
+
+    async def record_on_loop(self: AioHttpTransport, request: HttpRequest, **kwargs: object) -> object:
+        found.append((request.method, request.url.partition("?")[0].split("/", 4)[4]))
+        return await send_on_loop(self, request, **kwargs)
+
     monkeypatch.setattr(Transport, "send", record)
+    monkeypatch.setattr(AioHttpTransport, "send", record_on_loop)
     return found
 
 

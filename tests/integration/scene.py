@@ -1,31 +1,32 @@
 """A deployment on a real storage account, with a receiver and a clock that tests move."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.app import App, build
-from shared.delivery.dispatcher import dispatch
-from shared.delivery.poison import exhausted
+from doubles.running import dispatch, exhausted, open_until_the_end
+from shared.app import App, Doors, build_on
 from shared.delivery.publisher import Accepted, delivery_ids, publish
 from shared.model import Delivery, DeliveryId, Endpoint, Event
-from shared.outbound.client import Answer, NoResponse
+from shared.outbound.addresses import AddressPolicy
+from shared.outbound.client import NoResponse, Response, WebhookClient
 from shared.outbound.signing import make_secret
 from shared.settings import Settings
 from shared.storage import chunks
 from shared.storage.clients import Services
 from shared.storage.deliveries import Filters, Malformed
 from shared.storage.events import EventRow
+from shared.storage.loop_clients import LoopServices
 from shared.storage.messages import Message, decode
-from shared.storage.queues import Queue
+from shared.storage.queues import DELIVERIES, POISON, Queue
 
 THURSDAY = datetime(2026, 11, 19, 10, tzinfo=UTC)
 """Well inside a week, and more than DEDUPE_HOURS after its beginning."""
 
 URL = "https://receiver.example/hook?code=hidden"
-OK = Answer(200, "fine", None)
-BUSY = Answer(500, "busy", None)
+OK = Response(200, "fine", None)
+BUSY = Response(500, "busy", None)
 
 
 class Clock:
@@ -37,6 +38,9 @@ class Clock:
 
     def move(self, by: timedelta) -> None:
         self.now += by
+
+    async def sleep(self, seconds: float) -> None:
+        self.move(timedelta(seconds=seconds))
 
 
 class HeldQueue(Queue):
@@ -53,25 +57,58 @@ class HeldQueue(Queue):
         return self.held.pop(0)
 
 
+class HeldServices(LoopServices):
+    """Storage as the loop sees it, but that puts go to the queues of the scene."""
+
+    def __init__(self, settings: Settings, *queues: HeldQueue) -> None:
+        super().__init__(settings)
+        self._held = {queue.name: queue for queue in queues}
+
+    async def put(self, queue: str, text: str, delay: timedelta = timedelta()) -> None:
+        self._held[queue].put(text, delay)
+
+
+Post = Callable[[str, Mapping[str, str], bytes], Response | NoResponse]
+
+
 @dataclass
 class Receiver:
-    """Answers each POST as `by_url` says; else with the next of `answers`, from then on with the last."""
+    """Answers each POST as `by_url` says; else with the next of `answers`, from then on with the last. `before` is
+    called before it answers."""
 
-    answers: list[Answer | NoResponse] = field(default_factory=lambda: [OK])
-    by_url: dict[str, Answer | NoResponse] = field(default_factory=dict)
+    answers: list[Response | NoResponse] = field(default_factory=lambda: [OK])
+    by_url: dict[str, Response | NoResponse] = field(default_factory=dict)
     posts: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    before: Callable[[], None] = lambda: None
 
     def of(self, url: str) -> list[tuple[dict[str, str], bytes]]:
         """What came to one URL."""
         return [(headers, body) for posted_to, headers, body in self.posts if posted_to == url]
 
-    def post(
-        self, url: str, headers: Mapping[str, str], body: bytes, spent: timedelta = timedelta()
-    ) -> Answer | NoResponse:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Response | NoResponse:
         self.posts.append((url, dict(headers), body))
+        self.before()
         if url in self.by_url:
             return self.by_url[url]
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+class ScriptedClient(WebhookClient):
+    """POSTs go to the scene's receiver, all else as ever."""
+
+    def __init__(self, settings: Settings, receiver: Receiver) -> None:
+        super().__init__(AddressPolicy(settings.allow_private_endpoints, settings.allowed_endpoint_hosts))
+        self._receiver = receiver
+
+    async def post(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        spent: timedelta = timedelta(),
+        within: timedelta | None = None,
+    ) -> Response | NoResponse:
+        return self._receiver.post(url, headers, body)
 
 
 @dataclass
@@ -152,16 +189,29 @@ class Scene:
 
     def elsewhere(self) -> "Scene":
         """Another instance of the same deployment: nothing in memory is shared, the queues and the world are."""
-        scene = make_scene(self.app.settings)
-        app = replace(scene.app, post=self.receiver.post, now=self.clock, queue=self.queue, poison=self.poison)
-        return Scene(app, self.clock, self.receiver, self.queue, self.poison)
+        return _scene(self.app.settings, self.clock, self.receiver, self.queue, self.poison)
 
 
 def make_scene(settings: Settings) -> Scene:
-    clock, receiver, services = Clock(THURSDAY), Receiver(), Services(settings)
-    queue, poison = HeldQueue(services, "deliveries"), HeldQueue(services, "deliveries-poison")
-    app = replace(build(settings), post=receiver.post, now=clock, queue=queue, poison=poison)
-    return Scene(app, clock, receiver, queue, poison)
+    services = Services(settings)
+    queue, poison = HeldQueue(services, DELIVERIES), HeldQueue(services, POISON)
+    return _scene(settings, Clock(THURSDAY), Receiver(), queue, poison)
+
+
+def _scene(settings: Settings, clock: Clock, receiver: Receiver, queue: HeldQueue, poison: HeldQueue) -> Scene:
+    loop_services = HeldServices(settings, queue, poison)
+    open_until_the_end(loop_services)
+    doors = Doors(
+        services=Services(settings),
+        loop_services=loop_services,
+        deliveries=queue,
+        poison=poison,
+        client=ScriptedClient(settings, receiver),
+        now=clock,
+        seconds=lambda: clock.now.timestamp(),
+        sleep=clock.sleep,
+    )
+    return Scene(build_on(doors, settings), clock, receiver, queue, poison)
 
 
 def an_event(key: str = "key-1", **changes: Any) -> Event:

@@ -9,14 +9,14 @@ import pytest
 from shared.admin.retry import retry
 from shared.model import Endpoint
 from shared.outbound.breaker import OPENS_AFTER
-from shared.outbound.client import Answer
+from shared.outbound.client import Response
 from shared.storage.deliveries import Malformed
 
 from .scene import OK, Scene, an_event
 
 
-def azure(code: str, message: str = "why") -> Answer:
-    return Answer(400, json.dumps({"error": {"code": code, "message": message}}), None)
+def azure(code: str, message: str = "why") -> Response:
+    return Response(400, json.dumps({"error": {"code": code, "message": message}}), None)
 
 
 OFF = azure("WorkflowTriggerIsNotEnabled", "Could not execute workflow 'f' trigger 'manual' with state 'Suspended'.")
@@ -24,7 +24,7 @@ DELETED = azure("WorkflowNotFound")
 MISFIT = azure("TriggerInputSchemaMismatch")
 
 
-def published(scene: Scene, *answers: Answer) -> Any:
+def published(scene: Scene, *answers: Response) -> Any:
     scene.receiver.answers = [*answers]
     scene.register()
     scene.publish(an_event())

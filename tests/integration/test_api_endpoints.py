@@ -59,7 +59,7 @@ def test_a_registration_that_cannot_be_used_says_what_to_change(api: Api, body: 
 
 
 def test_an_endpoint_that_leads_inward_is_refused_at_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.scene.app.outbound, "_policy", AddressPolicy())
+    monkeypatch.setattr(api.scene.app.client, "_policy", AddressPolicy())
     answer = api(endpoints.register, {"endpoint": "https://127.0.0.1/?code=hidden", "types": ["*"]})
     assert answer.status == 400
     assert "not on the public internet" in answer.body["detail"]
@@ -147,9 +147,10 @@ def test_failing_test_events_do_not_feed_the_breaker(api: Api) -> None:
     api.scene.receiver.answers = [BUSY]
     for _ in range(OPENS_AFTER + 1):
         assert api(endpoints.test, route=endpoint.id).body["status"] == 500
-    assert api.scene.app.breaker.hold(endpoint.id, api.scene.clock.now) is None
+    assert not api.scene.app.breaker.is_open(endpoint.id)
     for number in range(OPENS_AFTER):
-        api.scene.app.breaker.note(endpoint.id, f"delivery-{number}", False, api.scene.clock.now)
+        api.scene.app.breaker.record(endpoint.id, f"delivery-{number}", False, api.scene.app.seconds())
+    assert api.scene.app.breaker.is_open(endpoint.id)
     api.scene.receiver.answers = [OK]
     assert api(endpoints.test, route=endpoint.id).body["status"] == 200
-    assert api.scene.app.breaker.hold(endpoint.id, api.scene.clock.now) is None, "it is seen to be well again"
+    assert not api.scene.app.breaker.is_open(endpoint.id), "it is seen to be well again"

@@ -1,28 +1,23 @@
 """Endpoints that change, and events that are erased, while deliveries to them are on their way."""
 
 import json
-import threading
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
+from doubles.running import dispatch, dispatch_at_once, exhausted
 from shared.admin.erasure import erase
 from shared.admin.retry import retry
-from shared.delivery.dispatcher import dispatch
-from shared.delivery.poison import exhausted
-from shared.outbound.client import Answer
+from shared.outbound.client import Response
 
-from .scene import BUSY, Scene, an_event
+from .scene import BUSY, URL, Scene, an_event
 from .test_dispatch import published
 
-GONE = Answer(410, None, None)
+GONE = Response(410, None, None)
 
 
 def test_410_cancels_the_delivery_and_disables_the_endpoint_until_it_is_enabled_again(scene: Scene) -> None:
-    scene.receiver.answers = [Answer(410, None, None)]
+    scene.receiver.answers = [Response(410, None, None)]
     delivery_id = published(scene)
     scene.publish(an_event("waiting"))
     scene.dispatch_next()
@@ -149,13 +144,14 @@ def test_a_410_of_an_old_generation_disables_nothing(scene: Scene) -> None:
     delivery_id = published(scene)
     scene.register("https://ops.example/", types=("webhook.*",))
 
-    def gone_meanwhile(url: str, headers: Mapping[str, str], body: bytes, spent: timedelta) -> Answer:
+    def register_again() -> None:
         scene.app.endpoints.delete(delivery_id.endpoint)
         scene.clock.move(timedelta(seconds=1))
         scene.register()
-        return GONE
 
-    dispatch(replace(scene.app, post=gone_meanwhile), scene.queue.take()[0].encode(), 1)
+    scene.receiver.answers, scene.receiver.before = [GONE], register_again
+    scene.dispatch_next()
+    scene.receiver.before = lambda: None
     assert (scene.row(delivery_id).status, scene.row(delivery_id).gone) == ("cancelled", True)
     endpoint = scene.app.endpoints.read(delivery_id.endpoint)
     assert endpoint is not None
@@ -168,22 +164,11 @@ def test_three_410s_at_once_announce_one_disabled_endpoint(scene: Scene) -> None
     published(scene)
     for number in range(2):
         scene.publish(an_event(f"more-{number}"))
-    texts = [scene.queue.take()[0] for _ in range(3)]
+    bodies = [scene.queue.take()[0].encode() for _ in range(3)]
     scene.register("https://ops.example/", types=("webhook.*",))
-    together, ticking = threading.Barrier(3), threading.Lock()
-
-    def post(url: str, headers: Mapping[str, str], body: bytes, spent: timedelta) -> Answer:
-        together.wait()
-        return GONE
-
-    def now() -> datetime:
-        with ticking:
-            scene.clock.move(timedelta(milliseconds=1))
-            return scene.clock.now
-
-    app = replace(scene.app, post=post, now=now)
-    with ThreadPoolExecutor(3) as threads:
-        list(threads.map(lambda text: dispatch(app, text.encode(), 1), texts))
+    scene.receiver.by_url[URL] = GONE
+    scene.receiver.before = lambda: scene.clock.move(timedelta(milliseconds=1))
+    dispatch_at_once(scene.app, bodies)
     [event] = scene.events("webhook.")
     assert event.type == "webhook.endpoint_disabled"
     scene.run_in_order()

@@ -5,21 +5,20 @@ from datetime import timedelta
 
 import pytest
 
+from doubles.running import dispatch, exhausted
 from shared.admin.erasure import erase
 from shared.admin.replay import replay
 from shared.admin.retry import Refusal, retry
-from shared.delivery.dispatcher import dispatch
-from shared.delivery.poison import exhausted
 from shared.delivery.publisher import Accepted, Conflict, publish
 from shared.model import DeliveryId, Event
-from shared.outbound.client import Answer
+from shared.outbound.client import Response
 
 from .scene import OK, THURSDAY, URL, Scene, an_event
 
 SAID = "said-by-the-event"
 ANSWERED = "answered-by-the-receiver"
 EVENT = an_event(content=json.dumps({"a": SAID}))
-FINE, FAILS = Answer(200, ANSWERED, None), Answer(500, ANSWERED, None)
+FINE, FAILS = Response(200, ANSWERED, None), Response(500, ANSWERED, None)
 
 
 def erased(scene: Scene, event: Event = EVENT) -> None:

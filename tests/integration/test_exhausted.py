@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.delivery.dispatcher import dispatch
-from shared.delivery.poison import exhausted
+from doubles.running import dispatch, exhausted
 from shared.model import Delivery, DeliveryId, to_ms
 from shared.storage.deliveries import Malformed
 from shared.storage.messages import decode

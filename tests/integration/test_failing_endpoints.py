@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from doubles.running import exhausted
 from shared.admin.retry import retry
-from shared.delivery.poison import exhausted
 from shared.model import Endpoint, Event, Health
 from shared.storage.clients import StorageUnavailable
 
@@ -68,7 +68,9 @@ def test_what_waits_when_it_is_disabled_ends_cancelled_and_new_events_do_not_go_
     for hours in (0, 30, 60, 90):
         fail(scene, hours * HOUR)
     scene.clock.now = THURSDAY + 119.9 * HOUR
+    scene.app.breaker.record(bad.id, "another", True, scene.app.seconds())  # no matter of this test
     scene.publish(an_event("decides"))
+    scene.dispatch_next()
     scene.clock.move(timedelta(minutes=9))
     for number in range(3):
         scene.publish(an_event(f"waits-{number}"))

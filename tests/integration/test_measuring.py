@@ -1,14 +1,17 @@
 """`queue.measured`: what to alert on."""
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from doubles.running import open_until_the_end
 from shared.app import App, build
 from shared.delivery.queue_metrics import measure
 from shared.settings import Settings
+from shared.storage.loop_clients import LoopServices
 from shared.storage.messages import decode, encode
 from shared.storage.queues import Queue
 
@@ -18,8 +21,8 @@ from .scene import Scene, an_event
 @pytest.fixture
 def real(settings: Settings, scene: Scene) -> App:
     """The app with its own queues, on the scene's clock."""
-    app = build(settings)
-    object.__setattr__(app, "now", scene.clock)
+    app = replace(build(settings), now=scene.clock)
+    open_until_the_end(cast(LoopServices, app.sender))
     return app
 
 
@@ -55,7 +58,7 @@ def test_the_length_counts_hidden_messages_and_the_age_does_not(
     real: App, scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
-        real.queue.put(a_message(scene, scene.clock.now), timedelta(minutes=10))
+        real.queue.raw.put(a_message(scene, scene.clock.now), timedelta(minutes=10))
     assert measured(real, caplog)["deliveries"] == {"length": 3, "oldestSeconds": 0}
 
 
@@ -63,7 +66,7 @@ def test_the_age_is_for_how_long_the_first_in_line_has_been_due(
     real: App, scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whenever it was put: a retry that has just become visible is not late."""
-    real.queue.put(a_message(scene, scene.clock.now + timedelta(seconds=600)))
+    real.queue.raw.put(a_message(scene, scene.clock.now + timedelta(seconds=600)))
     scene.clock.move(timedelta(seconds=590))
     assert measured(real, caplog)["deliveries"] == {"length": 1, "oldestSeconds": 0}
     scene.clock.move(timedelta(seconds=100))

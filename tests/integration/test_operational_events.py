@@ -7,17 +7,16 @@ from datetime import timedelta
 
 import pytest
 
+from doubles.running import dispatch, exhausted
 from shared.admin.retry import retry
-from shared.delivery.dispatcher import dispatch
-from shared.delivery.poison import exhausted
 from shared.model.catalogue import content_errors
-from shared.outbound.client import Answer
+from shared.outbound.client import Response
 
 from .scene import BUSY, THURSDAY, URL, Scene, an_event
 
 OPS = "https://ops.example/"
 ALL_NAMES = ("webhook.delivery_failed", "webhook.endpoint_failing", "webhook.endpoint_disabled")
-GONE = Answer(410, None, None)
+GONE = Response(410, None, None)
 HOUR = timedelta(hours=1)
 
 

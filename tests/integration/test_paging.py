@@ -11,7 +11,7 @@ from azure.data.tables import TableClient
 from shared.model import Delivery, DeliveryId, digest, to_ms
 from shared.settings import Settings
 from shared.storage.clients import Services
-from shared.storage.deliveries import Deliveries, Filters, Page, _entity
+from shared.storage.deliveries import Deliveries, Filters, Page, delivery_entity
 from shared.storage.weeks import table_name
 
 from .conftest import Calls
@@ -47,7 +47,9 @@ def fill(settings: Settings, rows: int, endpoint: str = ENDPOINT) -> None:
     Services(settings).table(name).create()
     client = TableClient.from_connection_string(settings.storage_connection, name)
     for start in range(0, rows, 100):
-        entities = [_entity(endpoint, *a_row(number, endpoint)) for number in range(start, min(start + 100, rows))]
+        entities = [
+            delivery_entity(endpoint, *a_row(number, endpoint)) for number in range(start, min(start + 100, rows))
+        ]
         client.submit_transaction([("create", entity) for entity in entities])
 
 

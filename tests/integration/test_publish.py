@@ -25,7 +25,7 @@ def test_one_message_for_each_endpoint_that_wants_the_event(scene: Scene) -> Non
     assert scene.publish(an_event()) == Accepted("key-1", 2, False)
     assert {message.delivery_id.endpoint for message in messages(scene.queue)} == {one.id, other.id}
     for message in messages(scene.queue):
-        assert (message.attempt, message.repeat, message.event) == (1, False, an_event())
+        assert (message.attempt, message.possible_duplicate, message.event) == (1, False, an_event())
         assert message.delivery_id.accepted_ms == message.event_accepted_ms == to_ms(THURSDAY)
 
 
@@ -45,7 +45,7 @@ def test_the_same_event_again_is_a_duplicate_and_repeats_only_what_has_no_row(sc
     scene.clock.move(timedelta(seconds=5))
     assert scene.publish(an_event(time_stamp="2026-11-19T11:00:00Z")) == Accepted("key-1", 2, True)
     [message] = messages(scene.queue)
-    assert (message.repeat, message.attempt) == (True, 1)
+    assert (message.possible_duplicate, message.attempt) == (True, 1)
     assert message.delivery_id.accepted_ms == to_ms(THURSDAY)
     assert message.delivery_id != delivered
     assert message.event == an_event(), "what was accepted first is what is sent"

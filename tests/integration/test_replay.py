@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from doubles.running import dispatch
 from shared.admin import replay as replay_module
 from shared.admin.erasure import erase
 from shared.admin.replay import MOST_REPLAYED, Replayed, replay
-from shared.delivery.dispatcher import dispatch
 from shared.delivery.publisher import REPEAT_DELAY
 from shared.model import Delivery, DeliveryId, Endpoint
-from shared.outbound.client import Answer
+from shared.outbound.client import Response
 from shared.storage.deliveries import Filters
 from shared.storage.messages import decode
 from shared.storage.weeks import week_start
@@ -238,7 +238,7 @@ def test_a_call_repeated_before_anything_was_sent_sends_all_once(scene: Scene, e
     replay(scene.app, endpoint, THURSDAY, call_key="call-1")
     copies = [(decode(text.encode()), delay) for text, delay in scene.queue.held][len(KEYS) :]
     assert {copy.delivery for copy, _ in copies} == ids
-    assert all(copy.repeat and delay == REPEAT_DELAY for copy, delay in copies)
+    assert all(copy.possible_duplicate and delay == REPEAT_DELAY for copy, delay in copies)
     scene.run_in_order()
     assert sorted(sent(scene)) == KEYS
 
@@ -307,7 +307,7 @@ def register_again(scene: Scene, endpoint: Endpoint) -> None:
 
 def answer_410(scene: Scene, endpoint: Endpoint) -> None:
     scene.publish(an_event("gone"))
-    scene.receiver.answers = [Answer(410, None, None), OK]
+    scene.receiver.answers = [Response(410, None, None), OK]
     dispatch(scene.app, scene.queue.held.pop()[0].encode(), 1)
 
 

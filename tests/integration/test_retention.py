@@ -6,9 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from doubles.running import dispatch, exhausted
 from shared.admin.replay import replay
-from shared.delivery.dispatcher import dispatch
-from shared.delivery.poison import exhausted
 from shared.model import Attempt, to_ms
 from shared.storage.deliveries import Filters
 from shared.storage.messages import decode, encode

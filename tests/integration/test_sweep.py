@@ -1,16 +1,19 @@
 """What the trigger of the poison queue cannot take, on real queues."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
+from doubles.running import open_until_the_end, sweep
 from shared.app import App, build
 from shared.delivery import poison as exhausted_module
-from shared.delivery.poison import sweep
 from shared.settings import Settings
 from shared.storage.clients import StorageUnavailable
 from shared.storage.deliveries import Malformed
+from shared.storage.loop_clients import LoopServices
 from shared.storage.messages import Message, decode
 
 from .scene import Scene, an_event
@@ -21,8 +24,8 @@ NO_TIME = timedelta(0)
 @pytest.fixture
 def real(scene: Scene, settings: Settings) -> App:
     """The app with its own queues, on the scene's clock."""
-    app = build(settings)
-    object.__setattr__(app, "now", scene.clock)
+    app = replace(build(settings), now=scene.clock)
+    open_until_the_end(cast(LoopServices, app.sender))
     return app
 
 

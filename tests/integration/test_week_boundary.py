@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.model import DeliveryId, from_ms, to_ms
-from shared.outbound.client import Answer, NoResponse
+from shared.outbound.client import NoResponse, Response
 from shared.settings import LONGEST_SCHEDULE
 from shared.storage.deliveries import Filters, Malformed
 from shared.storage.weeks import week_start
@@ -82,7 +82,7 @@ def slow(scene: Scene) -> DeliveryId:
 
 
 @pytest.mark.parametrize("last", [BUSY, OK])
-def test_a_chain_of_retries_that_lasts_seven_days_stays_one_delivery(scene: Scene, last: Answer | NoResponse) -> None:
+def test_a_chain_of_retries_that_lasts_seven_days_stays_one_delivery(scene: Scene, last: Response | NoResponse) -> None:
     scene.receiver.answers = [BUSY, BUSY, BUSY, last]
     delivery_id = slow(scene)
     scene.run_in_order()

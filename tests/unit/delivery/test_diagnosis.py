@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doubles.samples import an_attempt
-from shared.delivery.diagnosis import Ended, Paused, Unacceptable, diagnose, outcome
+from shared.delivery.diagnosis import Ended, Paused, Unacceptable, diagnose, failure_reason
 from shared.delivery.schedule import Exhausted, Gone, Retry, decide
 from shared.model.retry_after import LONGEST_RETRY_AFTER
 
@@ -76,7 +76,7 @@ def test_only_a_4xx_is_read(status: int, answer: tuple[int, str, type[Any]]) -> 
 )
 def test_no_answer_is_too_odd_to_be_read(status: int | None, response: str | None) -> None:
     diagnose(status, response)
-    assert outcome(an_attempt(status=status or 500, response=response))
+    assert failure_reason(an_attempt(status=status or 500, response=response))
 
 
 @given(st.integers(0, 4000))
@@ -106,10 +106,10 @@ def test_what_follows_is_pause_end_or_giving_up_this_body() -> None:
     ],
 )
 def test_an_admin_is_told_why_in_words(status: int, response: str | None, says: str) -> None:
-    assert says in outcome(an_attempt(status=status, response=response))
+    assert says in failure_reason(an_attempt(status=status, response=response))
 
 
 def test_words_are_ours_and_never_the_receivers() -> None:
-    assert outcome(an_attempt(status=500, response="SECRET")) == "the receiver answered 500"
-    assert "SECRET" not in outcome(an_attempt(status=400, response=azure("SECRET")))
-    assert outcome(an_attempt(status=None, error="timed out")) == "timed out"
+    assert failure_reason(an_attempt(status=500, response="SECRET")) == "the receiver answered 500"
+    assert "SECRET" not in failure_reason(an_attempt(status=400, response=azure("SECRET")))
+    assert failure_reason(an_attempt(status=None, error="timed out")) == "timed out"

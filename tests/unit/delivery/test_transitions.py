@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from doubles.samples import NOW, a_delivery, a_message, an_attempt
 from shared.app import App
-from shared.delivery.diagnosis import outcome
+from shared.delivery.diagnosis import failure_reason
 from shared.delivery.schedule import Delivered, Exhausted, Gone, Retry
 from shared.delivery.transitions import Known, cancelled, change, failed, new, recorded
 from shared.model import Attempt, Delivery, DeliveryId, Status
@@ -49,7 +49,7 @@ def test_a_failure_waits_from_its_end_for_the_next_attempt() -> None:
 def test_the_last_failure_is_told_in_a_few_words() -> None:
     assert record(None, an_attempt(1, 500), Exhausted()).reason == "the receiver answered 500"
     assert record(None, an_attempt(1, None, error="timed out"), Exhausted()).reason == "timed out"
-    assert outcome(an_attempt(1, 404)) == "the receiver answered 404"
+    assert failure_reason(an_attempt(1, 404)) == "the receiver answered 404"
 
 
 def test_gone_cancels() -> None:

@@ -10,8 +10,9 @@ from datetime import timedelta
 import pytest
 import trustme
 
+from doubles.outbound import Outbound
 from doubles.receivers import LOOPBACK, Receiver, Script, answering, dripping, ok, read_request, server_tls, silent
-from shared.outbound.client import Answer, NoResponse, Outbound
+from shared.outbound.client import NoResponse, Response
 from unit.conftest import Receive
 from unit.outbound.test_client_request import BODY, HEADERS, LOCAL, to_loopback
 
@@ -100,7 +101,7 @@ def test_after_a_cut_the_next_attempt_is_made_on_a_new_connection(receive: Recei
     receiver = receive(script)
     outbound = Outbound(LOCAL, SHORT, to_loopback)
     assert outbound.post(receiver.url(PATH), HEADERS, BODY) == TOO_LATE
-    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Answer(200, "well again", None)
+    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Response(200, "well again", None)
 
 
 def test_an_answer_in_time_is_not_touched_by_the_deadlines_of_others(receive: Receive) -> None:
@@ -109,7 +110,7 @@ def test_an_answer_in_time_is_not_touched_by_the_deadlines_of_others(receive: Re
     with ThreadPoolExecutor(4) as threads:
         late = [threads.submit(outbound.post, slow.url(), HEADERS, BODY) for _ in range(3)]
         while not all(each.done() for each in late):
-            assert outbound.post(fast.url(), HEADERS, BODY) == Answer(200, None, None)
+            assert outbound.post(fast.url(), HEADERS, BODY) == Response(200, None, None)
     assert [each.result() for each in late] == [TOO_LATE] * 3
     assert fast.connections == 1
 

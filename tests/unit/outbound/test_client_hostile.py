@@ -14,8 +14,9 @@ from datetime import timedelta
 import pytest
 import trustme
 
+from doubles.outbound import Outbound
 from doubles.receivers import LOOPBACK, Receiver, Script, answering, header_of, ok, read_request, server_tls
-from shared.outbound.client import RESPONSE_BYTES, Answer, NoResponse, Outbound
+from shared.outbound.client import RESPONSE_BYTES, NoResponse, Response
 from unit.conftest import Receive
 from unit.outbound.test_client_failure import CLOSED, INVALID, LONG, PATH, SECONDS, SHORT, TOO_LATE
 from unit.outbound.test_client_request import BODY, HEADERS, LOCAL, to_loopback
@@ -39,7 +40,7 @@ def flooding(start: bytes, block: bytes = BLOCK) -> Script:
 
 
 OK, CHUNKED = b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-KEPT = Answer(200, "z" * RESPONSE_BYTES, None)
+KEPT = Response(200, "z" * RESPONSE_BYTES, None)
 FLOODS = {
     "a body without end": (flooding(OK + b"\r\n"), KEPT),
     "a body of a terabyte": (flooding(OK + b"Content-Length: 1000000000000\r\n\r\n"), KEPT),
@@ -67,7 +68,7 @@ def measured() -> Iterator[None]:
 @pytest.mark.usefixtures("measured")
 @pytest.mark.parametrize(("script", "expected"), FLOODS.values(), ids=FLOODS.keys())
 def test_a_flood_ends_the_attempt_and_is_not_held(
-    receive: Receive, script: Script, expected: Answer | NoResponse
+    receive: Receive, script: Script, expected: Response | NoResponse
 ) -> None:
     outbound = Outbound(LOCAL, SHORT if expected == TOO_LATE else LONG, to_loopback)
     began = time.monotonic()
@@ -80,7 +81,7 @@ def test_a_compressed_bomb_is_not_unpacked(receive: Receive) -> None:
     bomb = gzip.compress(b"\0" * 2**20) * 64
     receiver = receive(answering(ok(bomb, "Content-Encoding: gzip")))
     expected = bomb[:RESPONSE_BYTES].decode(errors="replace")
-    assert Outbound(LOCAL, LONG, to_loopback).post(receiver.url(PATH), HEADERS, BODY) == Answer(200, expected, None)
+    assert Outbound(LOCAL, LONG, to_loopback).post(receiver.url(PATH), HEADERS, BODY) == Response(200, expected, None)
     assert header_of(receiver.requests[0], "accept-encoding") == "identity"
 
 

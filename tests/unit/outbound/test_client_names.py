@@ -11,9 +11,10 @@ from datetime import timedelta
 import pytest
 import trustme
 
+from doubles.outbound import Outbound
 from doubles.receivers import LOOPBACK, answering, ok, server_tls, silent
 from shared.outbound.addresses import AddressPolicy, Refused
-from shared.outbound.client import Answer, NoResponse, Outbound
+from shared.outbound.client import NoResponse, Response
 from unit.conftest import Receive
 from unit.outbound.test_client_request import BODY, HEADERS, LOCAL
 
@@ -77,7 +78,7 @@ def test_the_socket_goes_to_the_address_that_was_checked_and_the_name_is_asked_o
 
     monkeypatch.setattr(socket, "create_connection", dial)
     outbound = Outbound(AddressPolicy(), LONG, resolve, trusting)
-    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Answer(200, None, None)
+    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Response(200, None, None)
     assert asked == ["receiver.example"]
     assert dialled == [("1.1.1.1", receiver.port)]
 
@@ -85,7 +86,7 @@ def test_the_socket_goes_to_the_address_that_was_checked_and_the_name_is_asked_o
 def test_the_next_address_is_tried_when_one_takes_no_connection(receive: Receive) -> None:
     receiver = receive(answering(ok()))
     outbound = Outbound(LOCAL, LONG, lambda host, port: ["::1", LOOPBACK])
-    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Answer(200, None, None)
+    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Response(200, None, None)
 
 
 def test_a_hung_name_ends_its_own_attempts_only_and_is_looked_up_once(receive: Receive) -> None:
@@ -105,9 +106,9 @@ def test_a_hung_name_ends_its_own_attempts_only_and_is_looked_up_once(receive: R
             waiting = [
                 threads.submit(outbound.post, receiver.url(host="hung.example"), HEADERS, BODY) for _ in range(16)
             ]
-            assert outbound.post(receiver.url(host="quick.example"), HEADERS, BODY) == Answer(200, None, None)
+            assert outbound.post(receiver.url(host="quick.example"), HEADERS, BODY) == Response(200, None, None)
             assert {each.result() for each in waiting} == {hung}
-        assert outbound.post(receiver.url(host="other.example"), HEADERS, BODY) == Answer(200, None, None)
+        assert outbound.post(receiver.url(host="other.example"), HEADERS, BODY) == Response(200, None, None)
         assert hung_lookups == ["hung.example"]
         assert outbound.check(receiver.url(host="hung.example"), timedelta(milliseconds=20)) is None
     finally:
@@ -128,7 +129,7 @@ def test_one_address_that_takes_nothing_does_not_use_up_the_attempt(receive: Rec
             waiting.setblocking(False)
             waiting.connect_ex(hole.getsockname())
         outbound = Outbound(LOCAL, timedelta(seconds=1), lambda host, port: ["127.0.0.2", LOOPBACK])
-        assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Answer(200, None, None)
+        assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Response(200, None, None)
 
 
 def test_an_address_that_took_the_connection_has_all_the_time_that_is_left(
@@ -138,4 +139,4 @@ def test_an_address_that_took_the_connection_has_all_the_time_that_is_left(
     tls.sni_callback = lambda sock, name, context: time.sleep(0.5)  # between two messages of the handshake
     receiver = receive(answering(ok()), tls)
     outbound = Outbound(LOCAL, timedelta(seconds=1.2), lambda host, port: [LOOPBACK] * 3, trusting)
-    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Answer(200, None, None)
+    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Response(200, None, None)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from doubles.outbound import Outbound
 from doubles.receivers import (
     LOOPBACK,
     Receiver,
@@ -24,7 +25,7 @@ from doubles.receivers import (
 from shared import __version__
 from shared.outbound import client as outbound_module
 from shared.outbound.addresses import AddressPolicy
-from shared.outbound.client import Answer, NoResponse, Outbound
+from shared.outbound.client import NoResponse, Response
 from unit.conftest import Receive
 
 LOCAL = AddressPolicy(allow_private=True)
@@ -55,7 +56,7 @@ def outbound() -> Outbound:
 )
 def test_the_request_line_carries_path_and_query_byte_for_byte(receive: Receive, outbound: Outbound, path: str) -> None:
     receiver = receive(answering(ok()))
-    assert outbound.post(receiver.url(path), HEADERS, BODY) == Answer(200, None, None)
+    assert outbound.post(receiver.url(path), HEADERS, BODY) == Response(200, None, None)
     assert receiver.requests[0].partition(b"\r\n")[0] == f"POST {path} HTTP/1.1".encode()
 
 
@@ -84,20 +85,20 @@ def test_an_ipv6_address_is_dialled_and_named_in_brackets(receive: Receive) -> N
     except OSError:
         pytest.skip("this machine has no IPv6 loopback")
     outbound = Outbound(LOCAL, timedelta(seconds=10))
-    assert isinstance(outbound.post(receiver.url("/x", host="[::1]"), HEADERS, BODY), Answer)
+    assert isinstance(outbound.post(receiver.url("/x", host="[::1]"), HEADERS, BODY), Response)
     assert header_of(receiver.requests[0], "host") == f"[::1]:{receiver.port}"
 
 
 def test_an_international_name_is_sent_in_its_ascii_form(receive: Receive, outbound: Outbound) -> None:
     receiver = receive(answering(ok()))
-    assert isinstance(outbound.post(receiver.url(host="bücher.example"), HEADERS, BODY), Answer)
+    assert isinstance(outbound.post(receiver.url(host="bücher.example"), HEADERS, BODY), Response)
     assert header_of(receiver.requests[0], "host") == f"xn--bcher-kva.example:{receiver.port}"
 
 
 def test_a_connection_is_used_again(receive: Receive, outbound: Outbound) -> None:
     receiver = receive(answering(ok(b"first"), answer("204 No Content"), ok(b"third")))
     answers = [outbound.post(receiver.url(path), HEADERS, BODY) for path in ("/1", "/2", "/3")]
-    assert answers == [Answer(200, "first", None), Answer(204, None, None), Answer(200, "third", None)]
+    assert answers == [Response(200, "first", None), Response(204, None, None), Response(200, "third", None)]
     assert receiver.connections == 1
     assert [request.split(b" ")[1] for request in receiver.requests] == [b"/1", b"/2", b"/3"]
 
@@ -105,7 +106,7 @@ def test_a_connection_is_used_again(receive: Receive, outbound: Outbound) -> Non
 def test_endpoints_of_different_names_share_no_connection(receive: Receive, outbound: Outbound) -> None:
     receiver = receive(answering(ok()))
     for host in ("one.example", "two.example"):
-        assert isinstance(outbound.post(receiver.url(host=host), HEADERS, BODY), Answer)
+        assert isinstance(outbound.post(receiver.url(host=host), HEADERS, BODY), Response)
     assert receiver.connections == 2
 
 
@@ -116,7 +117,7 @@ def test_a_connection_that_the_receiver_closed_meanwhile_costs_no_attempt(receiv
 
     receiver = receive(answering_once)
     for _ in range(3):
-        assert outbound.post(receiver.url(), HEADERS, BODY) == Answer(200, None, None)
+        assert outbound.post(receiver.url(), HEADERS, BODY) == Response(200, None, None)
         receiver.await_closed()
     assert receiver.connections == 3
 
@@ -134,10 +135,10 @@ def test_a_connection_that_was_idle_is_not_used_again(
     for receiver, client in ((plain, outbound), (secured, over_tls)):
         monkeypatch.setattr(outbound_module, "IDLE_SECONDS", 4.0)
         for _ in range(2):
-            assert client.post(receiver.url(), HEADERS, BODY) == Answer(200, None, None)
+            assert client.post(receiver.url(), HEADERS, BODY) == Response(200, None, None)
         assert receiver.connections == 1
         monkeypatch.setattr(outbound_module, "IDLE_SECONDS", 0.0)
-        assert client.post(receiver.url(), HEADERS, BODY) == Answer(200, None, None)
+        assert client.post(receiver.url(), HEADERS, BODY) == Response(200, None, None)
         assert receiver.connections == 2
 
 
@@ -155,8 +156,8 @@ def test_a_provisional_answer_does_not_leave_the_real_one_to_the_next_event(
             late = ok(path)
 
     receiver = receive(script)
-    assert isinstance(outbound.post(receiver.url("/early"), HEADERS, BODY), Answer)
-    assert outbound.post(receiver.url("/second"), HEADERS, BODY) == Answer(200, "/second", None)
+    assert isinstance(outbound.post(receiver.url("/early"), HEADERS, BODY), Response)
+    assert outbound.post(receiver.url("/second"), HEADERS, BODY) == Response(200, "/second", None)
 
 
 @pytest.mark.parametrize(
@@ -176,16 +177,16 @@ def test_a_provisional_answer_does_not_leave_the_real_one_to_the_next_event(
 )
 def test_the_answer_is_told_as_it_is(receive: Receive, outbound: Outbound, status: str) -> None:
     receiver = receive(answering(answer(status, b"because")))
-    assert outbound.post(receiver.url(), HEADERS, BODY) == Answer(int(status[:3]), "because", None)
+    assert outbound.post(receiver.url(), HEADERS, BODY) == Response(int(status[:3]), "because", None)
 
 
 def test_the_first_2_kib_of_a_long_answer_are_kept_and_its_connection_is_not(
     receive: Receive, outbound: Outbound
 ) -> None:
     receiver = receive(answering(ok(b"x" * 3000), ok(b"y" * 2048), ok()))
-    assert outbound.post(receiver.url(), HEADERS, BODY) == Answer(200, "x" * 2048, None)
-    assert outbound.post(receiver.url(), HEADERS, BODY) == Answer(200, "y" * 2048, None)
-    assert outbound.post(receiver.url(), HEADERS, BODY) == Answer(200, None, None)
+    assert outbound.post(receiver.url(), HEADERS, BODY) == Response(200, "x" * 2048, None)
+    assert outbound.post(receiver.url(), HEADERS, BODY) == Response(200, "y" * 2048, None)
+    assert outbound.post(receiver.url(), HEADERS, BODY) == Response(200, None, None)
     assert receiver.connections == 2
 
 
@@ -197,19 +198,19 @@ def test_an_endless_answer_ends_with_its_first_2_kib(receive: Receive) -> None:
             connection.sendall(b"400\r\n" + b"z" * 1024 + b"\r\n")
 
     receiver = receive(script)
-    assert Outbound(LOCAL, timedelta(seconds=60), to_loopback).post(receiver.url(), HEADERS, BODY) == Answer(
+    assert Outbound(LOCAL, timedelta(seconds=60), to_loopback).post(receiver.url(), HEADERS, BODY) == Response(
         200, "z" * 2048, None
     )
 
 
 def test_an_answer_that_is_no_text_is_kept_as_far_as_it_is(receive: Receive, outbound: Outbound) -> None:
     receiver = receive(answering(ok(b"ok \xff\xc3\xa9")))
-    assert outbound.post(receiver.url(), HEADERS, BODY) == Answer(200, "ok \ufffdé", None)
+    assert outbound.post(receiver.url(), HEADERS, BODY) == Response(200, "ok \ufffdé", None)
 
 
 def test_a_compressed_answer_is_not_unpacked(receive: Receive, outbound: Outbound) -> None:
     receiver = receive(answering(ok(b"not gzip at all", "Content-Encoding: gzip")))
-    assert outbound.post(receiver.url(), HEADERS, BODY) == Answer(200, "not gzip at all", None)
+    assert outbound.post(receiver.url(), HEADERS, BODY) == Response(200, "not gzip at all", None)
     assert header_of(receiver.requests[0], "accept-encoding") == "identity"
 
 
@@ -217,20 +218,20 @@ def test_retry_after_is_read(receive: Receive, outbound: Outbound) -> None:
     receiver = receive(
         answering(answer("503 Busy", b"", "Retry-After: 120"), answer("503 Busy", b"", "Retry-After: soon"))
     )
-    assert outbound.post(receiver.url(), HEADERS, BODY) == Answer(503, None, timedelta(seconds=120))
-    assert outbound.post(receiver.url(), HEADERS, BODY) == Answer(503, None, None)
+    assert outbound.post(receiver.url(), HEADERS, BODY) == Response(503, None, timedelta(seconds=120))
+    assert outbound.post(receiver.url(), HEADERS, BODY) == Response(503, None, None)
 
 
 def test_no_retry_after_makes_post_fail(receive: Receive, outbound: Outbound) -> None:
     receiver = receive(answering(ok(b"", "Retry-After: Sun, 22 Nov 99999999999 10:05:00 GMT")))
-    assert outbound.post(receiver.url(), HEADERS, BODY) == Answer(200, None, None)
+    assert outbound.post(receiver.url(), HEADERS, BODY) == Response(200, None, None)
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
 def test_a_redirect_is_an_answer_and_is_not_followed(receive: Receive, outbound: Outbound, status: str) -> None:
     inner = receive(answering(ok()))
     outer = receive(answering(answer(status, b"", f"Location: http://127.0.0.1:{inner.port}/admin")))
-    assert outbound.post(outer.url(), HEADERS, BODY) == Answer(int(status[:3]), None, None)
+    assert outbound.post(outer.url(), HEADERS, BODY) == Response(int(status[:3]), None, None)
     assert inner.connections == 0
 
 
@@ -245,7 +246,7 @@ def test_proxies_and_passwords_of_the_environment_are_not_used(
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    assert outbound.post(receiver.url(), HEADERS, BODY) == Answer(200, "direct", None)
+    assert outbound.post(receiver.url(), HEADERS, BODY) == Response(200, "direct", None)
     assert proxy.connections == 0
     assert header_of(receiver.requests[0], "authorization") is None
 
@@ -262,12 +263,12 @@ def test_a_refused_url_is_not_posted_to(receive: Receive) -> None:
 def test_a_receiver_is_asked_with_options_as_it_is_posted_to(receive: Receive, outbound: Outbound) -> None:
     receiver = receive(answering(ok(b"", "webhook-allowed-origin: *"), ok(b"fine", "WebHook-Allowed-Origin: *")))
     asked = outbound.ask(receiver.url("/x?a=%2f"), {"WebHook-Request-Origin": "app.example"}, timedelta(seconds=5))
-    assert asked == Answer(200, None, None, "*")
+    assert asked == Response(200, None, None, "*")
     head, _, body = receiver.requests[0].partition(b"\r\n\r\n")
     assert head.partition(b"\r\n")[0] == b"OPTIONS /x?a=%2f HTTP/1.1"
     assert header_of(receiver.requests[0], "webhook-request-origin") == "app.example"
     assert body == b""
-    assert outbound.post(receiver.url(), HEADERS, BODY) == Answer(200, "fine", None), "a POST asks for no consent"
+    assert outbound.post(receiver.url(), HEADERS, BODY) == Response(200, "fine", None), "a POST asks for no consent"
 
 
 def test_asking_is_guarded_and_has_a_deadline_of_its_own(receive: Receive) -> None:

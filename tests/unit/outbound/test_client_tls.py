@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import trustme
 
+from doubles.outbound import Outbound
 from doubles.receivers import Receiver, answering, header_of, ok, server_tls
 from shared.outbound import client as outbound_module
-from shared.outbound.client import Answer, NoResponse, Outbound
+from shared.outbound.client import NoResponse, Response
 from unit.conftest import Receive
 from unit.outbound.test_client_failure import CLOSED, INVALID
 from unit.outbound.test_client_request import BODY, HEADERS, LOCAL, to_loopback
@@ -43,8 +44,8 @@ def test_a_certificate_of_a_trusted_authority_is_accepted(
     tls.sni_callback = lambda sock, name, context: names.append(name)
     receiver = receive(answering(ok(b"first"), ok(b"second")), tls)
     outbound = Outbound(LOCAL, LONG, to_loopback, trusting)
-    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Answer(200, "first", None)
-    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Answer(200, "second", None)
+    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Response(200, "first", None)
+    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Response(200, "second", None)
     assert receiver.connections == 1
     assert names == ["receiver.example"]
     assert header_of(receiver.requests[0], "host") == f"receiver.example:{receiver.port}"
