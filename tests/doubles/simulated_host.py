@@ -1,25 +1,17 @@
 """A function host in the small world: it receives, leases, runs the app's own code, and moves what fails too often."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import contextlib
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from cryptography.fernet import Fernet
 from greenlet import greenlet
 
-from doubles.simulated_storage import (
-    START,
-    Crash,
-    FakeDeliveries,
-    FakeEndpoints,
-    FakeEvents,
-    FakeLoopServices,
-    FakeOptions,
-    FakeQueue,
-    Queued,
-    World,
-)
+from doubles.simulated_storage import START, FixedEndpoints, FixedOptions, World
+from doubles.storage_account import Crash, Queued, app_on
 from shared.app import App
 from shared.delivery.dispatcher import dispatch
 from shared.delivery.poison import exhausted
@@ -28,12 +20,10 @@ from shared.model import Event
 from shared.outbound.breaker import Breaker
 from shared.outbound.bulkhead import Bulkhead
 from shared.outbound.client import NoResponse, Response
-from shared.outbound.pacing import Pacing
 from shared.settings import read_settings
-from shared.storage.attempt_rows import AttemptRows
 from shared.storage.clients import StorageUnavailable
-from shared.storage.delivery_queue import DeliveryQueue
-from shared.storage.queues import DELIVERIES, POISON
+from shared.storage.endpoints import Endpoints
+from shared.storage.signature_keys import Options
 
 T = TypeVar("T")
 
@@ -65,16 +55,8 @@ class MoodyBreaker(Breaker):
         return 60.0 if self._world.chance(self._world.odds.held) else 0.0
 
 
-class Receivers:
-    """As shared.outbound.client.WebhookClient."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-
-    async def post(
-        self, url: str, headers: Any, body: bytes, spent: timedelta = timedelta(), within: timedelta | None = None
-    ) -> Response | NoResponse:
-        world = self.world
+def _app(world: World) -> App:
+    def post(url: str, headers: Any, body: bytes, spent: timedelta) -> Response | NoResponse:
         world.point()
         key = headers["webhook-id"]
         world.posts[key, url] += 1
@@ -86,50 +68,17 @@ class Receivers:
         world.put_off += answer == FAILURES[-1]
         return answer
 
-
-def _app(world: World) -> App:
-    queue, poison = FakeQueue(world, DELIVERIES, world.queue), FakeQueue(world, POISON, world.poison)
-    loop_services: Any = FakeLoopServices(world, {DELIVERIES: queue, POISON: poison})
-
-    async def at_once(function: Callable[..., Any], *arguments: Any) -> Any:
-        return function(*arguments)
-
-    async def sleep(seconds: float) -> None:
+    def pass_time(by: timedelta) -> None:
         world.point()
-        world.now += timedelta(seconds=seconds)
+        world.now += by
 
-    parts: dict[str, Any] = {
-        "endpoints": FakeEndpoints(),
-        "events": FakeEvents(world),
-        "deliveries": FakeDeliveries(world),
-        "options": FakeOptions(),
-        "sites": None,
-        "poison": poison,
-        "client": Receivers(world),
-        "background": None,
-        "tokens": None,
-        "services": None,
-    }
-
-    def seconds() -> float:
-        return world.now.timestamp()
-
-    def now() -> datetime:
-        return world.now
-
-    return App(
-        settings=SETTINGS,
-        rows=AttemptRows(loop_services),
-        queue=DeliveryQueue(cast(Any, queue), loop_services, now, seconds, map),
-        sender=loop_services,
+    app = app_on(world.account, SETTINGS, post, lambda: world.now, pass_time=pass_time)
+    return replace(
+        app,
+        endpoints=cast(Endpoints, FixedEndpoints()),
+        options=cast(Options, FixedOptions()),
         breaker=MoodyBreaker(world),
-        bulkhead=Bulkhead(seconds, patience_seconds=0),
-        pacing=Pacing(),
-        now=now,
-        seconds=seconds,
-        in_thread=at_once,
-        sleep=sleep,
-        **parts,
+        bulkhead=Bulkhead(app.seconds, patience_seconds=0),
     )
 
 
@@ -160,6 +109,15 @@ def _run(world: World, coroutine: Coroutine[Any, Any, T]) -> T:
             world.main.switch()
 
 
+@contextlib.contextmanager
+def _in_a_loop() -> Iterator[None]:
+    asyncio._set_running_loop(cast(Any, _Loop()))
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(None)
+
+
 class Host:
     """Receives, leases, runs, deletes, and moves what fails too often, as the Functions host does (local/README.md)."""
 
@@ -171,19 +129,13 @@ class Host:
 
     def run(self, events: list[Event]) -> None:
         """Until nothing is left to do."""
-        asyncio._set_running_loop(cast(Any, _Loop()))
-        try:
+        with _in_a_loop():
             self._run_all(events)
-        finally:
-            asyncio._set_running_loop(None)
 
     def poisons(self, body: bytes) -> None:
         """Handles a message of the poison queue now."""
-        asyncio._set_running_loop(cast(Any, _Loop()))
-        try:
+        with _in_a_loop():
             _run(self.world, exhausted(self.app, body, None))
-        finally:
-            asyncio._set_running_loop(None)
 
     def _run_all(self, events: list[Event]) -> None:
         for event in events:

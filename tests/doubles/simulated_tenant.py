@@ -1,23 +1,24 @@
-"""A tenant whose site usage a test sets, and a storage account in memory in which every call is a step that a test can
-break off or let another scan run at. The scan, its stores and publishing are the app's own code."""
+"""A tenant whose site usage a test sets. The scan, its stores and publishing are the app's own code, on a storage
+account in memory."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NoReturn
 
 from cryptography.fernet import Fernet
 
+from doubles.storage_account import Account, app_on
 from shared.app import App
 from shared.m365.client import GraphFailed
-from shared.model import DeliveryId, Endpoint, Event, Health, endpoint_id
+from shared.model import Event
+from shared.outbound.signing import make_secret
 from shared.settings import read_settings
 from shared.storage import chunks
-from shared.storage.clients import Services, Written
-from shared.storage.events import EventRow, Events
+from shared.storage.events import EventRow
 from shared.storage.messages import decode
-from shared.storage.sites import Sites
+from shared.storage.queues import DELIVERIES
 from shared.usage.graph import Graph, LiveUsage, SitePage
 from shared.usage.scan import scan
 
@@ -31,10 +32,6 @@ HEADER = (
 )
 LEAST = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": Fernet.generate_key().decode()}
 URL = "https://receiver.example/hook"
-
-
-class Killed(BaseException):
-    """The process ends here: no handler may see it."""
 
 
 def site_id(number: int) -> str:
@@ -53,81 +50,6 @@ def a_row(number: int, percent: float | None, *, named: bool = True, deleted: bo
     for name, value in more.items():
         cells[{"id": 1, "url": 2, "quota": 11, "used": 10}[name]] = value
     return ",".join(cells)
-
-
-class Entity(dict[str, Any]):
-    metadata: Mapping[str, Any]
-
-
-@dataclass
-class Account:
-    """Tables in memory. `step` is called before and after everything that is done to one."""
-
-    tables: dict[str, dict[tuple[str, str], Entity]] = field(default_factory=dict)
-    messages: list[str] = field(default_factory=list)
-    writes: list[tuple[str, str]] = field(default_factory=list)
-    step: Callable[[], None] = lambda: None
-    versions: int = 0
-
-    def table(self, name: str) -> "FakeTable":
-        return FakeTable(self, name)
-
-
-class FakeTable:
-    """As shared.storage.clients.Table."""
-
-    def __init__(self, account: Account, name: str) -> None:
-        self.account, self.name = account, name
-
-    @property
-    def missing(self) -> bool:
-        return self.name not in self.account.tables
-
-    def create(self) -> None:
-        self.account.step()
-        self.account.tables.setdefault(self.name, {})
-
-    def get(self, partition: str, row: str) -> Entity | None:
-        self.account.step()
-        return self.account.tables.get(self.name, {}).get((partition, row))
-
-    def query(self, condition: str, values: Mapping[str, Any], page: int = 1000) -> Iterator[Entity]:
-        self.account.step()
-        first, end = values.get("first", ""), values.get("end", "~")
-        rows = sorted(self.account.tables.get(self.name, {}).items())
-        yield from [each for (partition, row), each in rows if partition == values["partition"] and first <= row < end]
-
-    def insert(self, entity: Mapping[str, Any]) -> Written:
-        return self._write(entity, lambda known: known is None)
-
-    def replace(self, entity: Mapping[str, Any], etag: str) -> Written:
-        return self._write(entity, lambda known: known is not None and known.metadata["etag"] == etag)
-
-    def upsert(self, entity: Mapping[str, Any]) -> Written:
-        return self._write(entity, lambda known: True)
-
-    def remove(self, partition: str, row: str, etag: str) -> Written:
-        self.account.step()
-        known = self.get(partition, row)
-        if known is None or known.metadata["etag"] != etag:
-            return Written.CONFLICT
-        del self.account.tables[self.name][partition, row]
-        self.account.writes.append((self.name, row))
-        return Written.DONE
-
-    def _write(self, entity: Mapping[str, Any], allowed: Callable[[Entity | None], bool]) -> Written:
-        self.account.step()
-        if self.missing:
-            return Written.NO_TABLE
-        rows, key = self.account.tables[self.name], (entity["PartitionKey"], entity["RowKey"])
-        if not allowed(rows.get(key)):
-            return Written.CONFLICT
-        rows[key] = Entity(entity)
-        self.account.versions += 1
-        rows[key].metadata = {"etag": str(self.account.versions)}
-        self.account.writes.append((self.name, entity["RowKey"]))
-        self.account.step()
-        return Written.DONE
 
 
 class FakeGraph(Graph):
@@ -169,36 +91,8 @@ class FakeGraph(Graph):
         return self.concealing
 
 
-class _Endpoints:
-    def all(self) -> list[Endpoint]:
-        return [
-            Endpoint(
-                id=endpoint_id(URL),
-                url=URL,
-                secret="whsec_" + "A" * 32,
-                generation=1,
-                types=("*",),
-                created_at=START,
-                updated_at=START,
-                health=Health(generation=1),
-            )
-        ]
-
-
-class _Deliveries:
-    """Nothing is ever attempted."""
-
-    def get(self, delivery_id: DeliveryId) -> None:
-        return None
-
-
-class _Queue:
-    def __init__(self, account: Account) -> None:
-        self.account = account
-
-    def put(self, text: str, delay: timedelta = timedelta()) -> None:
-        self.account.step()
-        self.account.messages.append(text)
+def _nobody(url: str, headers: Mapping[str, str], body: bytes, spent: timedelta) -> NoReturn:
+    raise AssertionError("a scan sends nothing itself")
 
 
 @dataclass
@@ -211,26 +105,17 @@ class Tenant:
 
     def __post_init__(self) -> None:
         self.app = self.instance()
+        if not self.account.tables:
+            self.app.endpoints.register(URL, make_secret(), {"types": ("*",)}, self.now)
+            self.account.writes.clear()
 
     def instance(self) -> App:
         """Another process of the same deployment."""
-        services = cast(Services, self.account)
         settings = read_settings(LEAST | {"TENANT_ID": "contoso"} | self.settings)
-        parts: dict[str, Any] = dict.fromkeys(
-            ("options", "poison", "outbound", "post", "tokens", "breaker", "share", "copies"),
-        )
-        parts |= {"endpoints": _Endpoints(), "deliveries": _Deliveries(), "queue": _Queue(self.account)}
-        return App(
-            settings=settings,
-            events=Events(services, timedelta(hours=24), timedelta(days=30)),
-            sites=Sites(services),
-            services=services,
-            now=lambda: self.now,
-            **parts,
-        )
+        return app_on(self.account, settings, _nobody, lambda: self.now)
 
     def scan(self, *rows: str, graph: FakeGraph | None = None) -> list[Event]:
-        """Scans, and answers what was published by it."""
+        """Scans, and returns what was published by it."""
         before = {event.key for event in self.events()}
         scan(self.app, graph or FakeGraph(list(rows)))
         return [event for event in self.events() if event.key not in before]
@@ -241,13 +126,13 @@ class Tenant:
             EventRow.model_validate_json(chunks.join("Row", entity)).event
             for name, table in self.account.tables.items()
             if name.startswith("events")
-            for entity in table.values()
+            for entity, _ in table.values()
         ]
         return sorted(rows, key=lambda event: event.key)
 
     def queued(self) -> set[str]:
         """The keys of the events that are on their way."""
-        return {decode(text.encode()).key for text in self.account.messages}
+        return {decode(message.text.encode()).key for message in self.account.queues.get(DELIVERIES, [])}
 
     def state(self) -> dict[str, Any]:
         return json.loads(self.app.sites.state().model_dump_json())  # type: ignore[no-any-return]

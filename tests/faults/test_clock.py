@@ -11,22 +11,21 @@ from cryptography.fernet import Fernet
 
 from bench.ledger import balance
 from doubles.running import dispatch, exhausted
+from doubles.storage_account import Account, Queue, app_on
 from e2e.api import Api
 from e2e.conftest import Issuer, MakeSettings, MakeStorage
 from e2e.hosting import ROOT, hosting, write_app
 from e2e.receiving import Receivers
 from integration.scene import Clock, an_event
-from shared.delivery import publisher as publishing
 from shared.delivery.publisher import publish
 from shared.outbound.breaker import OPENS_AFTER
 from shared.outbound.client import NoResponse, Response
 from shared.outbound.signing import make_secret
 from shared.settings import read_settings
-from shared.storage import delivery_queue as copies
 from shared.storage import snapshot
+from shared.storage.queues import DELIVERIES, POISON
 
 from .flow import QUICKLY, flowing, reconciles, take_note, wait_until_drained
-from .memory import Account, Queue, app_on
 
 URL = "https://one.example/hook"
 SETTINGS = read_settings(
@@ -60,12 +59,10 @@ def test_a_clock_that_jumps_while_deliveries_wait_loses_none(
         return answers[0]
 
     seconds: Any = type("Elapsed", (), {"monotonic": staticmethod(lambda: storages.now.timestamp())})
-    for module in (copies, snapshot):
-        monkeypatch.setattr(module, "time", seconds)
-    monkeypatch.setattr(publishing, "_PUTS", type("InThisThread", (), {"map": staticmethod(map)}))
+    monkeypatch.setattr(snapshot, "time", seconds)
     account = Account()
-    queue, poison = Queue(account, storages), Queue(account, storages)
-    app = app_on(account, SETTINGS, post, ours, queue, poison)
+    queue, poison = Queue(account, DELIVERIES, storages), Queue(account, POISON, storages)
+    app = app_on(account, SETTINGS, post, ours, storages, storages.move)
     app.endpoints.register(URL, make_secret(), {"types": ("*",)}, ours.now)
     keys = [f"key-{number}" for number in range(2 * OPENS_AFTER)]
 

@@ -16,6 +16,7 @@ import pytest
 from doubles.simulated_host import SETTINGS, Host
 from doubles.simulated_storage import URLS, Odds, World
 from shared.model import DeliveryId, Event, digest, endpoint_id
+from shared.storage.deliveries import Malformed
 
 
 def _event(number: int) -> Event:
@@ -33,16 +34,18 @@ def _simulate(seed: int, odds: Odds, events: int = 2) -> tuple[World, Host]:
 
 def _check_nothing_lost(world: World, host: Host) -> None:
     """The ledger: everything accepted is delivered or in the alert log, and its row agrees."""
-    assert not world.malformed
+    rows, alerts = world.rows(), world.alerts()
+    assert not [line for line in alerts if isinstance(line, Malformed)]
+    told = {line[0] for line in alerts if not isinstance(line, Malformed)}
     for event in host.accepted:
         for url in URLS:
-            delivery_id = DeliveryId(world.events[event.key].accepted_ms, digest(event.key), endpoint_id(url))
-            row = world.rows[delivery_id][0]
+            delivery_id = DeliveryId(world.event(event.key).accepted_ms, digest(event.key), endpoint_id(url))
+            row = rows[delivery_id]
             if row.status == "delivered":
                 assert world.successes[f"{event.key} {url}"] >= 1
             else:
                 assert row.status == "failed"
-                assert delivery_id in world.alerts
+                assert delivery_id in told
                 assert row.reason
 
 
@@ -50,12 +53,12 @@ def _check_one_chain(world: World) -> None:
     """Each attempt number is recorded once (a late success may stand beside the failure it overrides), none beyond the
     schedule, and POSTs are as many as the attempts plus at most one for each fault: a copy may repeat its attempt, but
     copies in flight at once in one instance are one POST (shared/storage/delivery_queue.py)."""
-    most = len(SETTINGS.retry_delays) + 1
-    for row, _ in world.rows.values():
+    most, rows = len(SETTINGS.retry_delays) + 1, world.rows().values()
+    for row in rows:
         failures = Counter(each.number for each in row.attempts if each.status != 200)
         assert all(count == 1 for count in failures.values())
         assert all(each.number <= most for each in row.attempts)
-    attempts = sum(row.last_number for row, _ in world.rows.values())
+    attempts = sum(row.last_number for row in rows)
     assert sum(world.posts.values()) <= attempts + world.put_off + world.faults
 
 
@@ -86,12 +89,21 @@ def test_without_faults_every_attempt_is_posted_exactly_once() -> None:
     for seed in range(300):
         world, host = _simulate(seed, Odds())
         _check_nothing_lost(world, host)
-        made = sum(len(row.attempts) for row, _ in world.rows.values())
+        made = sum(len(row.attempts) for row in world.rows().values())
         assert sum(world.posts.values()) == made + world.put_off
 
 
 async def _forget(app: object, message: object, delivery: object) -> None:
     """What follows a recorded attempt."""
+
+
+def test_rows_of_one_endpoint_go_together_in_the_simulation() -> None:
+    together = 0
+    for seed in range(20):
+        world, host = _simulate(seed, Odds(), events=6)
+        _check_nothing_lost(world, host)
+        together += world.account.transactions
+    assert together
 
 
 def test_the_simulation_sees_what_follows_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

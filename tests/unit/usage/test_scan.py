@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from doubles.simulated_tenant import GB, QUOTA, FakeGraph, Killed, Tenant, a_row, site_id, site_url, told
+from doubles.simulated_tenant import GB, QUOTA, FakeGraph, Tenant, a_row, site_id, site_url, told
+from doubles.storage_account import Crash
 from shared.app import App
 from shared.delivery.publisher import publish
 from shared.m365.client import GraphFailed, Refused
@@ -163,11 +164,11 @@ def test_pending_events_are_published_even_while_graph_is_down() -> None:
     tenant = Tenant()
 
     def kill_at_publish(app: App, events: list[Event]) -> None:
-        raise Killed
+        raise Crash
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("shared.usage.crossings.publish", kill_at_publish)
-        with pytest.raises(Killed):
+        with pytest.raises(Crash):
             tenant.scan(a_row(1, 95))
     assert tenant.events() == []
     assert told(tenant.scan(graph=FakeGraph([], header="broken"))) == [("exceeded", "1", 90)]
@@ -177,14 +178,14 @@ def test_events_left_pending_for_weeks_are_published_once() -> None:
     tenant = Tenant()
 
     def kill_at_mark(sites: Sites, known: StoredSite, row: SiteRow) -> None:
-        raise Killed
+        raise Crash
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Sites, "replace", kill_at_mark)
-        with pytest.raises(Killed):
+        with pytest.raises(Crash):
             tenant.scan(a_row(1, 95))
     assert told(tenant.events()) == [("exceeded", "1", 90)], "published, but nobody knows it"
-    tenant.account.messages.clear()
+    tenant.account.queues.clear()
     tenant.now += timedelta(days=10)
     assert tenant.scan(a_row(1, 95)) == []
     assert len(tenant.events()) == 1

@@ -9,7 +9,8 @@ from greenlet import getcurrent, greenlet
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from doubles.simulated_tenant import QUOTA, Account, FakeGraph, Killed, Tenant, a_row, site_url, told
+from doubles.simulated_tenant import QUOTA, FakeGraph, Tenant, a_row, site_url, told
+from doubles.storage_account import Account, Crash
 from shared.app import App
 from shared.delivery.publisher import publish
 from shared.model.thresholds import Standing, compare, read_thresholds
@@ -94,7 +95,7 @@ def started(history: list[dict[int, int | None]]) -> Tenant:
 
 
 def copy_of(tenant: Tenant) -> Tenant:
-    return Tenant(Account(deepcopy(tenant.account.tables), [*tenant.account.messages]))
+    return Tenant(Account(deepcopy(tenant.account.tables), deepcopy(tenant.account.queues)))
 
 
 def steps_of(tenant: Tenant, rows: list[str]) -> int:
@@ -125,7 +126,7 @@ def counted(number: int, act: Callable[[], None]) -> Callable[[], None]:
 
 
 def kill() -> None:
-    raise Killed
+    raise Crash
 
 
 BEFORE: list[dict[int, int | None]] = [{1: 80, 2: 91, 3: 95, 4: 10}]
@@ -142,7 +143,7 @@ def test_a_scan_killed_at_any_step_and_run_again_publishes_the_same_events_once(
     for number in range(total):
         tenant = copy_of(before)
         tenant.account.step = counted(number, kill)
-        with pytest.raises(Killed):
+        with pytest.raises(Crash):
             scan(tenant.app, FakeGraph(rows))
         tenant.account.step = lambda: None
         tenant.scan(*rows)
@@ -176,12 +177,12 @@ def test_scans_that_take_turns_at_every_step_and_die_publish_each_crossing_once(
         if getcurrent() is not main:
             main.switch()
             if chance.random() < odds:
-                raise Killed
+                raise Crash
 
     def run() -> None:
         try:
             scan(tenant.instance(), FakeGraph(rows))
-        except Killed:
+        except Crash:
             return
 
     tenant.account.step = step
@@ -206,7 +207,7 @@ def test_the_laws_would_see_a_row_marked_before_its_event_is_published(monkeypat
     for number in range(steps_of(Tenant(), rows)):
         tenant = Tenant()
         tenant.account.step = counted(number, kill)
-        with pytest.raises(Killed):
+        with pytest.raises(Crash):
             scan(tenant.app, FakeGraph(rows))
         tenant.account.step = lambda: None
         tenant.scan(*rows)
