@@ -20,8 +20,8 @@ from azure.storage.queue import QueueClient
 from cryptography.fernet import Fernet
 
 from bench.ledger import Balance, Delivery, balance
+from doubles.background import Background
 from e2e.api import Api, custom, eventually
-from e2e.background import Background
 from e2e.conftest import Storage, storing
 from e2e.hosting import Host, Process, write_app
 from local.issuer import SigningKey, make_issuer, read_key

@@ -10,9 +10,8 @@ from urllib.parse import quote
 
 import requests
 
+from doubles.hooks import MARK
 from local.issuer import SigningKey, sign_token
-
-from .receiving import MARK
 
 ENDPOINTS = "/v1.0/webhooks/endpoints"
 DELIVERIES = "/v1.0/webhooks/deliveries"

@@ -9,6 +9,8 @@ import pytest
 import trustme
 from cryptography.fernet import Fernet
 
+from doubles.background import Background
+from doubles.hooks import Answer, Hook, Receiver, Receivers
 from local import azurite
 from local.issuer import SigningKey, make_issuer, read_key
 from local.m365.graph import GraphStandIn, serving_graph
@@ -17,10 +19,8 @@ from local.ports import free_ports
 from local.serving import serving
 
 from .api import Api
-from .background import Background
 from .hosting import QUEUES, ROOT, Host, hosting
 from .identity import Identity, make_identity
-from .receiving import Answer, Hook, Receiver, Receivers
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from doubles.hooks import Hook, Received, Receiver
 from local.m365.control import Behaviour
 from local.m365.graph import GraphStandIn
 from local.m365.tenant import Site
 
 from .api import ENDPOINTS, Api, Json, eventually
 from .hosting import Host, Record
-from .receiving import Hook, Received, Receiver
 
 QUOTA = 1_000_000
 EXCEEDED, RECOVERED = "storage.threshold_exceeded", "storage.threshold_recovered"

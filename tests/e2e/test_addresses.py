@@ -5,10 +5,11 @@ from contextlib import closing
 
 import pytest
 
+from doubles.hooks import MARK
+
 from .api import ENDPOINTS, Api, eventually
 from .conftest import Issuer, MakeSettings, Storage
 from .hosting import hosting
-from .receiving import MARK
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ from itertools import pairwise
 
 import pytest
 
+from doubles.hooks import MARK, Answer, Hook
+
 from .api import DELIVERIES, ENDPOINTS, Api, Json, custom, eventually
 from .conftest import App
-from .receiving import MARK, Answer, Hook
 
 pytestmark = pytest.mark.usefixtures("dripping")
 DELAYS = (1, 2, 1)

@@ -6,10 +6,11 @@ from urllib.parse import quote
 
 import pytest
 
+from doubles.hooks import MARK, Hook
+
 from .api import DELIVERIES, ENDPOINTS, Api, Json, custom
 from .conftest import App
 from .hosting import Record
-from .receiving import MARK, Hook
 
 ACTOR = re.compile(r"00000000-0000-4000-8000-000000000002 through \S+")
 TYPE = "custom.audit"

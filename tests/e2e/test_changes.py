@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from doubles.hooks import Answer, Hook
+
 from .api import DELIVERIES, ENDPOINTS, Api, Json, custom
 from .conftest import App
-from .receiving import Answer, Hook
 
 WAITS = Answer(503, headers={"Retry-After": "3"})
 """The attempt is not spent, and the delivery waits."""

@@ -11,12 +11,12 @@ import jsonschema
 import pytest
 import requests
 
+from doubles.hooks import Received
 from integrations.connector.definition import FILE
 from local.issuer import sign_token
 
 from .api import Api, Json, eventually
 from .conftest import App
-from .receiving import Received
 
 DEFINITION: Json = json.loads(FILE.read_text(encoding="utf-8"))
 CALLERS: dict[str, dict[str, Any]] = {

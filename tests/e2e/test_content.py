@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from doubles.hooks import Hook
+
 from .api import ENDPOINTS, Json
 from .conftest import App
-from .receiving import Hook
 
 CONTENTS = [
     "{}",

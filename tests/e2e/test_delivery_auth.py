@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from doubles.hooks import Answer, Received, Receiver
 from local.issuer import sign_token
 
 from .api import ENDPOINTS, Api, Json, custom
 from .conftest import App
 from .identity import RESOURCE_NOT_FOUND, Identity
-from .receiving import Answer, Received, Receiver
 
 TYPE = "custom.proved"
 FLOW = "https://service.flow.microsoft.com/"

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from doubles.hooks import Answer, Hook
+
 from .api import DELIVERIES, ENDPOINTS, Json, custom
 from .conftest import App
-from .receiving import Answer, Hook
 
 SAID, ANSWERED = "said-by-the-event", "answered-by-the-receiver"
 

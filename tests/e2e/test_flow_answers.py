@@ -3,8 +3,9 @@
 import json
 from datetime import datetime, timedelta
 
+from doubles.hooks import Answer, Receiver
+
 from .api import ENDPOINTS, Api, custom, eventually
-from .receiving import Answer, Receiver
 
 TYPE = "custom.flow"
 

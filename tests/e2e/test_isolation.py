@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from doubles.hooks import Hook, Receivers
+
 from .api import Api, custom
 from .conftest import Issuer, MakeSettings, MakeStorage
 from .hosting import Host, hosting
-from .receiving import Hook, Receivers
 
 pytestmark = pytest.mark.alone
 

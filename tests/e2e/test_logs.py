@@ -5,9 +5,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from doubles.hooks import MARK, Answer
+
 from .api import DELIVERIES, ENDPOINTS, custom
 from .conftest import App
-from .receiving import MARK, Answer
 
 BODY_MARK = f"BODY-{MARK}"
 

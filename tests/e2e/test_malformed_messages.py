@@ -13,10 +13,11 @@ import pytest
 import requests
 from azure.storage.queue import QueueClient
 
+from doubles.hooks import Hook, Receivers
+
 from .api import Api, custom, eventually
 from .conftest import Issuer, MakeSettings, MakeStorage, Storage
 from .hosting import QUEUES, Host, hosting
-from .receiving import Hook, Receivers
 
 COUNT = 1000
 AT_ONCE = 250

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from doubles.hooks import Answer
+
 from .api import ENDPOINTS, Json, custom
 from .conftest import App
-from .receiving import Answer
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from doubles.hooks import Receivers
 from local.issuer import sign_token
 
 from .api import Api, custom
 from .conftest import Issuer, MakeSettings, MakeStorage
 from .hosting import ROOT, environment, hosting
-from .receiving import Receivers
 
 CONFIG = ROOT / "tests" / "e2e" / "schemathesis.toml"
 OPTIONS = os.environ.get("SCHEMATHESIS_OPTIONS", "--max-examples=1 --generation-deterministic")

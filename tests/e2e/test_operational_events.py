@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 from standardwebhooks import Webhook
 
+from doubles.hooks import Hook, Received
+
 from .api import ENDPOINTS, Json, custom
 from .conftest import App
-from .receiving import Hook, Received
 
 
 @pytest.fixture(scope="module")

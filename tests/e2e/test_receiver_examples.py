@@ -14,13 +14,13 @@ import requests
 from aiohttp import web
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
+from doubles.background import Background
 from host.running import ROOT, Host, Process, host_environment
 from local.ports import free_ports
 from local.serving import serving
 from shared.outbound.signing import make_secret, sign_standard
 
 from .api import ENDPOINTS, Api, Json, custom
-from .background import Background
 from .conftest import App, Storage
 
 EXAMPLES = ROOT / "examples" / "receivers"

@@ -12,13 +12,13 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.data.tables import TableServiceClient
 from azure.storage.queue import QueueServiceClient
 
+from doubles.hooks import MARK, Answer, Hook, Receiver, Receivers
 from local.issuer import sign_token
 
 from .api import DELIVERIES, ENDPOINTS, Api, Json, eventually
 from .conftest import Issuer, MakeSettings, MakeStorage, Storage
 from .hosting import QUEUES, Host, hosting
 from .identity import Identity
-from .receiving import MARK, Answer, Hook, Receiver, Receivers
 
 TYPE = "custom.redacted"
 HELD_BACK = ("exhausted", "sweep")

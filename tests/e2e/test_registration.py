@@ -6,9 +6,10 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
+from doubles.hooks import MARK, Receiver
+
 from .api import ENDPOINTS, Api
 from .conftest import App
-from .receiving import MARK, Receiver
 
 PREFER = {"Prefer": "return=representation"}
 

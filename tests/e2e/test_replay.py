@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from doubles.hooks import Answer, Hook
+
 from .api import ENDPOINTS, Api, Json, custom, eventually
 from .conftest import App
-from .receiving import Answer, Hook
 
 TYPE = "custom.replayed"
 

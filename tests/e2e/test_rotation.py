@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from doubles.hooks import Hook, Received
+
 from .api import ENDPOINTS, Json, custom, eventually
 from .conftest import App
 from .hosting import ROOT
-from .receiving import Hook, Received
 from .test_wire import JUDGE, openssl_signature
 
 OPTIONS = "/v1.0/options"

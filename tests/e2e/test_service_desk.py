@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 
+from doubles.background import Background
 from host.running import ROOT, Process
 from local.issuer import sign_token
 from local.ports import free_ports
@@ -34,7 +35,6 @@ from standins.provisioner import provisioning
 from standins.servicenow import ServiceNowServer
 
 from .api import Api, Json, eventually
-from .background import Background
 from .conftest import App
 
 FOLDER = ROOT / "examples" / "service-desk"

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from doubles.hooks import Answer, Receivers
 from local.issuer import read_key
 from local.ports import free_ports
 
 from .api import DELIVERIES, Api, custom
 from .hosting import ROOT, Process
-from .receiving import Answer, Receivers
 
 ISSUER_KEY = ROOT / ".local" / "issuer.pem"
 

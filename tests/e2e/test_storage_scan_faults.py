@@ -6,13 +6,13 @@ from contextlib import ExitStack, closing
 
 import pytest
 
+from doubles.hooks import Hook, Receiver, Receivers
 from local.m365.control import GRANTED, RateLimit, Throttle
 from local.m365.tenant import Site
 
 from .api import Api, eventually
 from .conftest import Graph, Issuer, MakeGraph, MakeSettings, MakeStorage
 from .hosting import QUEUES, Host, hosting
-from .receiving import Hook, Receiver, Receivers
 from .scanning import EXCEEDED, RECOVERED, Scans, keys_by_site, listening, new_site, told
 
 pytestmark = pytest.mark.alone

@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 import pytest
 
+from doubles.hooks import MARK, Receiver
+
 from .api import ENDPOINTS, Api, Reply, custom
 from .conftest import App
-from .receiving import MARK, Receiver
 from .test_subscribers import ALICE, BOB, Subscriber
 
 SUBSCRIPTIONS = "/v1.0/webhooks/subscriptions"

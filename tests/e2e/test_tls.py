@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import trustme
 
+from doubles.hooks import MARK, Receivers
+
 from .api import ENDPOINTS, custom
 from .conftest import App
-from .receiving import MARK, Receivers
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=1)
 

@@ -9,10 +9,11 @@ from itertools import chain
 
 import pytest
 
+from doubles.hooks import Receivers
+
 from .api import Api, custom
 from .conftest import Issuer, MakeSettings, MakeStorage, Storage
 from .hosting import hosting
-from .receiving import Receivers
 
 pytestmark = pytest.mark.alone
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from doubles.hooks import Answer, Hook, Receiver, Receivers
+
 from .api import ENDPOINTS, Api, Json, custom, eventually
 from .conftest import Issuer, MakeSettings, MakeStorage
 from .hosting import QUEUES, Host, hosting
-from .receiving import Answer, Hook, Receiver, Receivers
 from .test_wire import openssl_signature
 
 WITHIN = 5.0

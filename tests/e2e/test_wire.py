@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from doubles.hooks import MARK, Hook, Received
+
 from .api import ENDPOINTS
 from .conftest import App
 from .hosting import ROOT
-from .receiving import MARK, Hook, Received
 
 KNOWN_KEY = "158b08cc-6a06-49f2-a724-2bc514fdcf1e"
 KNOWN_BODY = (

@@ -12,9 +12,9 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
 from bench.ledger import Balance, Delivery, balance
+from doubles.hooks import Answer, Hook
 from e2e.api import Api, custom, eventually
 from e2e.hosting import QUEUES
-from e2e.receiving import Answer, Hook
 from local.issuer import SigningKey, sign_token
 
 QUICKLY = {

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from doubles.background import Background
 from e2e.api import eventually
-from e2e.background import Background
 from e2e.conftest import Storage
 from e2e.hosting import ROOT
 from local import azurite

@@ -8,11 +8,11 @@ from time import monotonic
 
 import pytest
 
+from doubles.background import Background
+from doubles.hooks import Hook, Receivers
 from e2e.api import Api, custom
-from e2e.background import Background
 from e2e.conftest import Issuer, MakeSettings
 from e2e.hosting import Host
-from e2e.receiving import Hook, Receivers
 
 from .flow import QUICKLY, Flow, draw_up, flowing, never, reconciles, take_note, wait_until_drained
 from .storage import Azurite

@@ -11,11 +11,11 @@ from cryptography.fernet import Fernet
 
 from bench.ledger import balance
 from doubles.running import dispatch, exhausted
+from doubles.hooks import Receivers
 from doubles.storage_account import Account, Queue, app_on
 from e2e.api import Api
 from e2e.conftest import Issuer, MakeSettings, MakeStorage
 from e2e.hosting import ROOT, hosting, write_app
-from e2e.receiving import Receivers
 from integration.scene import Clock, an_event
 from shared.delivery.publisher import publish
 from shared.outbound.breaker import OPENS_AFTER

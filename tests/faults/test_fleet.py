@@ -9,11 +9,11 @@ import pytest
 
 from bench.ledger import balance
 from bench.steady import publish_steadily
+from doubles.background import Background
+from doubles.hooks import Hook, Receivers
 from e2e.api import Api, Json
-from e2e.background import Background
 from e2e.conftest import Issuer, MakeSettings, MakeStorage
 from e2e.hosting import hosting
-from e2e.receiving import Hook, Receivers
 
 from .fleet import FLEET, serving
 

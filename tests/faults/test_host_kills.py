@@ -11,10 +11,10 @@ from itertools import pairwise
 import pytest
 
 from bench.ledger import Balance
+from doubles.hooks import Hook, Receivers
 from e2e.api import DELIVERIES, Api, Json
 from e2e.conftest import Issuer, MakeSettings, MakeStorage
 from e2e.hosting import Host, Record
-from e2e.receiving import Hook, Receivers
 
 from .flow import ATTEMPTS, QUICKLY, Flow, draw_up, flowing, never, take_note, wait_until_drained
 

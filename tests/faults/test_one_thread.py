@@ -3,10 +3,10 @@
 from contextlib import ExitStack, closing
 from threading import Timer
 
+from doubles.hooks import Receivers
 from e2e.api import Api, custom
 from e2e.conftest import Issuer, MakeSettings, MakeStorage
 from e2e.hosting import hosting
-from e2e.receiving import Receivers
 
 from .flow import QUICKLY, flowing, reconciles, take_note, wait_until_drained
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from doubles.hooks import Receivers
 from e2e.api import Api
 from e2e.conftest import Issuer, MakeSettings, MakeStorage, Storage
 from e2e.hosting import ROOT, hosting, write_app
-from e2e.receiving import Receivers
 
 from .flow import QUICKLY, flowing, reconciles, take_note, wait_until_drained
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from doubles.background import Background
+from doubles.hooks import Hook, Receivers
 from e2e.api import Api, custom
-from e2e.background import Background
 from e2e.conftest import Issuer, MakeSettings, MakeStorage, Storage
 from e2e.hosting import Host, hosting
-from e2e.receiving import Hook, Receivers
 
 from .flow import QUICKLY, flowing, reconciles, take_note, wait_until_drained
 from .proxy import Answers, Fault, HangsUp, Proxy, Request, Script, Waits, proxying

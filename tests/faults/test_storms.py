@@ -12,10 +12,10 @@ import pytest
 from azure.storage.queue import QueueClient
 
 from bench.ledger import balance
+from doubles.hooks import Answer, Receiver, Receivers
 from e2e.api import ENDPOINTS, Api, Json, custom
 from e2e.conftest import Issuer, MakeSettings, MakeStorage, Storage
 from e2e.hosting import Host, hosting
-from e2e.receiving import Answer, Receiver, Receivers
 from shared.outbound.breaker import OPENS_AFTER
 
 from .flow import QUICKLY, flowing, never, reconciles, take_note, wait_until_drained

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from .background import Background
+from doubles.background import Background
 
 MARK = f"MARKED-{secrets.token_hex(8)}"
 """Stands for a secret: in the URL of every receiver, and in nothing that the app may show or log."""
