@@ -93,7 +93,7 @@ def environment() -> dict[str, str]:
     }
 
 
-def test_the_app_starts_with_what_is_deployed_and_its_defaults_are_the_published_ones() -> None:
+def test_the_defaults_that_are_deployed_are_the_apps_own() -> None:
     least = {"AzureWebJobsStorage", "SECRETS_KEY", "AZURE_CLIENT_ID", "ENTRA_TENANT_ID", "ENTRA_CLIENT_ID"}
     required = {name: value for name, value in environment().items() if name.partition("__")[0] in least}
     assert read_settings(environment()) == read_settings(required)

@@ -228,7 +228,7 @@ def test_a_continuation_that_is_not_ours_is_an_error(deliveries: Deliveries, tok
 # The alert log
 
 
-def test_the_alert_log_is_newest_first_across_endpoints_and_each_delivery_is_one_line(deliveries: Deliveries) -> None:
+def test_the_alert_log_has_one_line_a_delivery_newest_first(deliveries: Deliveries) -> None:
     ids = [an_id(WEEKS[1]), an_id(THURSDAY, endpoint=OTHER), an_id(THURSDAY - timedelta(hours=1))]
     for each in ids:
         for reason in ("first", "renewed"):

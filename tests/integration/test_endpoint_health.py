@@ -22,9 +22,7 @@ def elsewhere(services: Services, cipher: Cipher) -> Endpoints:
     return Endpoints(services, cipher)
 
 
-def test_health_that_a_late_dispatcher_writes_after_a_new_registration_is_not_believed(
-    endpoints: Endpoints, elsewhere: Endpoints
-) -> None:
+def test_health_of_an_earlier_registration_is_not_believed(endpoints: Endpoints, elsewhere: Endpoints) -> None:
     old = register(endpoints)
     endpoints.delete(old.id)
     new = register(endpoints, at=LATER)

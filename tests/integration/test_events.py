@@ -138,9 +138,7 @@ def test_a_missing_week_before_is_asked_for_once(events: Events, calls: Calls) -
     assert calls == [("POST", "events20261123")] * 3
 
 
-def test_duplicates_of_the_week_before_are_found_by_an_instance_that_once_saw_it_missing(
-    events: Events, elsewhere: Events
-) -> None:
+def test_a_week_that_was_missing_once_is_searched_for_duplicates_again(events: Events, elsewhere: Events) -> None:
     assert events.get(to_ms(THURSDAY), digest("key-1")) is None  # before anybody made the table
     elsewhere.insert(row("another"))
     events.insert(row(token="last week", at=MONDAY - timedelta(hours=1)))

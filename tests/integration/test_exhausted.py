@@ -51,7 +51,7 @@ def test_every_step_can_be_repeated(scene: Scene) -> None:
     assert scene.queue.held == scene.poison.held == []
 
 
-def test_a_message_on_which_the_dispatcher_crashed_ten_times_is_failed_without_an_attempt(scene: Scene) -> None:
+def test_a_message_that_crashed_the_dispatcher_ten_times_is_failed(scene: Scene) -> None:
     scene.register()
     scene.publish(an_event())
     text, _ = scene.queue.take()
@@ -166,7 +166,7 @@ def test_a_forged_attempt_of_another_age_leaves_a_log_line_and_nothing_else(
     assert set(scene.app.services.table_names()) == before
 
 
-def test_a_forged_attempt_of_an_unknown_event_is_not_recorded_by_the_dispatcher_either(scene: Scene) -> None:
+def test_the_dispatcher_records_no_forged_attempt_of_an_unknown_event(scene: Scene) -> None:
     scene.register()
     scene.publish(an_event())
     message = decode(scene.queue.take()[0].encode())

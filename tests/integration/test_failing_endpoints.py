@@ -62,9 +62,7 @@ def test_over_days_it_is_warned_of_once_and_then_disabled(scene: Scene, bad: End
         assert "500" in content["reason"]
 
 
-def test_what_waits_when_it_is_disabled_ends_cancelled_and_new_events_do_not_go_there(
-    scene: Scene, bad: Endpoint
-) -> None:
+def test_what_waits_for_an_endpoint_that_is_disabled_ends_cancelled(scene: Scene, bad: Endpoint) -> None:
     for hours in (0, 30, 60, 90):
         fail(scene, hours * HOUR)
     scene.clock.now = THURSDAY + 119.9 * HOUR
@@ -106,9 +104,7 @@ def test_enabling_it_again_starts_anew(scene: Scene, bad: Endpoint) -> None:
     assert health(scene, bad).state == "healthy"
 
 
-def test_a_success_in_between_clears_all_and_a_second_failing_time_is_warned_of_again(
-    scene: Scene, bad: Endpoint
-) -> None:
+def test_after_a_success_a_second_failing_time_is_warned_of_again(scene: Scene, bad: Endpoint) -> None:
     for hours in (0, 30, 60, 90, 110):
         fail(scene, hours * HOUR)
     assert told(scene) == [FAILING]

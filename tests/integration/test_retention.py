@@ -116,9 +116,7 @@ def test_a_retry_of_a_dropped_week_ends_quietly(scene: Scene, calls: Calls) -> N
     assert_nothing_came_back(scene, calls)
 
 
-def test_an_attempt_that_was_to_be_recorded_in_a_dropped_week_ends_in_the_alert_log_of_now(
-    scene: Scene, calls: Calls
-) -> None:
+def test_an_attempt_of_a_dropped_week_ends_in_the_alert_log_of_now(scene: Scene, calls: Calls) -> None:
     """Such a message says nothing of the event either."""
     scene.register()
     scene.publish(an_event())

@@ -14,7 +14,7 @@ from .test_exhausted import failed_delivery, lines
 SCHEDULE = timedelta(seconds=30 + 120 + 600)
 
 
-def test_a_retry_starts_the_schedule_anew_and_success_takes_the_line_from_the_alert_log(scene: Scene) -> None:
+def test_a_retry_that_succeeds_takes_the_line_from_the_alert_log(scene: Scene) -> None:
     delivery_id = failed_delivery(scene)
     scene.receiver.answers = [BUSY, OK]
     assert retry(scene.app, delivery_id, scene.row(delivery_id)) is None

@@ -64,3 +64,13 @@ def test_files_and_headings_that_code_names_are_there() -> None:
                 if f"# {heading}\n" not in (ROOT / "docs" / f"{page}.md").read_text("utf-8"):
                     lost.append(f"{path.relative_to(ROOT)}: docs/{page}.md has no heading {heading!r}")
     assert lost == []
+
+
+def test_a_tests_name_is_short_enough_to_say_one_thing() -> None:
+    named = [
+        name
+        for path in FILES
+        if path.suffix == ".py"
+        for name in re.findall(r"def (test_\w+)", path.read_text("utf-8"))
+    ]
+    assert [name for name in named if len(name) > 80] == []

@@ -101,7 +101,7 @@ def test_connectwise_knows_three_levels_and_the_boards_own_priorities() -> None:
     assert [body.get("priority") for body in bodies] == [None, None, None, {"id": 1}]
 
 
-def test_autotask_priorities_are_the_numbers_of_its_pick_list_unless_others_are_named() -> None:
+def test_autotask_priorities_are_the_numbers_of_its_pick_list() -> None:
     assert [body["priority"] for body in by_severity("autotask", AUTOTASK)] == [3, 2, 1, 4]
     own = AUTOTASK | {"priorities": {"critical": 9}}
     assert [body["priority"] for body in by_severity("autotask", own)] == [3, 2, 1, 9]

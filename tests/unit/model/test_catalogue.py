@@ -105,7 +105,7 @@ def test_an_endpoint_cannot_ask_for_what_will_never_come(name: str) -> None:
     assert "is no event type" in str(type_problem(name))
 
 
-def test_a_caller_publishes_catalogue_and_custom_types_and_only_the_app_webhook_types() -> None:
+def test_only_the_app_publishes_operational_types() -> None:
     for name in CATALOGUE:
         assert publish_problem(name, "app") is None
         assert (publish_problem(name, "caller") is None) is not name.startswith("webhook.")

@@ -201,7 +201,7 @@ def test_a_key_that_somebody_took_is_told_and_does_not_stop_the_scan(caplog: pyt
     assert not any(site.row.pending for site in tenant.app.sites.all())
 
 
-def test_a_site_that_is_gone_is_forgotten_after_the_retention_period_and_numbered_on_when_it_returns() -> None:
+def test_a_site_that_is_gone_is_forgotten_after_the_retention_period() -> None:
     tenant = Tenant()
     [first] = tenant.scan(a_row(1, 95), a_row(2, 1))
     tenant.scan(a_row(1, 95, deleted=True), a_row(2, 1))
@@ -384,7 +384,7 @@ def test_a_confirmation_that_graph_is_too_busy_for_waits_for_the_next_scan() -> 
     assert told(tenant.scan(graph=confirming({1: 91}, s1=91))) == [("exceeded", "1", 90)]
 
 
-def test_the_list_has_the_nearest_first_and_a_line_keeps_its_time_while_nothing_changes() -> None:
+def test_a_line_of_the_list_keeps_its_time_while_nothing_changes() -> None:
     tenant = Tenant()
     tenant.scan(a_row(1, 71), a_row(2, 95), a_row(3, 80), a_row(4, 10))
     began = tenant.now
