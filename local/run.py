@@ -1,4 +1,4 @@
-"""What dev.py becomes once the virtual environment is there: `start`, `demo` and `token`."""
+"""The commands that need packages: `start`, `demo` and `token`."""
 
 import argparse
 import asyncio
@@ -8,9 +8,10 @@ import sys
 from collections.abc import Coroutine
 from pathlib import Path
 
-import dev
+from local import ROOT, STATE
 from local.appsettings import read_values
 from local.azurite import default_folder
+from local.command_line import parse
 from local.demo import __main__ as demo
 from local.issuer import read_key, sign_token
 from local.keyfiles import issuer_key_file, require_issuer_key
@@ -23,13 +24,13 @@ def main() -> int:
     """Run the command; the value is the exit code."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # not every terminal has every character
-    options = dev.command_line().parse_args()
+    options = parse(sys.argv[1:])
     try:
         if options.command == "token":
             print(make_token(options.roles, options.expires_in))
             return 0
         if options.command == "demo":
-            return asyncio.run(until_signalled(demo.show(dev.ROOT), code_when_stopped=130))
+            return asyncio.run(until_signalled(demo.show(ROOT), code_when_stopped=130))
         return asyncio.run(until_signalled(start(options), code_when_stopped=0))
     except Problem as problem:
         print(problem, file=sys.stderr, flush=True)
@@ -38,14 +39,14 @@ def main() -> int:
 
 def make_token(roles: str, expires_in_seconds: int) -> str:
     """A bearer token with the comma-separated `roles`."""
-    require_issuer_key(dev.STATE)
+    require_issuer_key(STATE)
     named = [role.strip() for role in roles.split(",") if role.strip()]
-    return sign_token(read_key(issuer_key_file(dev.STATE)), named, expires_in_seconds)
+    return sign_token(read_key(issuer_key_file(STATE)), named, expires_in_seconds)
 
 
 async def start(options: argparse.Namespace) -> int:
     """Run everything and stay up until cancelled."""
-    plan = make_plan(dev.ROOT, options)
+    plan = make_plan(ROOT, options)
     async with running(plan, lambda received: say(received.line())) as stack:
         say(f"Receiver: {stack.receiver_url} (answers as the path says: {', '.join(BEHAVIOURS)})")
         say(f"Microsoft Graph: {describe_graph(plan, stack.graph_url)}")
@@ -108,6 +109,8 @@ async def until_signalled(work: Coroutine[None, None, int], *, code_when_stopped
         return await task
     except asyncio.CancelledError:
         return code_when_stopped
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is over: what comes now would only show a traceback
 
 
 def say(text: str) -> None:
@@ -116,7 +119,3 @@ def say(text: str) -> None:
         print(text, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

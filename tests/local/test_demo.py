@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-import dev
+from local import ROOT
 from local.demo import story as demo_story
 from local.demo.story import Inbox, Unexpected
 
 
 def test_the_demo_ends_well() -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "local.run", "demo"], cwd=dev.ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "local", "demo"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "\x1b" not in result.stdout, "without a terminal it is plain text"

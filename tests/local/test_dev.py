@@ -1,7 +1,9 @@
 """The command line: what it refuses, what it passes on, and what it runs."""
 
 import ast
+import contextlib
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,10 @@ from pathlib import Path
 import pytest
 
 import dev
+from local.command_line import as_arguments, parse
+from local.ports import free_ports
 from local.problem import Problem
+from shared import __version__
 
 
 @pytest.mark.parametrize("version", [(3, 11, 0), (3, 13, 2), (4, 0, 0)])
@@ -36,14 +41,14 @@ def test_an_old_python_is_told_which_one_is_needed() -> None:
     ],
 )
 def test_options_survive_being_handed_on(arguments: list[str]) -> None:
-    options = dev.command_line().parse_args(arguments)
-    again = dev.command_line().parse_args(dev.as_arguments(options))
+    options = parse(arguments)
+    again = parse(as_arguments(options))
     assert again == options
 
 
 def test_a_data_folder_is_meant_from_where_the_person_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert dev.command_line().parse_args(["start", "--data", "mine"]).data == tmp_path / "mine"
+    assert parse(["start", "--data", "mine"]).data == tmp_path / "mine"
 
 
 @pytest.mark.parametrize(
@@ -54,14 +59,60 @@ def test_a_data_folder_is_meant_from_where_the_person_is(tmp_path: Path, monkeyp
         (["start", "--lease", "0"], "is not a number of seconds"),
         (["start", "--data", "d", "--in-memory"], "not allowed with"),
         (["begin"], "invalid choice"),
-        ([], "required"),
+        ([], "name a command, for example: python3 dev.py demo"),
+        (["start", "--prot", "1"], "`start` does not know --prot 1. Did you mean --port?"),
+        (["start", "--data", "README.md"], "is a file; give a folder"),
+        (["demo", "now"], "`demo` does not know now."),
     ],
 )
-def test_wrong_options_are_explained(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_options_are_explained(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(dev.ROOT)
     with pytest.raises(SystemExit) as left:
         dev.main(arguments)
     assert left.value.code == 2
     assert told in capsys.readouterr().err
+
+
+def test_the_version_is_the_apps(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        dev.main(["--version"])
+    assert left.value.code == 0
+    assert capsys.readouterr().out == f"Tenant Hooks {__version__}\n"
+
+
+def test_ctrl_c_while_setting_up_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*, with_node: bool) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dev, "set_up", interrupted)
+    assert dev.main(["demo"]) == 130
+    assert capsys.readouterr().err == "Stopped.\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent as on POSIX")
+@pytest.mark.parametrize("after_seconds", [0.0, 0.1, 0.2, 0.4, 0.8])
+def test_ctrl_c_at_any_moment_of_a_start_is_no_traceback(after_seconds: float) -> None:
+    """The command takes over from dev.py with the signal blocked, so that none is met by a half-started Python."""
+    port = free_ports(5)
+    ports = [f"--port={port}", f"--azurite-port={port + 1}", f"--receiver-port={port + 4}"]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "local", "start", "--in-memory", *ports],
+        cwd=dev.ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}),
+    )
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        running.wait(after_seconds)
+    running.send_signal(signal.SIGINT)
+    shown = running.communicate(timeout=60)[0]
+    assert running.returncode in (0, 130)
+    assert "Traceback" not in shown
 
 
 def test_token_before_the_first_start_says_what_to_do(

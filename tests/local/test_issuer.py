@@ -9,7 +9,6 @@ import aiohttp
 import jwt
 import pytest
 
-import dev
 from local import run
 from local.issuer import CLAIMS, make_issuer, new_key_pem, read_key, sign_token
 from local.serving import serving
@@ -84,7 +83,7 @@ def test_a_token_may_be_spent_from_the_start(tmp_path: Path) -> None:
 
 
 def test_the_command_gives_the_roles_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dev, "STATE", tmp_path)
+    monkeypatch.setattr(run, "STATE", tmp_path)
     make_issuer(tmp_path / "issuer.pem")
     claims = jwt.decode(run.make_token("Point.Read, Point.Publish", 60), options={"verify_signature": False})
     assert claims["roles"] == ["Point.Read", "Point.Publish"]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-import dev
+from local import ROOT, STATE
 from local.azurite import connection_string
 from local.ports import free_ports, is_free
 
@@ -31,8 +31,8 @@ class Started:
         ports = [f"--port={self.port}", f"--azurite-port={self.port + 1}", f"--receiver-port={self.port + 4}"]
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "local.run", "start", *ports, *(options or ["--in-memory"])],
-            cwd=dev.ROOT,
+            [sys.executable, "-m", "local", "start", *ports, *(options or ["--in-memory"])],
+            cwd=ROOT,
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -53,7 +53,7 @@ class Started:
         raise AssertionError(f"it ended without {text!r}:\n{''.join(self.lines)}")
 
     def host_pid(self) -> int:
-        return int((dev.STATE / f"run-{self.port}" / "host.pid").read_text(encoding="ascii"))
+        return int((STATE / f"run-{self.port}" / "host.pid").read_text(encoding="ascii"))
 
     def get(self, path: str, token: str) -> Any:
         answer = requests.get(self.url + path, headers={"Authorization": f"Bearer {token}"}, timeout=30)
@@ -75,8 +75,8 @@ def started(*options: str, **environment: str) -> Iterator[Started]:
 
 
 def dev_token(*options: str) -> str:
-    command = [sys.executable, "-m", "local.run", "token", *options]
-    result = subprocess.run(command, cwd=dev.ROOT, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "local", "token", *options]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stderr == ""
     assert result.stdout.count("\n") == 1
     return result.stdout.strip()
@@ -132,8 +132,8 @@ def test_it_scans_the_sites_of_its_graph(stack: Started) -> None:
 def test_a_taken_port_is_named_with_the_option_to_change(stack: Started, option: str, taken: int) -> None:
     free = free_ports(5)
     ports = {"--port": free, "--azurite-port": free + 1, "--receiver-port": free + 4, option: stack.port + taken}
-    command = [sys.executable, "-m", "local.run", "start", *(f"{name}={port}" for name, port in ports.items())]
-    result = subprocess.run(command, cwd=dev.ROOT, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "local", "start", *(f"{name}={port}" for name, port in ports.items())]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert f"Port {stack.port + taken} " in result.stderr
     assert f"Choose another with {option}." in result.stderr

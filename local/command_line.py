@@ -1,0 +1,160 @@
+"""The commands of dev.py and their options. The standard library only: it is read before any package is installed."""
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+
+from shared import __version__
+
+EXAMPLE = "python3 dev.py demo"
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command and its options. Ends the process with a sentence where they are wrong."""
+    parser = command_line()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        known = [f"--{name.replace('_', '-')}" for name in vars(options)]
+        meant = difflib.get_close_matches(unknown[0].partition("=")[0], known, 1)
+        hint = f" Did you mean {meant[0]}?" if meant else ""
+        parser.error(
+            f"`{options.command}` does not know {' '.join(unknown)}.{hint} "
+            f"`python3 dev.py {options.command} --help` tells its options."
+        )
+    if options.command is None:
+        parser.error(f"name a command, for example: {EXAMPLE}. `python3 dev.py --help` tells all of them.")
+    return options
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The parser; an option that is not known stays with the caller."""
+    parser = argparse.ArgumentParser(
+        prog="dev.py",
+        allow_abbrev=False,
+        description="Runs Tenant Hooks on your own machine and checks it. The first run installs what is needed "
+        "into .venv and node_modules; nothing else on the machine changes.",
+        epilog="`python3 dev.py COMMAND --help` tells the options of one command.",
+    )
+    parser.add_argument("--version", action="version", version=f"Tenant Hooks {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser(
+        "demo",
+        help="show the whole thing at work, in under a minute, and end",
+        description="Starts everything on free ports with empty storage, registers endpoints, publishes events, scans "
+        "sites, and shows each signed delivery verified, a retry, an exhausted delivery and its rescue.",
+    )
+    _add_start(commands)
+    _add_token(commands)
+    commands.add_parser(
+        "test",
+        usage="dev.py test [--quick | pytest arguments]",
+        help="lint, types and tests; with pytest arguments, pytest alone with them",
+        description="Runs ruff, mypy and pytest and stops at the first that fails. With --quick of the tests only "
+        "those in tests/unit: about a minute. With other arguments only pytest runs, with these arguments; paths are "
+        "as seen from the project's root.",
+    )
+    commands.add_parser(
+        "bench",
+        usage="dev.py bench [name ...] [--json FILE] [--plots DIR] [--quick]",
+        help="measure throughput, latency, isolation, cost and more; takes half an hour",
+        add_help=False,
+    )
+    return parser
+
+
+def as_arguments(options: argparse.Namespace) -> list[str]:
+    """The command line that gives `options` again, in any folder."""
+    given = {name.replace("_", "-"): value for name, value in vars(options).items() if name != "command"}
+    flags = [f"--{name}" for name, value in given.items() if value is True]
+    valued = [f"--{name}={value}" for name, value in given.items() if value is not None and not isinstance(value, bool)]
+    return [options.command, *flags, *valued]
+
+
+def _add_start(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    start = commands.add_parser(
+        "start",
+        help="run the app and stay up until Ctrl+C",
+        description="Starts Azurite (the storage emulator), a token issuer, a webhook receiver to point endpoints at, "
+        "a stand-in for Microsoft Graph, and the app in a function host. App settings come from local.settings.json, "
+        "else from the sample; environment variables override them. With AzureWebJobsStorage in the environment no "
+        "Azurite is started, and with GRAPH_BASE_URL no stand-in is used.",
+    )
+    start.add_argument("--port", type=_port, default=7071, help="where the app listens (default %(default)s)")
+    start.add_argument(
+        "--azurite-port",
+        type=_port,
+        default=10000,
+        metavar="P",
+        help="Azurite's blob, queue and table services listen at P, P+1 and P+2 (default %(default)s)",
+    )
+    start.add_argument(
+        "--receiver-port",
+        type=_port,
+        metavar="PORT",
+        help="where the receiver listens (default: the app's port + 1000)",
+    )
+    start.add_argument(
+        "--graph-port",
+        type=_port,
+        metavar="PORT",
+        help="where the stand-in for Microsoft Graph listens (default: the app's port + 2000)",
+    )
+    place = start.add_mutually_exclusive_group()
+    place.add_argument(
+        "--data",
+        type=_folder,
+        metavar="DIR",
+        help="the folder in which Azurite keeps its data (default .local/azurite; with another Azurite port, that is "
+        "in the name too)",
+    )
+    place.add_argument("--in-memory", action="store_true", help="keep no data: every start begins empty")
+    start.add_argument(
+        "--lease",
+        type=_seconds,
+        default=600,
+        metavar="S",
+        help="for tests: seconds a received queue message stays hidden (default %(default)s, as on Azure)",
+    )
+
+
+def _add_token(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    token = commands.add_parser(
+        "token",
+        help="print a bearer token for the app started here",
+        description="Prints a token of the local issuer. Use it as: "
+        'curl -H "Authorization: Bearer $(python3 dev.py token)" http://127.0.0.1:7071/v1.0/webhooks/types',
+    )
+    _add_token_options(token)
+
+
+def _add_token_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--roles",
+        default="Point.Admin",
+        metavar="A,B",
+        help="its app roles: Point.Admin, Point.Read, Point.Publish, Point.Subscribe (default %(default)s)",
+    )
+    parser.add_argument(
+        "--expires-in", type=int, default=3600, metavar="S", help="seconds that it is valid (default %(default)s)"
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port (1 to 65535)")
+    return int(text)
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 604800:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 1 to 604800 (7 days)")
+    return int(text)
+
+
+def _folder(text: str) -> Path:
+    """As seen from where the person is."""
+    path = Path(text).expanduser().resolve()
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is a file; give a folder, which is made if it is missing")
+    return path
