@@ -21,6 +21,11 @@ CHECKS = (
     ("pytest", "-n", "2", "--dist", "loadfile", "-m", "not alone"),
     ("pytest", "-m", "alone"),
 )
+QUICK_CHECKS = (*CHECKS[:3], ("pytest", "-n", "2", "--dist", "loadfile", "tests/unit"))
+
+
+_held: list[object] = []
+"""Open files with locks, which end with the process."""
 
 
 def main(arguments: list[str]) -> int:
@@ -75,13 +80,15 @@ def run_command(options: argparse.Namespace) -> int:
 
 
 def run_checks(pytest_arguments: list[str]) -> int:
-    """Lint, types and tests, up to the first that fails; with arguments only the tests, with these arguments."""
+    """Lint, types and tests, up to the first that fails; with other arguments than --quick only the tests, with these
+    arguments."""
     from local import setup
 
-    set_up(with_node=True)
-    checks = (("pytest", *pytest_arguments),) if pytest_arguments else CHECKS
-    for check in checks:
-        if not pytest_arguments:
+    set_up(with_node=True, with_tools=True)
+    all_of_it = {(): CHECKS, ("--quick",): QUICK_CHECKS}
+    checks = all_of_it.get(tuple(pytest_arguments))
+    for check in checks or [("pytest", *pytest_arguments)]:
+        if checks:
             print("$", *check, flush=True)
         code = subprocess.call([str(setup.venv_python(ROOT)), "-m", *check], cwd=ROOT)  # noqa: S603
         if code:
@@ -95,18 +102,25 @@ def run_benchmarks(arguments: list[str]) -> int:
     """The benchmarks; their own command line reads the arguments."""
     from local import setup
 
-    set_up(with_node=True)
+    set_up(with_node=True, with_tools=True)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     return _become([str(setup.venv_python(ROOT)), "-m", "bench", *arguments])
 
 
-def set_up(*, with_node: bool) -> None:
+def set_up(*, with_node: bool, with_tools: bool = False) -> None:
+    """Make what the command needs, and keep it from being made anew until the command has ended."""
     from local import setup
+    from local.lock import share
 
     if with_node:
         setup.require_node()
-    parts = [setup.python_packages(ROOT), *([setup.node_packages(ROOT)] if with_node else [])]
+    parts = [setup.python_packages(ROOT)]
+    if with_tools:
+        parts.append(setup.tool_packages(ROOT))
+    if with_node:
+        parts.append(setup.node_packages(ROOT))
     setup.make_ready(parts, STATE)
+    _held.append(share(STATE / setup.IN_USE))
 
 
 def _become(command: list[str]) -> int:

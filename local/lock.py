@@ -1,6 +1,7 @@
 """Locks between processes, held through an open file: they end with the process that holds them, however it ends."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,9 @@ if sys.platform == "win32":
                 msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
                 return
 
+    def _share_lock(file: IO[bytes]) -> None:
+        """Windows lets nobody remove a file that runs: there is nothing to hold."""
+
 else:
     import fcntl
 
@@ -35,6 +39,9 @@ else:
 
     def _wait_for_lock(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
+
+    def _share_lock(file: IO[bytes]) -> None:
+        fcntl.flock(file, fcntl.LOCK_SH)
 
 
 class Held(Exception):
@@ -55,3 +62,13 @@ def locked(path: Path, *, on_wait: Callable[[], None] | None = None) -> Iterator
             on_wait()
             _wait_for_lock(file)
         yield
+
+
+def share(path: Path) -> IO[bytes]:
+    """Hold the lock on the file `path` together with others who share it, until the returned file is closed; a program
+    that takes this process's place goes on holding it. Waits while somebody holds it alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("ab")
+    _share_lock(file)
+    os.set_inheritable(file.fileno(), True)
+    return file

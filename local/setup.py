@@ -15,17 +15,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from local.lock import locked
+from local.lock import Held, locked
 from local.problem import Problem
 
 OLDEST_NODE = 20
 STAMP = ".made-from"
+IN_USE = "in-use.lock"
 OUTPUT_SHOWN_LINES = 30
+
+_PIP_ADVICE = (
+    "Check that this machine reaches a package index (pip uses your own configuration) and that Python can "
+    "make virtual environments (on Debian and Ubuntu: the package python3-venv). "
+    "Then run the same command again."
+)
 
 
 @dataclass(frozen=True)
 class Part:
-    """A folder that is made from files; its stamp, written last, says from which, so half of one is never taken."""
+    """What is made from files in a folder; its stamp, written last, says from which, so half of one is never taken."""
 
     title: str
     folder: Path
@@ -35,21 +42,34 @@ class Part:
     made_with: str = ""
     essential: Path | None = None
     """A file without which the folder is of no use; the interpreter that it links to may have been removed."""
+    stamp: str = STAMP
+    adds: bool = False
+    """Whether making it leaves what is in the folder as it is, so that a program may go on using that."""
 
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(self.made_with.encode())
+        digest = hashlib.sha256()
         for source in self.sources:
             # Line ends differ between machines, and say nothing about what is to be installed.
             digest.update(source.read_text(encoding="utf-8").encode())
         return digest.hexdigest()
 
+    def is_current(self) -> bool:
+        """Whether it is made from the files as they are, with whatever."""
+        return self._made_from()[:1] == [self.fingerprint()]
+
     def is_ready(self) -> bool:
+        return self._made_from() == [self.fingerprint(), self.made_with]
+
+    def mark(self) -> None:
+        (self.folder / self.stamp).write_text(f"{self.fingerprint()}\n{self.made_with}", encoding="ascii")
+
+    def _made_from(self) -> list[str]:
         if self.essential is not None and not self.essential.exists():
-            return False
+            return []
         try:
-            return (self.folder / STAMP).read_text(encoding="ascii") == self.fingerprint()
+            return (self.folder / self.stamp).read_text(encoding="ascii").split("\n")
         except FileNotFoundError:
-            return False
+            return []
 
 
 class _CommandFailed(Exception):
@@ -61,18 +81,29 @@ def venv_python(root: Path) -> Path:
 
 
 def python_packages(root: Path) -> Part:
+    """What the commands that run the app need."""
     return Part(
         title="Python packages (.venv)",
         folder=root / ".venv",
-        sources=(root / "requirements.txt", root / "requirements-dev.txt"),
+        sources=(root / "requirements.txt", root / "requirements-local.txt"),
         make=_make_venv,
-        advice=(
-            "Check that this machine reaches a package index (pip uses your own configuration) and that Python can "
-            "make virtual environments (on Debian and Ubuntu: the package python3-venv). "
-            "Then run the same command again."
-        ),
+        advice=_PIP_ADVICE,
         made_with="{}.{}".format(*sys.version_info),
         essential=venv_python(root),
+    )
+
+
+def tool_packages(root: Path) -> Part:
+    """What `dev.py test` and `dev.py bench` need besides."""
+    return Part(
+        title="Test tools (.venv, 400 MB)",
+        folder=root / ".venv",
+        sources=(*python_packages(root).sources, root / "requirements-dev.txt"),
+        make=_install_requirements,
+        advice=_PIP_ADVICE,
+        essential=venv_python(root),
+        stamp=".tools-made-from",
+        adds=True,
     )
 
 
@@ -92,16 +123,46 @@ def node_packages(root: Path) -> Part:
 def make_ready(parts: Sequence[Part], state: Path) -> None:
     """Make each part that is not ready; the output of pip and npm goes to `state`/setup.log.
 
-    Of several processes at once, one works and the others wait for it. Raises Problem.
+    Of several processes at once, one works and the others wait for it. What a program uses that shares the lock
+    `state`/in-use.lock is left as it is where only the Python is another. Raises Problem.
     """
     if all(part.is_ready() for part in parts):
         return
     with locked(state / "setup.lock", on_wait=lambda: _say("Waiting for another dev.py to finish setting up …\n")):
-        unready = [part for part in parts if not part.is_ready()]
-        if unready:
-            _say("Setting up (once; later runs start at once)\n")
-        for part in unready:
+        told = False
+        for part in parts:
+            if part.is_ready() or (part.is_current() and _is_in_use(state)):
+                continue
+            if not told:
+                _say("Setting up (once; later runs start at once)\n")
+                told = True
+            _make_alone(part, state)
+
+
+def _is_in_use(state: Path) -> bool:
+    try:
+        with locked(state / IN_USE):
+            return False
+    except Held:
+        return True
+
+
+def _make_alone(part: Part, state: Path) -> None:
+    if part.adds or not part.folder.exists():
+        _make(part, state / "setup.log")
+        return
+    try:
+        with locked(state / IN_USE):
             _make(part, state / "setup.log")
+    except Held:
+        raise Problem(
+            f"{part.folder.name} must be made anew, since {_listed(part.sources)} changed or it is not whole, and a "
+            "program that dev.py started still uses it. Stop that one (Ctrl+C), and run the same command again."
+        ) from None
+
+
+def _listed(sources: Sequence[Path]) -> str:
+    return " or ".join(source.name for source in sources)
 
 
 def require_node() -> None:
@@ -131,10 +192,10 @@ def _make(part: Part, log_path: Path) -> None:
     started = time.monotonic()
     _say(f"  {part.title} … ")
     try:
-        (part.folder / STAMP).unlink(missing_ok=True)
+        (part.folder / part.stamp).unlink(missing_ok=True)
         with log_path.open("w", encoding="utf-8") as log:
             part.make(part, log)
-        (part.folder / STAMP).write_text(part.fingerprint(), encoding="ascii")
+        part.mark()
     except _CommandFailed as error:
         _say("failed\n")
         tail = log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-OUTPUT_SHOWN_LINES:]
@@ -153,6 +214,10 @@ def _make_venv(part: Part, log: IO[str]) -> None:
         shutil.rmtree(part.folder)
     # Started from inside a virtual environment, perhaps this very one, Python knows which interpreter made that.
     run_logged([getattr(sys, "_base_executable", sys.executable), "-m", "venv", str(part.folder)], log)
+    _install_requirements(part, log)
+
+
+def _install_requirements(part: Part, log: IO[str]) -> None:
     pip = [str(venv_python(part.folder.parent)), "-m", "pip"]
     run_logged([*pip, "install", "--no-input", "--disable-pip-version-check", "-r", str(part.sources[-1])], log)
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from local.setup import OLDEST_NODE
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".github" / "workflows"
 WORKFLOWS: dict[str, dict[Any, Any]] = {
@@ -72,8 +74,10 @@ def test_no_secret_is_needed() -> None:
 
 def test_tests_run_for_every_change_on_every_python_that_is_supported() -> None:
     assert {"push", "pull_request"} <= triggers("tests.yml").keys()
-    versions = WORKFLOWS["tests.yml"]["jobs"]["tests"]["strategy"]["matrix"]["python"]
+    pairs = WORKFLOWS["tests.yml"]["jobs"]["tests"]["strategy"]["matrix"]["include"]
+    versions = [pair["python"] for pair in pairs]
     assert versions == ["3.11", "3.12", "3.13", "3.14"]
+    assert pairs[0]["node"] == str(OLDEST_NODE), "the oldest Node.js that dev.py takes"
     floor = re.search(r'requires-python = ">=(.+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert floor is not None
     assert versions[0] == floor[1]

@@ -131,7 +131,7 @@ class Checks:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **codes: int) -> None:
         self.ran: list[tuple[str, ...]] = []
         self._codes = codes
-        monkeypatch.setattr(dev, "set_up", lambda *, with_node: None)
+        monkeypatch.setattr(dev, "set_up", lambda *, with_node, with_tools: None)
         monkeypatch.setattr(subprocess, "call", self._call)
 
     def _call(self, command: list[str], cwd: Path) -> int:
@@ -146,6 +146,13 @@ def test_checks_run_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     assert dev.main(["test"]) == 0
     assert checks.ran == list(dev.CHECKS)
     assert [check[0] for check in checks.ran] == ["ruff", "ruff", "mypy", "pytest", "pytest"]
+
+
+def test_the_quick_checks_are_the_first_of_all_and_the_unit_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = Checks(monkeypatch)
+    assert dev.main(["test", "--quick"]) == 0
+    assert checks.ran[:-1] == list(dev.CHECKS)[:3]
+    assert checks.ran[-1][-1] == "tests/unit"
 
 
 def test_checks_stop_at_the_first_that_fails(
@@ -166,7 +173,7 @@ def test_pytest_arguments_run_pytest_alone(monkeypatch: pytest.MonkeyPatch, caps
 
 
 def test_a_problem_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def fail(*, with_node: bool) -> None:
+    def fail(*, with_node: bool, with_tools: bool) -> None:
         raise Problem("Install Node.js.")
 
     monkeypatch.setattr(dev, "set_up", fail)

@@ -10,8 +10,9 @@ from typing import IO
 import pytest
 
 from local import setup
+from local.lock import share
 from local.problem import Problem
-from local.setup import Part, make_ready, node_problem, run_logged
+from local.setup import IN_USE, Part, make_ready, node_problem, python_packages, run_logged, tool_packages
 
 
 @dataclass
@@ -78,6 +79,47 @@ def test_made_again_when_its_interpreter_is_gone(tmp_path: Path) -> None:
     assert part.is_ready()
     interpreter.unlink()
     assert not part.is_ready()
+
+
+def changed(part: Part) -> None:
+    part.sources[0].write_text("tenant-hooks\n", encoding="utf-8")
+
+
+def test_what_a_program_uses_is_not_made_again_for_another_python(tmp_path: Path) -> None:
+    maker = Maker()
+    make_ready([part_of(tmp_path, maker, "3.11")], tmp_path / ".local")
+    with share(tmp_path / ".local" / IN_USE):
+        make_ready([part_of(tmp_path, maker, "3.13")], tmp_path / ".local")
+        assert maker.made == 1
+    make_ready([part_of(tmp_path, maker, "3.13")], tmp_path / ".local")
+    assert maker.made == 2
+
+
+def test_what_a_program_uses_is_not_pulled_away_when_a_source_changes(tmp_path: Path) -> None:
+    maker = Maker()
+    part = part_of(tmp_path, maker)
+    make_ready([part], tmp_path / ".local")
+    changed(part)
+    with share(tmp_path / ".local" / IN_USE), pytest.raises(Problem, match="still uses it"):
+        make_ready([part], tmp_path / ".local")
+    assert maker.made == 1
+
+
+def test_tools_are_added_beside_a_program_that_runs(tmp_path: Path) -> None:
+    lean, tools = Maker(), Maker()
+    part = part_of(tmp_path, lean)
+    added = dataclasses.replace(part_of(tmp_path, tools), stamp=".tools", adds=True)
+    make_ready([part], tmp_path / ".local")
+    with share(tmp_path / ".local" / IN_USE):
+        make_ready([part, added], tmp_path / ".local")
+    assert (lean.made, tools.made) == (1, 1)
+
+
+def test_tools_are_installed_again_with_what_they_were_added_to(tmp_path: Path) -> None:
+    parts = [python_packages(tmp_path), tool_packages(tmp_path)]
+    assert parts[0].folder == parts[1].folder
+    assert parts[0].stamp != parts[1].stamp
+    assert set(parts[0].sources) < set(parts[1].sources)
 
 
 def test_half_made_is_made_again(tmp_path: Path) -> None:
