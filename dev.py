@@ -70,7 +70,7 @@ def run_command(options: argparse.Namespace) -> int:
     from local.command_line import as_arguments
     from local.keyfiles import require_issuer_key
 
-    if options.command == "token":
+    if options.command in ("token", "env"):
         require_issuer_key(STATE)
     with_node = options.command == "demo" or (
         options.command == "start" and needs_azurite(read_values(ROOT), os.environ)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local import children
 from local.lock import Held, locked
-from local.ports import LOOPBACK, require_free
+from local.ports import LOOPBACK, Wanted, require_free
 from local.problem import Problem
 
 DEFAULT_PORT = 10000
@@ -34,6 +34,12 @@ def default_folder(state: Path, port: int) -> Path:
     return state / ("azurite" if port == DEFAULT_PORT else f"azurite-{port}")
 
 
+def wanted(port: int) -> list[Wanted]:
+    """The ports of an Azurite on `port`."""
+    services = enumerate(("blob", "queue", "table"))
+    return [Wanted(port + i, f"Azurite's {service} service", "--azurite-port") for i, service in services]
+
+
 @contextlib.asynccontextmanager
 async def running(
     root: Path, port: int, data: Path | None, log: Path, accounts: str = f"{ACCOUNT}:{ACCOUNT_KEY}"
@@ -42,8 +48,7 @@ async def running(
 
     `accounts` are `name:key`, separated by semicolons; what the environment says of accounts does not count.
     """
-    for i, service in enumerate(("blob", "queue", "table")):
-        require_free(port + i, f"Azurite's {service} service", "--azurite-port")
+    require_free(wanted(port))
     with contextlib.ExitStack() as stack, log.open("wb") as output:
         if data is not None:
             stack.enter_context(_only_user_of(data))

@@ -2,12 +2,22 @@
 
 import argparse
 import difflib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from shared import __version__
 
 EXAMPLE = "python3 dev.py demo"
+ENVIRONMENT_LINES = {
+    "sh": 'eval "$(python3 dev.py env)"',
+    "powershell": "python dev.py env | Out-String | Invoke-Expression",
+}
+"""What to type in each shell for the variables of `env`."""
+
+
+def default_shell() -> str:
+    return "powershell" if os.name == "nt" else "sh"
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -46,6 +56,7 @@ def command_line() -> argparse.ArgumentParser:
     )
     _add_start(commands)
     _add_token(commands)
+    _add_env(commands)
     commands.add_parser(
         "test",
         usage="dev.py test [--quick | pytest arguments]",
@@ -126,6 +137,24 @@ def _add_token(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         'curl -H "Authorization: Bearer $(python3 dev.py token)" http://127.0.0.1:7071/v1.0/webhooks/types',
     )
     _add_token_options(token)
+
+
+def _add_env(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    env = commands.add_parser(
+        "env",
+        help="print the addresses of what runs here, and a token, as variables of a shell",
+        description="Prints assignments of app, receiver, graph, auth and json, for the app that was started last and "
+        f"still runs. In sh, bash and zsh: {ENVIRONMENT_LINES['sh']} In PowerShell: {ENVIRONMENT_LINES['powershell']} "
+        "(there auth is a table of headers).",
+    )
+    env.add_argument("--port", type=_port, help="of the app, where several run (default: the one started last)")
+    env.add_argument(
+        "--shell",
+        choices=[*ENVIRONMENT_LINES],
+        default=default_shell(),
+        help="whose assignments to print (default here: %(default)s)",
+    )
+    _add_token_options(env)
 
 
 def _add_token_options(parser: argparse.ArgumentParser) -> None:

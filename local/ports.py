@@ -3,6 +3,8 @@
 import os
 import random
 import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from local.problem import Problem
 
@@ -22,14 +24,28 @@ def is_free(port: int) -> bool:
         return True
 
 
-def require_free(port: int, what: str, option: str) -> None:
-    """Raises Problem that names the port and the `option` of `dev.py start` which changes it."""
-    if port > 65535:
-        raise Problem(f"{what} would need port {port}; the highest is 65535. Choose a lower one with {option}.")
-    if not is_free(port):
+@dataclass(frozen=True)
+class Wanted:
+    """A port that something needs, and the option of `dev.py start` that chooses another."""
+
+    port: int
+    what: str
+    option: str
+
+
+def require_free(wanted: Sequence[Wanted], advice: str = "") -> None:
+    """Raises Problem that names every one of these ports that cannot be had, and ends with the advice."""
+    for each in wanted:
+        if each.port > 65535:
+            raise Problem(
+                f"{each.what} would need port {each.port}; the highest is 65535. Choose a lower one with {each.option}."
+            )
+    taken = [f"  {each.port:<5} {each.what} ({each.option})" for each in wanted if not is_free(each.port)]
+    if taken:
+        listed = "\n".join(taken)
         raise Problem(
-            f"Port {port} ({what}) is taken by another program on this machine, or may not be used. "
-            f"Choose another with {option}."
+            f"Taken by another program on this machine, or not to be used:\n{listed}\n"
+            f"{advice or 'Choose others with these options.'}"
         )
 
 

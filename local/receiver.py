@@ -3,9 +3,10 @@
 import asyncio
 import json
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -21,6 +22,7 @@ BEHAVIOURS = {
     "/status/503": "the status in the path",
 }
 LONGEST_WAIT_SECONDS = 120
+MOST_KEPT = 200
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,30 @@ class Received:
     status: int
     at_seconds: float
     """When it came, on the monotonic clock."""
+    received_at: datetime
 
     def line(self) -> str:
         """The delivery in one line, for a terminal."""
         verified = "✓ verified" if not self.faults else "✗ " + "; ".join(self.faults)
         parts = (verified, self.type, f"key {self.key}", f"attempt {self.attempt}", f"{self.path} → {self.status}")
         return "receiver: " + " · ".join(parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, to be read; a body that is JSON as what it says."""
+        try:
+            body = json.loads(self.body)
+        except ValueError:
+            body = self.body.decode(errors="replace")
+        return {
+            "receivedAt": self.received_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "path": self.path,
+            "attempt": self.attempt,
+            "answered": self.status,
+            "verified": not self.faults,
+            **({"faults": list(self.faults)} if self.faults else {}),
+            "headers": dict(self.headers),
+            "body": body,
+        }
 
 
 class Receiver:
@@ -54,16 +74,23 @@ class Receiver:
         self._verifier = verifier
         self._on_delivery = on_delivery
         self._seen: Counter[tuple[str, str]] = Counter()
+        self._newest: deque[Received] = deque(maxlen=MOST_KEPT)
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=16 * 1024**2)
+        app.router.add_get("/received", self._list)
         app.router.add_get("/{any:.*}", self._explain)
         app.router.add_post("/{any:.*}", self._receive)
         return app
 
     async def _explain(self, _request: web.Request) -> web.Response:
         lines = [f"POST {path:<18} {answer}" for path, answer in BEHAVIOURS.items()]
-        return web.Response(text="\n".join(["Register these URLs as endpoints. They answer:", *lines, ""]))
+        kept = f"GET /received shows the newest {MOST_KEPT} deliveries."
+        return web.Response(text="\n".join(["Register these URLs as endpoints. They answer:", *lines, "", kept, ""]))
+
+    async def _list(self, _request: web.Request) -> web.Response:
+        shown = [received.as_json() for received in reversed(self._newest)]
+        return web.json_response(text=json.dumps({"value": shown}, indent=2, ensure_ascii=False) + "\n")
 
     async def _receive(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -74,19 +101,20 @@ class Receiver:
         url = f"{request.scheme}://{request.headers.get('Host', '')}{request.raw_path}"
         faults = await self._verifier.faults(url, request.headers, body)
         status = 200 if request.path in self.well else await _answer(request, attempt)
-        self._on_delivery(
-            Received(
-                request.path,
-                _type_of(body),
-                key,
-                attempt,
-                request.headers,
-                body,
-                tuple(faults),
-                status,
-                time.monotonic(),
-            )
+        received = Received(
+            request.path,
+            _type_of(body),
+            key,
+            attempt,
+            request.headers,
+            body,
+            tuple(faults),
+            status,
+            time.monotonic(),
+            datetime.now(UTC),
         )
+        self._newest.append(received)
+        self._on_delivery(received)
         return web.Response(status=status, text="" if status < 300 else f"This path answers {status}.")
 
 

@@ -1,4 +1,4 @@
-"""The commands that need packages: `start`, `demo` and `token`."""
+"""The commands that need packages: `start`, `demo`, `token` and `env`."""
 
 import argparse
 import asyncio
@@ -8,10 +8,11 @@ import sys
 from collections.abc import Coroutine
 from pathlib import Path
 
-from local import ROOT, STATE
+from local import ROOT, STATE, addresses
+from local.addresses import Addresses
 from local.appsettings import read_values
 from local.azurite import default_folder
-from local.command_line import parse
+from local.command_line import ENVIRONMENT_LINES, default_shell, parse
 from local.demo import __main__ as demo
 from local.issuer import read_key, sign_token
 from local.keyfiles import issuer_key_file, require_issuer_key
@@ -28,6 +29,10 @@ def main() -> int:
     try:
         if options.command == "token":
             print(make_token(options.roles, options.expires_in))
+            return 0
+        if options.command == "env":
+            token = make_token(options.roles, options.expires_in)
+            print(addresses.assignments(addresses.find(STATE, options.port), token, options.shell))
             return 0
         if options.command == "demo":
             return asyncio.run(until_signalled(demo.show(ROOT), code_when_stopped=130))
@@ -52,20 +57,25 @@ async def start(options: argparse.Namespace) -> int:
         say(f"Microsoft Graph: {describe_graph(plan, stack.graph_url)}")
         say(f"Storage: {describe_storage(plan)}")
         say("Token: python3 dev.py token")
-        say(f"Ready: {stack.host.url}")
-        await stack.keep_running(say)
+        say("Variables for another shell: " + ENVIRONMENT_LINES[default_shell()])
+        found = Addresses(stack.host.url, stack.receiver_url, stack.graph_url if plan.needs_graph else "")
+        with addresses.told(plan.logs, found):
+            say(f"Ready: {stack.host.url}")
+            await stack.keep_running(say)
     return 0
 
 
 def make_plan(root: Path, options: argparse.Namespace) -> Plan:
     """What `start` with these options starts."""
     data = options.data and Path(options.data)
+    beside = {"--receiver-port": options.receiver_port, "--graph-port": options.graph_port}
     return Plan(
         root=root,
         port=options.port,
         azurite_port=options.azurite_port,
         receiver_port=options.receiver_port or port_beside(options.port, 1000),
-        graph_port=port_beside(options.port, 2000),
+        graph_port=options.graph_port or port_beside(options.port, 2000),
+        beside={option: port for option, port in beside.items() if port},
         values=read_values(root),
         data=None if options.in_memory else data or default_folder(root / ".local", options.azurite_port),
         lease_seconds=options.lease,

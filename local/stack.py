@@ -5,17 +5,18 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local import appsettings, azurite
+from local import addresses, appsettings, azurite
 from local.client import Api
 from local.functionhost import FunctionHost
 from local.issuer import make_issuer
 from local.keyfiles import issuer_key_file, secrets_key
+from local.lock import Held, locked
 from local.m365.graph import GraphStandIn, serving_graph
-from local.ports import LOOPBACK, free_ports, is_free, require_free
+from local.ports import LOOPBACK, Wanted, free_ports, is_free, require_free
 from local.problem import Problem
 from local.receiver import Received, Receiver
 from local.serving import serving
@@ -36,6 +37,8 @@ class Plan:
     values: Mapping[str, str]
     graph_port: int = 0
     """The Graph stand-in's port; 0 takes any free one."""
+    beside: Mapping[str, int] = field(default_factory=dict)
+    """The companions' ports that a person chose, by their options; others are found anew at each start."""
     data: Path | None = None
     lease_seconds: int = 600
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -48,6 +51,14 @@ class Plan:
     def logs(self) -> Path:
         """Named by the port, so that several starts in one clone keep apart."""
         return self.state / f"run-{self.port}"
+
+    @property
+    def wanted(self) -> list[Wanted]:
+        """The ports that must be free."""
+        ports = [Wanted(self.port, "the app", "--port"), Wanted(self.receiver_port, "the receiver", "--receiver-port")]
+        if self.needs_graph and self.graph_port:
+            ports.append(Wanted(self.graph_port, "the stand-in for Microsoft Graph", "--graph-port"))
+        return [*ports, *(azurite.wanted(self.azurite_port) if self.needs_azurite else [])]
 
     @property
     def needs_azurite(self) -> bool:
@@ -95,11 +106,11 @@ async def running(
     plan: Plan, on_delivery: Callable[[Received], None], *, host_log: Path | None = None
 ) -> AsyncIterator[Stack]:
     """The stack, up and answering. The host writes to `host_log`, or to the terminal. Raises Problem."""
-    require_free(plan.port, "the app", "--port")
-    require_free(plan.receiver_port, "the receiver", "--receiver-port")
     plan.logs.mkdir(parents=True, exist_ok=True)
-    _remove_old_logs(plan.state)
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(_only_start_on(plan))
+        require_free(plan.wanted, f"Free ones: python3 dev.py start {moved(plan)}")
+        _remove_old_logs(plan.state)
         emulator = None
         if plan.needs_azurite:
             log = plan.logs / "azurite.log"
@@ -148,6 +159,29 @@ def port_beside(port: int, distance: int) -> int:
     name it."""
     preferred = port + distance
     return preferred if preferred <= 65535 and is_free(preferred) else free_ports()
+
+
+def moved(plan: Plan) -> str:
+    """Options that move the app and all that belongs to it to free ports, each as far as the others."""
+    storage = {"--azurite-port": plan.azurite_port} if plan.needs_azurite else {}
+    chosen = {"--port": plan.port, **storage, **plan.beside}
+    for step in range(100, 5000, 100):
+        if all(each.port + step <= 65535 and is_free(each.port + step) for each in plan.wanted):
+            return " ".join(f"{option} {port + step}" for option, port in chosen.items())
+    return " ".join(f"{option} …" for option in chosen)
+
+
+@contextlib.contextmanager
+def _only_start_on(plan: Plan) -> Iterator[None]:
+    try:
+        with locked(plan.logs / addresses.LOCK):
+            yield
+    except Held:
+        raise Problem(
+            f"`dev.py start` runs in this folder already, with the app on port {plan.port}. Use that one "
+            "(`python3 dev.py env` prints its addresses), or stop it with Ctrl+C first. "
+            f"A second one: python3 dev.py start {moved(plan)}"
+        ) from None
 
 
 def _remove_old_logs(state: Path) -> None:

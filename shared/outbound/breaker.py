@@ -1,5 +1,8 @@
 """The breaker: an endpoint that fails delivery after delivery is asked only now and then. Per instance, in memory.
 
+While the breaker of an endpoint is open, one delivery at a time probes it. All others are put back, and come back when
+the outcome of the next probe is known. So a message is put back about once a probe.
+
 Times are seconds of a monotonic clock, which the caller passes in.
 """
 
@@ -15,31 +18,34 @@ PROBE_FACTORS = (1, 2, 4, 8, 15)
 """When the probes come, in multiples of BREAKER_PROBE_SECONDS; the last one repeats."""
 
 PROBE_DEADLINE = timedelta(seconds=10)
-"""For a probe; any other attempt has longer."""
+"""For every attempt while the breaker is open; any other has longer."""
 
-_AFTER_A_PROBE_SECONDS = PROBE_DEADLINE.total_seconds() + 2
-"""When the outcome of a probe is known, with the time that a queue takes."""
+PROBE_SECONDS = PROBE_DEADLINE.total_seconds() + 2
+"""When the outcome of a probe is known, counted from when it was allowed; nobody else probes until then."""
 
-_SPREAD_SECONDS, _SPREAD_SHARE = 5.0, 0.1
-"""Over how long those come back that wait for a probe: a while, or a share of the pause before it."""
+SHORTEST_SPREAD_SECONDS, SPREAD_SHARE = 5.0, 0.1
+"""Over how long those come back that wait for a probe: a while, or a share of the pause before the probe."""
 
 
 @dataclass
 class _Endpoint:
-    """`opened` deliveries failed in a row; from `probe_at` on the next message is a probe."""
+    """An endpoint that has failed since its last success. Its breaker is open where `probe_at` is given."""
 
     failed: set[str] = field(default_factory=set)
+    """While closed, the deliveries that failed."""
     probe_at: float | None = None
+    """From then on the next message is a probe."""
     pause: float = 0.0
+    """How long before `probe_at` the breaker opened, or the last probe failed."""
     failed_probes: int = 0
     prober: str = ""
-    """The delivery that is to come back first."""
-    probing: str = ""
-    probing_until: float = 0.0
+    """The delivery that probes, or is to come back first and do so."""
+    probing_until: float | None = None
+    """Given from when the prober is allowed to go ahead: until then no other probes."""
 
 
 class Breaker:
-    """What this instance has seen of each endpoint since its last success."""
+    """What this instance has seen of each endpoint since its last success. Usable from several threads."""
 
     def __init__(self, probe_every: timedelta) -> None:
         self._probe_every_seconds = probe_every.total_seconds()
@@ -48,61 +54,70 @@ class Breaker:
 
     def is_open(self, endpoint: str) -> bool:
         with self._lock:
-            state = self._endpoints.get(endpoint)
-            return state is not None and state.probe_at is not None
+            return self._open(endpoint) is not None
 
     def wait_seconds(self, endpoint: str, delivery: str, now: float) -> float:
-        """For how long a delivery must wait; 0 where it may go ahead, as ever or as a probe. Of those that wait, one
-        comes back when the probe is due and all others when its outcome is known."""
+        """For how long a delivery must wait; 0 where it may go ahead, as ever or as the probe. A probe has PROBE_SECONDS
+        from then on, in which no other may go ahead. Of those that wait, one comes back when the probe is due and all
+        others when its outcome is known."""
         with self._lock:
-            state = self._endpoints.get(endpoint)
+            state = self._open(endpoint)
             if state is None or state.probe_at is None:
                 return 0.0
-            spread = _fraction(delivery) * max(_SPREAD_SECONDS, _SPREAD_SHARE * state.pause)
-            if state.probing and now < state.probing_until:
-                return state.probing_until - now + spread
+            if state.probing_until is not None and now < state.probing_until:
+                return 0.0 if delivery == state.prober else state.probing_until - now + _spread(delivery, state)
             if now >= state.probe_at:
+                state.prober, state.probing_until = delivery, now + PROBE_SECONDS
                 return 0.0
             if state.prober in ("", delivery):
                 state.prober = delivery
                 return state.probe_at - now
-            return state.probe_at - now + _AFTER_A_PROBE_SECONDS + spread
+            return state.probe_at - now + PROBE_SECONDS + _spread(delivery, state)
 
     def begin(self, endpoint: str, delivery: str, now: float) -> bool:
-        """Takes note that an attempt begins; True where it is a probe."""
+        """Takes note that an attempt begins. True where the breaker is open: the attempt is the probe, or the only one
+        of a delivery whose time is over, and has no longer than PROBE_DEADLINE."""
         with self._lock:
-            state = self._endpoints.get(endpoint)
-            if state is None or state.probe_at is None:
+            state = self._open(endpoint)
+            if state is None:
                 return False
-            state.probing, state.probing_until = delivery, now + _AFTER_A_PROBE_SECONDS
+            if state.probing_until is not None and delivery == state.prober:
+                state.probing_until = now + PROBE_SECONDS
             return True
 
     def record(self, endpoint: str, delivery: str, succeeded: bool, now: float) -> bool:
-        """Takes an attempt into account; True where it has just opened the breaker."""
+        """Takes the outcome of an attempt into account; True where it has just opened the breaker. Any success closes
+        it. While it is open a failure counts only where it is the probe's: others began before, or were not asked
+        for."""
         with self._lock:
             if succeeded:
                 self._endpoints.pop(endpoint, None)
                 return False
             state = self._endpoints.setdefault(endpoint, _Endpoint())
-            if state.probe_at is None:
-                state.failed.add(delivery)
-                if len(state.failed) < OPENS_AFTER:
-                    return False
-                state.failed.clear()
-                self._pause(state, now)
-                return True
-            if state.probing == delivery:
-                state.failed_probes += 1
-                self._pause(state, now)
-            return False
+            if state.probe_at is not None:
+                if state.probing_until is not None and delivery == state.prober:
+                    state.failed_probes += 1
+                    self._pause(state, now)
+                return False
+            state.failed.add(delivery)
+            if len(state.failed) < OPENS_AFTER:
+                return False
+            state.failed.clear()
+            self._pause(state, now)
+            return True
+
+    def _open(self, endpoint: str) -> _Endpoint | None:
+        state = self._endpoints.get(endpoint)
+        return None if state is None or state.probe_at is None else state
 
     def _pause(self, state: _Endpoint, now: float) -> None:
         factor = PROBE_FACTORS[min(state.failed_probes, len(PROBE_FACTORS) - 1)]
         state.pause = self._probe_every_seconds * factor
         state.probe_at = now + state.pause
-        state.prober = state.probing = ""
+        state.prober, state.probing_until = "", None
 
 
-def _fraction(delivery: str) -> float:
-    """A number from 0 to 1, always the same for a delivery, that spreads deliveries evenly."""
-    return zlib.crc32(delivery.encode()) / 2**32
+def _spread(delivery: str, state: _Endpoint) -> float:
+    """Seconds by which a delivery comes later than others, always the same ones within a pause."""
+    share = zlib.crc32(delivery.encode()) / 2**32
+    return share * max(SHORTEST_SPREAD_SECONDS, SPREAD_SHARE * state.pause)

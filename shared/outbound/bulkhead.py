@@ -1,16 +1,18 @@
 """The bulkhead: how many attempts one endpoint, and all that cannot be relied on together, have in flight at once.
 
-Per instance, in memory, on the loop that dispatches. An endpoint is one of three kinds to it:
+Per instance, in memory, on the loop that dispatches. It knows nothing of a receiver but how it answers here:
 
-- *proven*: its last attempt here succeeded, or was put off politely. It may use any free slot while it holds fewer than
-  are free, so that one that begins to hang ends up with half of them; and no more at once than the successes it has had
-  in a row, so that a receiver's limit is met by few attempts.
-- *new*: nothing is known of it here. It has one slot, and all new ones together half of all slots.
-- *failing*: it has failed since its last success, or has kept an attempt waiting for seconds. All of these together
-  have a quarter of the slots, and each holds fewer than are free of that quarter.
+- An endpoint begins with one attempt, and may have as many at once as it has had successes. A failure, an answer that
+  asks for less, or being idle for a while halves that. So one that hangs holds one slot however much waits for it; one
+  that answers quickly has all the slots it can use within a few answers; and a receiver's limit is met by few attempts.
+- A *proven* endpoint (its last attempt succeeded) may hold up to as many slots as are free. The last quarter of all
+  slots is for first attempts alone, lest those that begin to hang in the middle of a burst take everything.
+- *New* endpoints, of which nothing is known, have one slot each, and all together at most half of the slots.
+- *Failing* endpoints (the last attempt failed, or one has been waiting for seconds) have a quarter of the slots.
+- Where only a quarter of the slots is free, new and failing endpoints may hold no more than an eighth.
 
-A message that finds no slot waits for one as long as its endpoint is giving slots back quickly enough; else it is to go
-back to the queue, so that what the host can hold is free for other endpoints.
+A message that finds no slot waits in its endpoint's line where its turn is likely to come soon; else it is to go back
+to the queue, so that the host can receive messages of other endpoints.
 """
 
 import asyncio
@@ -25,13 +27,23 @@ SLOTS = 224
 """host.json's newBatchThreshold: with more messages in hand than these the host receives no others."""
 
 PATIENCE_SECONDS = 0.5
-"""For how long a message waits for an endpoint that gives no slot back."""
+"""For how long a message waits for a slot."""
+
+QUICK_SECONDS = 0.1
+"""Who has its turn so soon may wait however many do."""
 
 SLOW_SECONDS = 3.0
-"""An endpoint that has kept an attempt waiting for so long is not relied on until it answers."""
+"""An endpoint that has kept an attempt waiting for so long is not relied on."""
 
-_SHORTEST_LINE = 8
-_RATE_SECONDS = 1.0
+FAILING_TOGETHER = 5
+"""Attempts that a failing endpoint may have at once: as many as open its breaker."""
+
+_HOPELESS_AFTER = 2
+"""Failures in a row, after which nobody waits for an endpoint."""
+
+
+_IDLE_ANSWERS, _SHORTEST_ANSWER_SECONDS = 4, 0.001
+"""Half of an endpoint's successes are forgotten whenever it has had no attempt in flight for so many of its answers."""
 
 
 class Kind(enum.Enum):
@@ -40,24 +52,29 @@ class Kind(enum.Enum):
     FAILING = "failing"
 
 
+_Turn = asyncio.Future[bool]
+"""True: a slot was taken for the one who waits. False: it waits in vain."""
+
+
 @dataclass
 class _Endpoint:
     kind: Kind = Kind.NEW
     successes: int = 0
-    """In a row; half of them are forgotten when the endpoint asks to go slower."""
-    slow: bool = False
+    """How many attempts it may have at once, but for the first."""
+    failures: int = 0
+    """In a row."""
     began: deque[float] = field(default_factory=deque)
-    """When its attempts in flight began, the oldest first."""
-    progress_at: float = -math.inf
-    """When it last gave a slot back, or took one while it held none."""
-    busy_since: float = -math.inf
-    rate: float = 0.0
-    """Slots given back in the last second, roughly."""
-    line: deque["asyncio.Future[None]"] = field(default_factory=deque)
+    """One for each slot held: when its attempts in flight began, if they end in the order in which they began. Where
+    they do not, ages are confused between attempts of the same endpoint, and are right on average."""
+    answer_seconds: float = 0.0
+    """How long the last attempt took."""
+    freed_at: float = -math.inf
+    """When it ended."""
+    line: deque[_Turn] = field(default_factory=deque)
 
 
 class Bulkhead:
-    """Slots in three parts. `now` gives seconds of a monotonic clock."""
+    """The slots. `now` gives seconds of a monotonic clock."""
 
     def __init__(
         self, now: Callable[[], float], slots: int = SLOTS, patience_seconds: float = PATIENCE_SECONDS
@@ -68,8 +85,9 @@ class Bulkhead:
         self._endpoints: dict[str, _Endpoint] = {}
         self._held = dict.fromkeys(Kind, 0)
         self._freed_at = dict.fromkeys(Kind, -math.inf)
-        self._waiting: dict[str, _Endpoint] = {}
-        """Endpoints in whose line somebody waits, the longest passed over first."""
+        self._lines: dict[str, _Endpoint] = {}
+        """Endpoints in whose line somebody waits; the one served last comes last."""
+        self._waiting = 0
 
     @contextlib.asynccontextmanager
     async def slot(self, endpoint: str) -> AsyncIterator[bool]:
@@ -84,38 +102,40 @@ class Bulkhead:
     def record(self, endpoint: str, succeeded: bool) -> None:
         """Takes the outcome of an attempt into account, while it still holds its slot."""
         state = self._state(endpoint)
-        state.successes = state.successes + 1 if succeeded else 0
-        state.slow = False
-        self._become(state, Kind.PROVEN if succeeded else Kind.FAILING)
+        if succeeded:
+            state.successes, state.failures = state.successes + 1, 0
+            self._become(state, Kind.PROVEN)
+            return
+        state.successes, state.failures = state.successes // 2, state.failures + 1
+        self._become(state, Kind.FAILING)
+        if state.failures >= _HOPELESS_AFTER:
+            self._send_back(endpoint, state)
 
     def slow_down(self, endpoint: str) -> None:
-        """Takes into account that an endpoint, well as it is, asked to be sent less."""
+        """Takes into account that an endpoint, well as it is, asked to be sent less. Nobody waits for a slot any more:
+        those in its line must first ask when their time is."""
         state = self._state(endpoint)
-        state.successes = max(1, state.successes // 2)
-        state.slow = False
+        state.successes, state.failures = state.successes // 2, 0
         self._become(state, Kind.PROVEN)
+        self._send_back(endpoint, state)
 
     def take(self, endpoint: str) -> bool:
-        """Takes a slot where one is free to this endpoint."""
-        state, now = self._state(endpoint), self._now()
-        if state.began and not state.slow and now - state.began[0] > SLOW_SECONDS:
-            state.slow = True
-            self._become(state, Kind.FAILING)
-        if not self._may_take(state):
+        """Takes a slot where one is free to this endpoint, and nobody waits for it."""
+        state = self._state(endpoint)
+        if state.line:
             return False
-        if not state.began:
-            state.progress_at = state.busy_since = now
-        state.began.append(now)
-        self._held[state.kind] += 1
-        return True
+        if not state.began and state.successes:
+            idle = (self._now() - state.freed_at) / max(state.answer_seconds, _SHORTEST_ANSWER_SECONDS)
+            state.successes >>= min(int(idle / _IDLE_ANSWERS), 32)
+        return self._take(state)
 
     def give_back(self, endpoint: str) -> None:
+        """Gives a slot back, to whoever waits for one."""
         state, now = self._state(endpoint), self._now()
-        state.began.popleft()
+        state.answer_seconds, state.freed_at = now - state.began.popleft(), now
         self._held[state.kind] -= 1
-        state.rate = state.rate * math.exp((state.progress_at - now) / _RATE_SECONDS) + 1.0
-        state.progress_at = self._freed_at[state.kind] = now
-        self._call_waiting(state)
+        self._freed_at[state.kind] = now
+        self._hand_out()
 
     def _state(self, endpoint: str) -> _Endpoint:
         state = self._endpoints.get(endpoint)
@@ -128,65 +148,93 @@ class Bulkhead:
         state.kind = kind
         self._held[kind] += len(state.began)
 
-    def _may_take(self, state: _Endpoint) -> bool:
-        held = len(state.began)
-        free = self._slots - sum(self._held.values())
-        if free <= 0:
+    def _take(self, state: _Endpoint) -> bool:
+        now = self._now()
+        if state.began and now - state.began[0] > SLOW_SECONDS:
+            self._become(state, Kind.FAILING)
+        if not self._may_take(state):
             return False
+        state.began.append(now)
+        self._held[state.kind] += 1
+        return True
+
+    def _may_take(self, state: _Endpoint) -> bool:
+        held, free = len(state.began), self._free()
+        most = max(FAILING_TOGETHER if state.kind is Kind.FAILING else 1, state.successes)
+        if free <= 0 or held >= most or (held and held >= free):
+            return False
+        ample = free > self._slots // 4
         if state.kind is Kind.PROVEN:
-            return held < min(free, max(1, state.successes))
-        if state.kind is Kind.NEW:
-            return held == 0 and self._held[Kind.NEW] < self._slots // 2
-        return held < min(free, self._slots // 4 - self._held[Kind.FAILING])
+            return ample or held == 0
+        share = self._slots // (2 if state.kind is Kind.NEW else 4)
+        unproven = self._held[Kind.NEW] + self._held[Kind.FAILING]
+        return self._held[state.kind] < share and (ample or unproven < self._slots // 8)
+
+    def _free(self) -> int:
+        return self._slots - sum(self._held.values())
 
     async def _wait(self, endpoint: str) -> bool:
-        """Waits in the endpoint's line, as long as that moves."""
+        """Waits in the endpoint's line; True with a slot taken."""
         state = self._state(endpoint)
-        while (patience := self._worth_waiting(state)) > 0:
-            turn = asyncio.get_running_loop().create_future()
-            state.line.append(turn)
-            self._waiting[endpoint] = state
-            try:
-                async with asyncio.timeout(patience):
-                    await turn
-            except TimeoutError:
-                continue
-            finally:
-                if not turn.done() or turn.cancelled():
-                    state.line.remove(turn)
-            if self.take(endpoint):
-                return True
-        return False
-
-    def _worth_waiting(self, state: _Endpoint) -> float:
-        """For how long; 0 where the endpoint moves too slowly for the line it has already."""
-        now = self._now()
-        moved_at = state.progress_at if state.began else max(state.progress_at, self._freed_at[state.kind])
-        begun = now - state.busy_since < self._patience  # how fast it moves is not known yet
-        if not begun and len(state.line) >= max(
-            _SHORTEST_LINE, state.rate * math.exp((moved_at - now) / _RATE_SECONDS)
-        ):
-            return 0.0
-        return max(0.0, self._patience - (now - moved_at))
-
-    def _call_waiting(self, state: _Endpoint) -> None:
-        """Calls those whose turn it is: of the endpoint that has just given a slot back, and of the one that has been
-        passed over the longest, to which the slot may be free as well."""
-        self._call(state)
-        while self._waiting:
-            endpoint = next(iter(self._waiting))
-            other = self._waiting.pop(endpoint)
-            if other.line:
-                self._waiting[endpoint] = other  # to the end
-                if other is not state:
-                    self._call(other)
-                return
-
-    def _call(self, state: _Endpoint) -> None:
-        called = 0
-        room = max(1, min(self._slots, state.successes) - len(state.began)) if state.kind is Kind.PROVEN else 1
-        while state.line and called < room:
-            turn = state.line.popleft()
+        if not self._worth_waiting(state):
+            return False
+        turn: _Turn = asyncio.get_running_loop().create_future()
+        state.line.append(turn)
+        self._lines[endpoint] = state
+        self._waiting += 1
+        try:
+            await asyncio.wait([turn], timeout=self._patience)
+        except asyncio.CancelledError:
             if not turn.done():
-                turn.set_result(None)
-                called += 1
+                self._leave(endpoint, state, turn)
+            elif turn.result():
+                self.give_back(endpoint)
+            raise
+        if not turn.done():
+            self._leave(endpoint, state, turn)
+            return False
+        return turn.result()
+
+    def _worth_waiting(self, state: _Endpoint) -> bool:
+        """Whether a turn at the end of the line is likely to come soon. Those who may wait long leave half of the room
+        that the slots in use leave, so that the host goes on receiving."""
+        if state.failures >= _HOPELESS_AFTER:
+            return False
+        seconds = self._expected_wait(state)
+        return seconds <= QUICK_SECONDS or (seconds <= self._patience and self._waiting < self._free() // 2)
+
+    def _expected_wait(self, state: _Endpoint) -> float:
+        """Seconds; with each round of answers an endpoint has about twice as many attempts in flight. One that has not
+        answered yet is taken to need as long as it has needed so far."""
+        now = self._now()
+        if not state.began:
+            return now - self._freed_at[state.kind]  # it waits for a slot of another endpoint
+        answer = max(state.answer_seconds, now - state.began[0])
+        return answer * math.log2(1 + (len(state.line) + 1) / len(state.began))
+
+    def _leave(self, endpoint: str, state: _Endpoint, turn: _Turn) -> None:
+        state.line.remove(turn)
+        self._waiting -= 1
+        if not state.line:
+            del self._lines[endpoint]
+
+    def _send_back(self, endpoint: str, state: _Endpoint) -> None:
+        self._lines.pop(endpoint, None)
+        self._waiting -= len(state.line)
+        while state.line:
+            state.line.popleft().set_result(False)
+
+    def _hand_out(self) -> None:
+        """Gives free slots to those who wait: endpoint after endpoint, and whoever waits longest for one."""
+        passed_over = 0
+        while passed_over < len(self._lines) and self._free() > 0:
+            endpoint = next(iter(self._lines))
+            state = self._lines.pop(endpoint)
+            self._lines[endpoint] = state  # to the end
+            if not self._take(state):
+                passed_over += 1
+                continue
+            passed_over = 0
+            turn = state.line[0]
+            self._leave(endpoint, state, turn)
+            turn.set_result(True)

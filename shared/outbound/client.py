@@ -1,43 +1,48 @@
 """One request to a receiver: only to a checked address, and over within its deadline whatever the receiver does.
 
-aiohttp makes the requests and keeps the connections. Added here: a connection dials none but addresses that passed the
-guard, while SNI, certificate and Host keep the name; the request line carries the endpoint's path and query byte for
-byte; one deadline holds for all of it; and a complete head of a 2xx answer counts, whatever becomes of its body.
+aiohttp makes the requests and keeps the connections. Added here and in the modules beside it: a connection dials none
+but addresses that passed the guard, while SNI, certificate and Host keep the name; the request line carries the
+endpoint's path and query byte for byte; one deadline holds for all of it; and a complete head of an answer counts,
+whatever becomes of its body.
 """
 
 import asyncio
+import contextlib
 import ssl
-import time
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from weakref import WeakKeyDictionary
 
 import aiohttp
 import certifi
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import Payload
 from yarl import URL
 
 from shared import __version__
 from shared.model.retry_after import read_retry_after
 from shared.outbound.addresses import AddressPolicy, Refused, Target, read_url, refused_address
-from shared.outbound.connection import GuardedConnector, current_exchange
-from shared.outbound.failures import in_words
+from shared.outbound.connection import USUAL_WAITS, GuardedConnector, Waits
+from shared.outbound.exchange import RESPONSE_BYTES, Exchange, begin_exchange
+from shared.outbound.failures import INVALID, ConnectionEnded, in_words
+from shared.outbound.handshake import Handshake
+from shared.outbound.relay import HEAD_BYTES
 from shared.outbound.resolver import NotInTime, Resolve, Resolver, resolve_by_system
 
 DEADLINE = timedelta(seconds=30)
 """For everything: name, connection, TLS, headers, body; SPScan's documentation says "responds within 30 seconds"."""
 
-RESPONSE_BYTES = 2048
-"""How much of an answer is read, for the log."""
-
-BODY_SECONDS = 5.0
-"""How long the body of a 2xx answer is waited for: the delivery is made, and only the log wants more."""
+__all__ = ["DEADLINE", "RESPONSE_BYTES", "NoResponse", "Response", "WebhookClient"]
 
 USER_AGENT = f"TenantHooks/{__version__}"
 
-_HEAD_BYTES = 256 * 1024
-_MOST_HEADERS = 10_000
-_WITHOUT_BODY = frozenset({204, 205, 304})
+_MOST_HEADERS = 1000
+"""aiohttp reads no more; the head counts all the same."""
+
+_PART_BYTES = 64 * 1024
+"""A longer body is written in parts, between which the loop has its turn."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ class NoResponse:
 
 
 class WebhookClient:
-    """Posts to receivers. One for a process: it owns the connections, by event loop, and the resolver's threads."""
+    """Posts to receivers. One for a process: it owns the connections, by event loop, and the resolver's threads. A
+    `tls` that is given becomes the client's own."""
 
     def __init__(
         self,
@@ -67,11 +73,14 @@ class WebhookClient:
         deadline: timedelta = DEADLINE,
         resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
+        waits: Waits = USUAL_WAITS,
     ) -> None:
         self._policy = policy
         self._deadline = deadline
         self._resolver = Resolver(resolve or resolve_by_system)
         self._tls = tls
+        self._tls_lock = threading.Lock()
+        self._waits = waits
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
 
     def check(self, url: str, within: timedelta) -> Refused | None:
@@ -123,100 +132,161 @@ class WebhookClient:
         refused = refused_address(target.host, target.literal_address, self._policy)
         if refused is not None:
             return NoResponse(f"refused: {refused.reason}")
-        ends_at = time.monotonic() + (given - spent).total_seconds()
-        exchange = current_exchange.begin(target.host)
+        exchange = begin_exchange((target.scheme, target.host, target.port))
+        left = (given - spent).total_seconds()
+        if left <= 0:
+            return _too_late(exchange, given)
         try:
-            async with asyncio.timeout(max(ends_at - time.monotonic(), 0)):
-                return await self._exchange(method, target, headers, body, ends_at)
+            async with asyncio.timeout(left) as deadline:
+                await self._exchange(exchange, method, target, headers, body, deadline)
         except TimeoutError:
-            seconds = f"{given.total_seconds():g} s"
-            if exchange.resolving:
-                return NoResponse(f"the name {target.host} was not resolved within {seconds}")
-            return NoResponse(f"no complete answer within {seconds}")
+            return _response(method, exchange) or _too_late(exchange, given)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            return NoResponse(in_words(error, target.host, target.port))
+            return _response(method, exchange) or NoResponse(exchange.failure or in_words(error, exchange.place))
+        return _response(method, exchange) or NoResponse(exchange.failure or INVALID)
 
     async def _exchange(
-        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None, ends_at: float
-    ) -> Response:
+        self,
+        exchange: Exchange,
+        method: str,
+        target: Target,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        deadline: asyncio.Timeout,
+    ) -> None:
         """Asks again, once, where a connection that was used before ended before the first byte of an answer."""
-        exchange = current_exchange.get()
+        session = await self._session()
         while True:
-            exchange.reused = False
             try:
-                answer = await self._session().request(
+                answer = await session.request(
                     method,
                     _exact_url(target),
-                    headers={**headers, "User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-                    data=body,
+                    headers=headers,
+                    data=body if body is None or len(body) <= _PART_BYTES else LongBody(body),
                     allow_redirects=False,
-                    skip_auto_headers=("Accept", "Content-Type"),
                 )
-            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                if isinstance(error, aiohttp.ClientConnectorError) or not exchange.reused or exchange.asked_again:
+            except ConnectionEnded:
+                if exchange.asked_again or exchange.answered or not exchange.reused:
                     raise
                 exchange.asked_again = True
                 continue
-            return await self._read(method, answer, ends_at)
+            ends_at = asyncio.get_running_loop().time() + self._waits.body
+            deadline.reschedule(min(ends_at, deadline.when() or ends_at))
+            await _read(answer, exchange)
+            return
 
-    async def _read(self, method: str, answer: aiohttp.ClientResponse, ends_at: float) -> Response:
-        retry_after = read_retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
-        allowed_origin = answer.headers.get("WebHook-Allowed-Origin") if method == "OPTIONS" else None
-        succeeded = 200 <= answer.status <= 299
-        body = b""
-        try:
-            if answer.status not in _WITHOUT_BODY:
-                body = await _beginning(answer, min(ends_at, time.monotonic() + BODY_SECONDS) if succeeded else ends_at)
-        except (aiohttp.ClientError, OSError, TimeoutError):
-            pass  # the head was complete: the status stands, and what came of the body is only for the log
-        finally:
-            if (answer.status in _WITHOUT_BODY and _announces_body(answer)) or not answer.content.at_eof():
-                answer.close()
-            else:
-                answer.release()
-        return Response(answer.status, body.decode(errors="replace") or None, retry_after, allowed_origin)
-
-    def _session(self) -> aiohttp.ClientSession:
+    async def _session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
-        if session is None:
-            session = self._sessions[loop] = aiohttp.ClientSession(
-                connector=GuardedConnector(self._resolver, self._policy, self._tls or _tls_context()),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                auto_decompress=False,
-                max_line_size=_HEAD_BYTES,
-                max_field_size=_HEAD_BYTES,
-                max_headers=_MOST_HEADERS,
-            )
+        if session is not None:
+            return session
+        tls = await asyncio.to_thread(self._prepared_tls)
+        return self._sessions.get(loop) or self._open_session(loop, tls)
+
+    def _open_session(self, loop: asyncio.AbstractEventLoop, tls: ssl.SSLContext) -> aiohttp.ClientSession:
+        session = self._sessions[loop] = aiohttp.ClientSession(
+            connector=GuardedConnector(self._resolver, self._policy, tls, self._waits),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
+            skip_auto_headers=("Accept", "Content-Type"),
+            cookie_jar=_NoCookies(),
+            middlewares=(_ask_once,),
+            trust_env=False,
+            auto_decompress=False,
+            max_line_size=HEAD_BYTES,
+            max_field_size=HEAD_BYTES,
+            max_headers=_MOST_HEADERS,
+        )
         return session
 
+    def _prepared_tls(self) -> ssl.SSLContext:
+        """From a thread: to read the authorities takes tens of milliseconds."""
+        with self._tls_lock:
+            if self._tls is None:
+                self._tls = _tls_context()
+            self._tls.sslobject_class = Handshake
+            return self._tls
 
-async def _beginning(answer: aiohttp.ClientResponse, ends_at: float) -> bytes:
-    """Up to RESPONSE_BYTES of the body, or what has come of it when it ends early or its time is over."""
-    found = bytearray()
+
+class LongBody(Payload):
+    """A body that is written in parts."""
+
+    _value: bytes
+
+    def __init__(self, value: bytes) -> None:
+        super().__init__(value)
+        self._size = len(value)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return self._value.decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Stops where the connection ends: whoever waits for the answer learns why."""
+        whole = memoryview(self._value)
+        with contextlib.suppress(ConnectionError):
+            for begin in range(0, len(whole), _PART_BYTES):
+                await writer.write(whole[begin : begin + _PART_BYTES])
+                await writer.drain()
+                await asyncio.sleep(0)  # an answer that comes early is read before the connection is written to again
+
+
+class _NoCookies(aiohttp.DummyCookieJar):
+    """Does not even read them: aiohttp logs those that it cannot."""
+
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        return
+
+
+async def _ask_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """aiohttp would repeat an OPTIONS request on its own, whatever its connection was."""
     try:
-        async with asyncio.timeout(max(ends_at - time.monotonic(), 0)):
-            while len(found) <= RESPONSE_BYTES:
-                chunk = await answer.content.read(RESPONSE_BYTES + 1 - len(found))
-                if not chunk:
-                    break
-                found += chunk
-    except (aiohttp.ClientError, OSError, TimeoutError):
-        answer.close()
-    return bytes(found[:RESPONSE_BYTES])
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise ConnectionEnded from error
 
 
-def _announces_body(answer: aiohttp.ClientResponse) -> bool:
-    """Whether an answer that has no body says that it has: what follows on that connection is not to be trusted."""
-    length = answer.headers.get("Content-Length", "0").strip()
-    return answer.status == 205 or length != "0" or "Transfer-Encoding" in answer.headers
+async def _read(answer: aiohttp.ClientResponse, exchange: Exchange) -> None:
+    """Takes what comes of the body into the exchange, up to RESPONSE_BYTES."""
+    head, found = exchange.head, exchange.body
+    try:
+        while head is not None and head.has_body and len(found) <= RESPONSE_BYTES:
+            part = await answer.content.read(RESPONSE_BYTES + 1 - len(found))
+            if not part:
+                break
+            found += part
+    finally:
+        if answer.content.at_eof():
+            answer.release()
+        else:
+            answer.close()
+
+
+def _response(method: str, exchange: Exchange) -> Response | None:
+    """What the exchange came to, where its head is complete."""
+    head = exchange.head
+    if head is None:
+        return None
+    return Response(
+        head.status,
+        exchange.body[:RESPONSE_BYTES].decode(errors="replace") or None,
+        read_retry_after(head.value("Retry-After"), datetime.now(UTC)),
+        head.value("WebHook-Allowed-Origin") if method == "OPTIONS" else None,
+    )
+
+
+def _too_late(exchange: Exchange, given: timedelta) -> NoResponse:
+    seconds = f"{given.total_seconds():g} s"
+    if exchange.resolving:
+        return NoResponse(f"the name {exchange.place[1]} was not resolved within {seconds}")
+    return NoResponse(f"no complete answer within {seconds}")
 
 
 def _exact_url(target: Target) -> URL:
     """A URL whose path and query aiohttp writes as they are, byte for byte."""
-    return URL.build(scheme=target.scheme, host=target.host, port=target.port, path=target.path, encoded=True)
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    return URL.build(scheme=target.scheme, host=host, port=target.port, path=target.path, encoded=True)
 
 
 def _tls_context() -> ssl.SSLContext:

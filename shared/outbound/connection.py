@@ -5,91 +5,98 @@ import ipaddress
 import socket
 import ssl
 from collections import OrderedDict
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
-from aiohttp.client_reqrep import ClientRequest
 from aiohttp.connector import Connection
 
 from shared.outbound.addresses import AddressPolicy, refused_address
+from shared.outbound.exchange import Exchange, current_exchange
+from shared.outbound.failures import RefusedAddress, Unresolved
+from shared.outbound.idle import IdleConnections
+from shared.outbound.relay import Relay
 from shared.outbound.resolver import Resolver
 
-IDLE_SECONDS = 4.0
-"""A connection unused for longer is not used again: many receivers close theirs after five seconds, and a request that
-crosses with the closing would cost an attempt."""
 
-NEXT_ADDRESS_SECONDS = 0.25
-"""How long an address is waited for before the next one is tried beside it (RFC 8305, "Connection Attempt Delay")."""
+@dataclass(frozen=True)
+class Waits:
+    """How long what is waited for, in seconds."""
+
+    idle: float = 4.0
+    """Until a connection that is not used is closed: many receivers close theirs after five seconds, and a request that
+    crosses with the closing has to be sent again."""
+    next_address: float = 0.25
+    """Until the next address is tried beside one that does not answer (RFC 8305, "Connection Attempt Delay")."""
+    body: float = 5.0
+    """For the body once the head has come: the delivery is judged, and only the log wants more."""
+    patience: float = 1.0
+    """Until an attempt on a new connection has the idle ones of its receiver closed."""
+    alone: float = 300.0
+    """For which no connection is then kept there."""
+
+
+USUAL_WAITS = Waits()
 
 _MOST_REMEMBERED = 2000
 
 
-class RefusedAddress(OSError):
-    """The name resolves to an address to which nothing may be sent; the text says why."""
-
-
-class Unresolved(OSError):
-    """The name does not resolve."""
-
-
-@dataclass
-class Exchange:
-    """What is known of the request under way: `reused` says that its connection had been used before."""
-
-    host: str
-    resolving: bool = False
-    reused: bool = False
-    asked_again: bool = False
-
-
-class _CurrentExchange:
-    """The exchange of the task that runs."""
-
-    def __init__(self) -> None:
-        self._variable: ContextVar[Exchange] = ContextVar("exchange")
-
-    def begin(self, host: str) -> Exchange:
-        exchange = Exchange(host)
-        self._variable.set(exchange)
-        return exchange
-
-    def get(self) -> Exchange:
-        return self._variable.get()
-
-
-current_exchange = _CurrentExchange()
-
-
 class GuardedConnector(aiohttp.TCPConnector):
-    """Dials none but addresses that passed the guard, the one that worked last first."""
+    """Dials none but addresses that passed the guard, the one that worked last first, and relays what comes back."""
 
-    def __init__(self, resolver: Resolver, policy: AddressPolicy, tls: ssl.SSLContext) -> None:
+    def __init__(self, resolver: Resolver, policy: AddressPolicy, tls: ssl.SSLContext, waits: Waits) -> None:
         self._worked: OrderedDict[str, str] = OrderedDict()
-        self._used: WeakSet[Any] = WeakSet()
+        self._idle_seconds = waits.idle
+        self._idle = IdleConnections(asyncio.get_running_loop(), waits.patience, waits.alone)
         super().__init__(
             resolver=_CheckedResolver(resolver, policy, self._worked),
             use_dns_cache=False,
             ssl=tls,
             limit=0,
-            keepalive_timeout=IDLE_SECONDS,
-            happy_eyeballs_delay=NEXT_ADDRESS_SECONDS,
+            keepalive_timeout=waits.idle,
+            happy_eyeballs_delay=waits.next_address,
         )
 
-    async def connect(self, req: ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout) -> Connection:
-        connection = await super().connect(req, traces, timeout)
-        exchange, protocol = current_exchange.get(), connection.protocol
-        exchange.reused = protocol in self._used
-        if not exchange.reused and protocol is not None:
-            self._used.add(protocol)
-            self._remember(exchange.host, connection.transport)
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        """A connection that serves the current exchange, a new one where that has asked before."""
+        exchange = current_exchange()
+        exchange.reused = exchange.answered = False
+        self._idle.watch(exchange)
+        try:
+            connection, relay = await self._relayed(req, traces, timeout, exchange)
+        except BaseException:
+            exchange.settle()
+            raise
+        relay.begin(exchange)
+        connection.add_callback(relay.end)
         return connection
 
-    def _remember(self, host: str, transport: asyncio.Transport | None) -> None:
-        peer = transport.get_extra_info("peername") if transport is not None else None
+    async def _relayed(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout, exchange: Exchange
+    ) -> tuple[Connection, Relay]:
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            transport, reader = connection.transport, connection.protocol
+            if transport is None or reader is None:  # it was lost in the same moment
+                connection.close()
+                raise aiohttp.ServerDisconnectedError
+            relay = transport.get_protocol()
+            if not isinstance(relay, Relay):
+                relay = Relay(transport, reader, self._idle, self._idle_seconds)
+                transport.set_protocol(relay)
+                self._remember(exchange.place[1], transport)
+                return connection, relay
+            if not exchange.asked_again:
+                exchange.reused = True
+                exchange.settle()  # the receiver serves this connection
+                return connection, relay
+            connection.close()
+
+    def _remember(self, host: str, transport: asyncio.Transport) -> None:
+        peer = transport.get_extra_info("peername")
         if peer:
             self._worked[host] = str(peer[0])
             self._worked.move_to_end(host)
@@ -108,7 +115,7 @@ class _CheckedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        exchange = current_exchange.get()
+        exchange = current_exchange()
         exchange.resolving = True
         try:
             addresses = await self._resolver.addresses_on_loop(host, port)

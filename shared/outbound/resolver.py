@@ -9,6 +9,9 @@ from concurrent.futures import TimeoutError as NotInTime
 
 __all__ = ["NotInTime", "Resolve", "Resolver", "resolve_by_system"]
 
+_MOST_LOOKUPS = 256
+"""At once: one for each attempt that may be in flight, so that names whose look-up hangs delay no other."""
+
 Resolve = Callable[[str, int], list[str]]
 """From host and port to IP addresses; raises OSError."""
 
@@ -19,7 +22,7 @@ class Resolver:
 
     def __init__(self, resolve: Resolve) -> None:
         self._resolve = resolve
-        self._threads = ThreadPoolExecutor(max_workers=32, thread_name_prefix="resolve")
+        self._threads = ThreadPoolExecutor(max_workers=_MOST_LOOKUPS, thread_name_prefix="resolve")
         self._under_way: dict[tuple[str, int], Future[list[str]]] = {}
         self._lock = threading.Lock()
 

@@ -1,16 +1,20 @@
 """Group commit: rows of one partition that are ready while a write of that partition is under way go together.
 
-There is no timer: the first row is written at once, and whoever comes meanwhile waits for that write to end and then
-goes with all others that wait, up to 100 in one transaction. A transaction is written whole or not at all, so where one
-of its rows clashes each is written alone.
+There is no timer: the first row is written at once, and those that come meanwhile wait for that write to end and then
+go together, up to 100 in one transaction. A transaction is written whole or not at all, so where one of its rows
+clashes each is written alone.
+
+A task of its own writes for a partition for as long as anybody waits there. So whoever waits may be cut off at any
+moment: a row that is being written is written all the same, one that is not is left out, and nobody else is affected.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from shared.storage.clients import Written
+from shared.storage.clients import StorageUnavailable, Written
 
 MOST_TOGETHER = 100
 """Operations of one transaction (Azure Table Storage, "Performing entity group transactions")."""
@@ -21,11 +25,17 @@ MOST_BYTES = 2 * 2**20
 K = TypeVar("K")
 O = TypeVar("O")  # noqa: E741 (an operation)
 
-_Entry = tuple[O, int, "asyncio.Future[Written | None]"]
+
+@dataclass(frozen=True, eq=False)
+class _Entry(Generic[O]):
+    operation: O
+    size_bytes: int
+    outcome: "asyncio.Future[Written]"
 
 
 class GroupCommit(Generic[K, O]):
-    """Writes operations by partition: `one` writes a single one, `together` several, or raises `Clash`."""
+    """Writes operations by partition: `one` writes a single one; `together` writes several or, where they cannot be
+    written together, none and returns False. Belongs to the loop on which it is used."""
 
     def __init__(
         self,
@@ -35,72 +45,72 @@ class GroupCommit(Generic[K, O]):
         self._one = one
         self._together = together
         self._waiting: dict[K, deque[_Entry[O]]] = {}
-        """By partition of which a write is under way, those that came meanwhile."""
+        """By partition that has a writer, what is to be written next."""
+        self._writers: set[asyncio.Task[None]] = set()
 
     async def write(self, partition: K, operation: O, size_bytes: int) -> Written:
-        """Writes an operation, alone or with others; returns when it is stored. Raises what the write raises."""
-        waiting = self._waiting.get(partition)
-        if waiting is None:
-            self._waiting[partition] = deque()
-            return await self._lead(partition, [(operation, size_bytes, _future())])
-        entry = (operation, size_bytes, _future())
-        waiting.append(entry)
-        done = await entry[2]
-        if done is not None:
-            return done
-        return await self._lead(partition, [entry, *self._take(partition, MOST_TOGETHER - 1, MOST_BYTES - size_bytes)])
+        """Writes an operation, alone or with others; returns when it is stored. Raises what the write raises: then it
+        may or may not be stored."""
+        entry = _Entry(operation, size_bytes, asyncio.get_running_loop().create_future())
+        if partition in self._waiting:
+            self._waiting[partition].append(entry)
+        else:
+            self._waiting[partition] = deque([entry])
+            writer = asyncio.create_task(self._write_all(partition))
+            self._writers.add(writer)
+            writer.add_done_callback(self._writers.discard)
+        return await entry.outcome
 
-    async def _lead(self, partition: K, entries: list[_Entry[O]]) -> Written:
-        """Writes for all of `entries`, of which the first is the caller's own, and hands the lead on."""
+    async def _write_all(self, partition: K) -> None:
+        waiting = self._waiting[partition]
         try:
-            together = len(entries) > 1 and await self._together(partition, [each[0] for each in entries])
-            if not together:
-                for operation, _, future in entries[1:]:
-                    await self._write_for(partition, operation, future)
-                return await self._one(partition, entries[0][0])
-            for _, _, future in entries[1:]:
-                _settle(future, Written.DONE)
-            return Written.DONE
-        except BaseException as error:
-            for _, _, future in entries[1:]:
-                if not future.done():
-                    future.set_exception(error)
-            raise
+            while entries := _next_group(waiting):
+                await self._write_group(partition, entries)
         finally:
-            self._hand_on(partition)
+            del self._waiting[partition]
+            _fail(waiting, StorageUnavailable("the process is ending; the row was not written"))
 
-    async def _write_for(self, partition: K, operation: O, future: "asyncio.Future[Written | None]") -> None:
+    async def _write_group(self, partition: K, entries: Sequence[_Entry[O]]) -> None:
+        """Writes some operations and tells each its outcome."""
         try:
-            _settle(future, await self._one(partition, operation))
+            if len(entries) > 1 and await self._together(partition, [entry.operation for entry in entries]):
+                for entry in entries:
+                    _settle(entry, Written.DONE)
+            else:
+                await asyncio.gather(*(self._write_one(partition, entry) for entry in entries))
         except Exception as error:
-            if not future.done():
-                future.set_exception(error)
+            _fail(entries, error)
+        finally:
+            _fail(entries, StorageUnavailable("the write was cut off; the row may or may not be there"))
 
-    def _hand_on(self, partition: K) -> None:
-        """Makes the first of those that wait the next to write."""
-        waiting = self._waiting[partition]
-        while waiting:
-            future = waiting.popleft()[2]
-            if not future.done():
-                future.set_result(None)
-                return
-        del self._waiting[partition]
-
-    def _take(self, partition: K, most: int, most_bytes: int) -> list[_Entry[O]]:
-        waiting = self._waiting[partition]
-        taken: list[_Entry[O]] = []
-        while waiting and len(taken) < most and waiting[0][1] <= most_bytes:
-            entry = waiting.popleft()
-            if not entry[2].done():
-                most_bytes -= entry[1]
-                taken.append(entry)
-        return taken
+    async def _write_one(self, partition: K, entry: _Entry[O]) -> None:
+        try:
+            _settle(entry, await self._one(partition, entry.operation))
+        except Exception as error:
+            _fail([entry], error)
 
 
-def _future() -> "asyncio.Future[Written | None]":
-    return asyncio.get_running_loop().create_future()
+def _next_group(waiting: deque[_Entry[O]]) -> list[_Entry[O]]:
+    """Takes the first that wait, as many as may go together; passes over those whose caller was cut off."""
+    group: list[_Entry[O]] = []
+    size_bytes = 0
+    while waiting and len(group) < MOST_TOGETHER:
+        if waiting[0].outcome.done():
+            waiting.popleft()
+            continue
+        size_bytes += waiting[0].size_bytes
+        if group and size_bytes > MOST_BYTES:
+            break
+        group.append(waiting.popleft())
+    return group
 
 
-def _settle(future: "asyncio.Future[Written | None]", written: Written) -> None:
-    if not future.done():
-        future.set_result(written)
+def _settle(entry: _Entry[O], written: Written) -> None:
+    if not entry.outcome.done():
+        entry.outcome.set_result(written)
+
+
+def _fail(entries: "Sequence[_Entry[O]] | deque[_Entry[O]]", error: Exception) -> None:
+    for entry in entries:
+        if not entry.outcome.done():
+            entry.outcome.set_exception(error)

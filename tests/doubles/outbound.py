@@ -8,6 +8,7 @@ from doubles.running import Closable, open_until_the_end
 from shared.outbound.addresses import AddressPolicy
 from shared.outbound.background import BackgroundLoop
 from shared.outbound.client import DEADLINE, NoResponse, Response, WebhookClient
+from shared.outbound.connection import USUAL_WAITS, Waits
 from shared.outbound.resolver import Resolve
 
 _BACKGROUND = BackgroundLoop()
@@ -22,8 +23,9 @@ class Outbound:
         deadline: timedelta = DEADLINE,
         resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
+        waits: Waits = USUAL_WAITS,
     ) -> None:
-        self.client = WebhookClient(policy, deadline, resolve, tls)
+        self.client = WebhookClient(policy, deadline, resolve, tls, waits)
         self.check = self.client.check
         open_until_the_end(_InBackground(self.client))
 

@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -14,14 +15,24 @@ LOOPBACK = "127.0.0.1"
 
 
 class Receiver:
-    """Listens on a free loopback port and runs `script` for each connection, in a thread of its own."""
+    """Listens on a free loopback port and runs `script` for each connection, in a thread of its own. With
+    `one_at_a_time` it takes a second connection up, and even its TLS, only once the first has ended."""
 
-    def __init__(self, script: Script, tls: ssl.SSLContext | None = None, family: int = socket.AF_INET) -> None:
+    def __init__(
+        self,
+        script: Script,
+        tls: ssl.SSLContext | None = None,
+        family: int = socket.AF_INET,
+        *,
+        one_at_a_time: bool = False,
+    ) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
         self.ending = threading.Event()
         self._script, self._tls = script, tls
-        self._open: list[socket.socket] = []
+        self._turn = threading.Lock() if one_at_a_time else contextlib.nullcontext()
+        self.open: list[socket.socket] = []
+        """A second descriptor of each connection."""
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("::1" if family == socket.AF_INET6 else LOOPBACK, 0), family=family)
         self.address, self.port = self._listener.getsockname()[:2]
@@ -31,10 +42,12 @@ class Receiver:
     def url(self, path: str = "/", host: str = "receiver.example") -> str:
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}{path}"
 
-    def await_closed(self) -> None:
-        """Waits until every connection so far is closed on this side."""
+    def await_closed(self, seconds: float | None = None) -> None:
+        """Waits until every connection so far is closed on this side. Raises AssertionError where `seconds` are over
+        before."""
         for thread in self._threads:
-            thread.join()
+            thread.join(seconds)
+            assert not thread.is_alive(), "a connection is still open"
 
     def end(self) -> None:
         self.ending.set()
@@ -42,7 +55,7 @@ class Receiver:
             socket.create_connection((self.address, self.port), timeout=5).close()  # wakes the accept
         self._acceptor.join()
         self._listener.close()
-        for connection in self._open:
+        for connection in self.open:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         self.await_closed()
@@ -53,14 +66,15 @@ class Receiver:
             if self.ending.is_set():
                 connection.close()
                 return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as servers do: what is sent is sent
             self.connections += 1
-            self._open.append(connection.dup())
-            thread = threading.Thread(target=self._serve, args=(connection, self._open[-1]))
+            self.open.append(connection.dup())
+            thread = threading.Thread(target=self._serve, args=(connection, self.open[-1]))
             self._threads.append(thread)
             thread.start()
 
     def _serve(self, connection: socket.socket, kept: socket.socket) -> None:
-        with contextlib.suppress(OSError), kept, connection:
+        with contextlib.suppress(OSError), kept, connection, self._turn:
             if self._tls is None:
                 self._script(connection, self)
             else:
@@ -70,12 +84,9 @@ class Receiver:
 
 def read_request(connection: socket.socket) -> bytes | None:
     """One request, head and body; None where the connection ended instead."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        part = connection.recv(65536)
-        if not part:
-            return None
-        data += part
+    data = read_head(connection)
+    if data is None:
+        return None
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(
         (int(line.partition(b":")[2]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
@@ -88,6 +99,25 @@ def read_request(connection: socket.socket) -> bytes | None:
     return head + b"\r\n\r\n" + body
 
 
+def read_head(connection: socket.socket) -> bytes | None:
+    """The head of a request, and what came with it of the body; None where the connection ended instead."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        part = connection.recv(65536)
+        if not part:
+            return None
+        data += part
+    return data
+
+
+def reset(connection: socket.socket, receiver: Receiver) -> None:
+    """Ends the connection in the hard way."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    for kept in receiver.open:
+        kept.close()  # the last descriptor must go for the reset to be sent
+    connection.close()
+
+
 def answering(*answers: bytes) -> Script:
     """Answers each request of a connection with the next of `answers`, from then on with the last."""
 
@@ -95,6 +125,16 @@ def answering(*answers: bytes) -> Script:
         while (request := read_request(connection)) is not None:
             receiver.requests.append(request)
             connection.sendall(answers[min(len(receiver.requests), len(answers)) - 1])
+
+    return script
+
+
+def closing(answer: bytes) -> Script:
+    """Reads a request, answers it and closes the connection."""
+
+    def script(connection: socket.socket, receiver: Receiver) -> None:
+        receiver.requests.append(read_request(connection) or b"")
+        connection.sendall(answer)
 
     return script
 
@@ -147,8 +187,14 @@ def server_tls(
 
 
 @contextlib.contextmanager
-def receiving(script: Script, tls: ssl.SSLContext | None = None, family: int = socket.AF_INET) -> Iterator[Receiver]:
-    receiver = Receiver(script, tls, family)
+def receiving(
+    script: Script,
+    tls: ssl.SSLContext | None = None,
+    family: int = socket.AF_INET,
+    *,
+    one_at_a_time: bool = False,
+) -> Iterator[Receiver]:
+    receiver = Receiver(script, tls, family, one_at_a_time=one_at_a_time)
     try:
         yield receiver
     finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from yarl import URL
 
 from local.client import Api
 from local.issuer import make_issuer
-from local.receiver import Received, Receiver
+from local.receiver import MOST_KEPT, Received, Receiver
 from local.serving import serving
 from local.verification import Keys, Verifier
 
@@ -136,6 +137,26 @@ def test_a_delivery_to_nobody_known_is_not_verified(tmp_path: Path) -> None:
     async def scene(at: Scene) -> None:
         await at.post("/ok")
         assert "no endpoint is registered as" in at.received[0].faults[0]
+
+    play(scene, tmp_path)
+
+
+def test_shows_the_newest_that_it_got(tmp_path: Path) -> None:
+    async def scene(at: Scene) -> None:
+        at.app.endpoints.append(at.base + "/ok")
+        for _ in range(MOST_KEPT + 1):
+            await at.post("/ok")
+        await at.post("/status/503", b"plain")
+        async with aiohttp.ClientSession() as session, session.get(at.base + "/received") as answer:
+            text = await answer.text()
+        shown = json.loads(text)["value"]
+        assert len(shown) == MOST_KEPT
+        assert (shown[0]["path"], shown[0]["answered"], shown[0]["body"]) == ("/status/503", 503, "plain")
+        assert not shown[0]["verified"]
+        assert [each["attempt"] for each in shown[1:3]] == [MOST_KEPT + 1, MOST_KEPT], "the newest first"
+        assert shown[1]["headers"]["webhook-id"] == KEY
+        assert shown[1]["body"] == json.loads(BODY)
+        assert '\n      "path": ' in text, "to be read by people"
 
     play(scene, tmp_path)
 

@@ -126,17 +126,47 @@ def test_it_scans_the_sites_of_its_graph(stack: Started) -> None:
     assert "✓ verified · storage.threshold_exceeded" in stack.read_until("/status/204 → 204")
 
 
-@pytest.mark.parametrize(
-    ("option", "taken"), [("--port", 0), ("--azurite-port", 0), ("--receiver-port", 4)], ids=lambda value: str(value)
-)
-def test_a_taken_port_is_named_with_the_option_to_change(stack: Started, option: str, taken: int) -> None:
-    free = free_ports(5)
-    ports = {"--port": free, "--azurite-port": free + 1, "--receiver-port": free + 4, option: stack.port + taken}
-    command = [sys.executable, "-m", "local", "start", *(f"{name}={port}" for name, port in ports.items())]
+def refused(**ports: int) -> str:
+    """What a start on these ports says instead of starting."""
+    options = [f"--{name.replace('_', '-')}={port}" for name, port in ports.items()]
+    command = [sys.executable, "-m", "local", "start", *options]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 1
-    assert f"Port {stack.port + taken} " in result.stderr
-    assert f"Choose another with {option}." in result.stderr
+    assert "Traceback" not in result.stderr
+    return result.stderr
+
+
+def test_taken_ports_are_told_all_at_once_with_a_command_that_starts(stack: Started) -> None:
+    told = refused(port=stack.port + 4, azurite_port=stack.port + 1, receiver_port=stack.port)
+    for offset, what in [(4, "the app"), (0, "the receiver"), (1, "Azurite's blob service"), (2, "Azurite's queue")]:
+        assert f"  {stack.port + offset} {what}" in told
+    options = re.findall(r"(--[a-z-]+) (\d+)", told.rpartition("Free ones: python3 dev.py start ")[2])
+    assert [option for option, _ in options] == ["--port", "--azurite-port", "--receiver-port"]
+    assert all(is_free(int(port)) for _, port in options)
+
+
+def test_an_earlier_start_is_recognised(stack: Started) -> None:
+    told = refused(port=stack.port)
+    assert f"`dev.py start` runs in this folder already, with the app on port {stack.port}" in told
+    assert "A second one: python3 dev.py start --port " in told
+
+
+def test_another_shell_gets_its_variables(stack: Started) -> None:
+    command = [sys.executable, "-m", "local", "env", f"--port={stack.port}", "--roles=Point.Read"]
+    lines = subprocess.run([*command, "--shell=sh"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    ask = f'{lines}\nprintf "%s\\n" "$app" "$receiver" "$graph" "$json" "$auth"'
+    app, receiver, graph, json_type, auth = subprocess.check_output(["sh", "-c", ask], text=True).splitlines()
+    assert (app, receiver) == (stack.url, f"http://127.0.0.1:{stack.port + 4}")
+    assert f"Microsoft Graph: a stand-in at {graph} " in "".join(stack.lines)
+    assert json_type == "Content-Type: application/json"
+    assert stack.get("/v1.0/webhooks/types", auth.removeprefix("Authorization: Bearer "))["value"]
+
+
+def test_variables_of_nothing_that_runs_are_refused() -> None:
+    command = [sys.executable, "-m", "local", "env", f"--port={free_ports()}"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "Run `python3 dev.py start` first." in result.stderr
 
 
 def test_a_host_that_dies_is_started_again(stack: Started) -> None:

@@ -81,10 +81,10 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_an_open_breaker_lets_at_most_one_through_a_minute(
+def test_a_closed_breaker_never_holds_and_an_open_one_lets_at_most_one_through_a_minute(
     steps: list[tuple[str, Any, Any]],
 ) -> None:
-    """Against the breaker in plain words: a set of failed deliveries since the last success, and a clock."""
+    """Against what the design says in words: a set of failed deliveries since the last success, and a clock."""
     breaker, now = Breaker(), NOW
     failed: set[str] = set()
     quiet_since: datetime | None = None  # when it opened, or let the last probe through

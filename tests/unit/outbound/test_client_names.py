@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import trustme
@@ -66,17 +67,17 @@ def test_the_socket_goes_to_the_address_that_was_checked_and_the_name_is_asked_o
 ) -> None:
     receiver = receive(answering(ok()), server_tls(authority))
     asked, dialled = list[str](), list[tuple[str, int]]()
-    connect = socket.create_connection
 
     def resolve(host: str, port: int) -> list[str]:
         asked.append(host)
         return ["1.1.1.1"] if len(asked) == 1 else [LOOPBACK]
 
-    def dial(address: tuple[str, int], timeout: float) -> socket.socket:
-        dialled.append(address)
-        return connect((LOOPBACK, receiver.port), timeout)
+    class Redirected(socket.socket):
+        def connect(self, address: Any) -> None:
+            dialled.append(address)
+            super().connect((LOOPBACK, receiver.port))
 
-    monkeypatch.setattr(socket, "create_connection", dial)
+    monkeypatch.setattr(socket, "socket", Redirected)
     outbound = Outbound(AddressPolicy(), LONG, resolve, trusting)
     assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Response(200, None, None)
     assert asked == ["receiver.example"]
@@ -128,8 +129,10 @@ def test_one_address_that_takes_nothing_does_not_use_up_the_attempt(receive: Rec
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(hole.getsockname())
-        outbound = Outbound(LOCAL, timedelta(seconds=1), lambda host, port: ["127.0.0.2", LOOPBACK])
+        outbound = Outbound(LOCAL, LONG, lambda host, port: ["127.0.0.2", LOOPBACK])
+        began = time.monotonic()
         assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Response(200, None, None)
+        assert 0.25 <= time.monotonic() - began < 2, "the next address is tried after a quarter of a second"
 
 
 def test_an_address_that_took_the_connection_has_all_the_time_that_is_left(

@@ -12,18 +12,15 @@ import trustme
 from doubles.outbound import Outbound
 from doubles.receivers import (
     LOOPBACK,
-    Receiver,
     answer,
     answering,
     dripping,
     header_of,
     ok,
-    read_request,
     server_tls,
     silent,
 )
 from shared import __version__
-from shared.outbound import client as outbound_module
 from shared.outbound.addresses import AddressPolicy
 from shared.outbound.client import NoResponse, Response
 from unit.conftest import Receive
@@ -93,71 +90,6 @@ def test_an_international_name_is_sent_in_its_ascii_form(receive: Receive, outbo
     receiver = receive(answering(ok()))
     assert isinstance(outbound.post(receiver.url(host="bücher.example"), HEADERS, BODY), Response)
     assert header_of(receiver.requests[0], "host") == f"xn--bcher-kva.example:{receiver.port}"
-
-
-def test_a_connection_is_used_again(receive: Receive, outbound: Outbound) -> None:
-    receiver = receive(answering(ok(b"first"), answer("204 No Content"), ok(b"third")))
-    answers = [outbound.post(receiver.url(path), HEADERS, BODY) for path in ("/1", "/2", "/3")]
-    assert answers == [Response(200, "first", None), Response(204, None, None), Response(200, "third", None)]
-    assert receiver.connections == 1
-    assert [request.split(b" ")[1] for request in receiver.requests] == [b"/1", b"/2", b"/3"]
-
-
-def test_endpoints_of_different_names_share_no_connection(receive: Receive, outbound: Outbound) -> None:
-    receiver = receive(answering(ok()))
-    for host in ("one.example", "two.example"):
-        assert isinstance(outbound.post(receiver.url(host=host), HEADERS, BODY), Response)
-    assert receiver.connections == 2
-
-
-def test_a_connection_that_the_receiver_closed_meanwhile_costs_no_attempt(receive: Receive, outbound: Outbound) -> None:
-    def answering_once(connection: socket.socket, own: object) -> None:
-        read_request(connection)
-        connection.sendall(ok())
-
-    receiver = receive(answering_once)
-    for _ in range(3):
-        assert outbound.post(receiver.url(), HEADERS, BODY) == Response(200, None, None)
-        receiver.await_closed()
-    assert receiver.connections == 3
-
-
-def test_a_connection_that_was_idle_is_not_used_again(
-    receive: Receive,
-    authority: trustme.CA,
-    trusting: ssl.SSLContext,
-    outbound: Outbound,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A request that crossed with the receiver's closing of the connection cost an attempt."""
-    plain, secured = receive(answering(ok())), receive(answering(ok()), server_tls(authority))
-    over_tls = Outbound(LOCAL, timedelta(seconds=10), to_loopback, trusting)
-    for receiver, client in ((plain, outbound), (secured, over_tls)):
-        monkeypatch.setattr(outbound_module, "IDLE_SECONDS", 4.0)
-        for _ in range(2):
-            assert client.post(receiver.url(), HEADERS, BODY) == Response(200, None, None)
-        assert receiver.connections == 1
-        monkeypatch.setattr(outbound_module, "IDLE_SECONDS", 0.0)
-        assert client.post(receiver.url(), HEADERS, BODY) == Response(200, None, None)
-        assert receiver.connections == 2
-
-
-@pytest.mark.parametrize("early", ["102 Processing", "103 Early Hints", "199 What"])
-def test_a_provisional_answer_does_not_leave_the_real_one_to_the_next_event(
-    receive: Receive, outbound: Outbound, early: str
-) -> None:
-    """The answer that came after it was read as that of the next request on the connection."""
-
-    def script(connection: socket.socket, own: Receiver) -> None:
-        late = b""
-        while (request := read_request(connection)) is not None:
-            path = request.split(b" ")[1]
-            connection.sendall(f"HTTP/1.1 {early}\r\n\r\n".encode() if path == b"/early" else late + ok(path))
-            late = ok(path)
-
-    receiver = receive(script)
-    assert isinstance(outbound.post(receiver.url("/early"), HEADERS, BODY), Response)
-    assert outbound.post(receiver.url("/second"), HEADERS, BODY) == Response(200, "/second", None)
 
 
 @pytest.mark.parametrize(
@@ -284,11 +216,42 @@ def test_asking_is_guarded_and_has_a_deadline_of_its_own(receive: Receive) -> No
 def test_time_that_is_spent_is_taken_off_the_deadline(receive: Receive, outbound: Outbound) -> None:
     began = time.monotonic()
     dripped = outbound.post(
-        receive(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b"a")).url(),
-        HEADERS,
-        BODY,
-        timedelta(seconds=9.8),
+        receive(dripping(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"a")).url(), HEADERS, BODY, timedelta(seconds=9.8)
     )
     assert dripped == NoResponse("no complete answer within 10 s")
     assert time.monotonic() - began < 2
     assert outbound.post("http://receiver.example:1/", HEADERS, BODY, timedelta(seconds=11)) == dripped
+
+
+def test_nothing_is_sent_once_the_time_is_spent(receive: Receive, outbound: Outbound) -> None:
+    receiver = receive(answering(ok()))
+    assert outbound.post(receiver.url(), HEADERS, BODY) == Response(200, None, None)
+    assert isinstance(outbound.post(receiver.url(), HEADERS, BODY, timedelta(seconds=10)), NoResponse)
+    assert len(receiver.requests) == 1
+
+
+@pytest.mark.parametrize("length", [2**16, 2**16 + 1, 2**23 + 7])
+@pytest.mark.parametrize("over_tls", [False, True], ids=["http", "https"])
+def test_a_long_body_arrives_as_given(
+    receive: Receive, authority: trustme.CA, trusting: ssl.SSLContext, length: int, over_tls: bool
+) -> None:
+    receiver = receive(answering(ok()), server_tls(authority) if over_tls else None)
+    outbound = Outbound(LOCAL, timedelta(seconds=10), to_loopback, trusting)
+    body = bytes(range(256)) * (length // 256) + b"z" * (length % 256)
+    for number in range(2):
+        assert outbound.post(receiver.url(), HEADERS, body) == Response(200, None, None)
+        head, _, arrived = receiver.requests[number].partition(b"\r\n\r\n")
+        assert arrived == body
+        assert header_of(head + b"\r\n\r\n", "content-length") == str(length)
+        assert b"transfer-encoding" not in head.lower()
+    assert receiver.connections == 1
+
+
+def test_cookies_are_neither_kept_nor_logged(
+    receive: Receive, outbound: Outbound, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver = receive(answering(ok(b"", "Set-Cookie: a=b; Path=/", "Set-Cookie: (hidden)=\x01;; =")))
+    for _ in range(2):
+        assert outbound.post(receiver.url(), HEADERS, BODY) == Response(200, None, None)
+    assert header_of(receiver.requests[1], "cookie") is None
+    assert "hidden" not in caplog.text

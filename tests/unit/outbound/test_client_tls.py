@@ -4,14 +4,22 @@ import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import trustme
 
 from doubles.outbound import Outbound
 from doubles.receivers import Receiver, answering, header_of, ok, server_tls
 from shared.outbound import client as outbound_module
 from shared.outbound.client import NoResponse, Response
+from shared.outbound.failures import (
+    CLOSED,
+    CLOSED_IN_HANDSHAKE,
+    NO_COMMON_CIPHER,
+    NOT_TLS,
+    SPEAKS_TLS,
+    WANTS_A_CERTIFICATE,
+)
 from unit.conftest import Receive
-from unit.outbound.test_client_failure import CLOSED, INVALID
 from unit.outbound.test_client_request import BODY, HEADERS, LOCAL, to_loopback
 
 LONG = timedelta(seconds=20)
@@ -27,9 +35,10 @@ def self_signed() -> ssl.SSLContext:
     return context
 
 
-def failure(outbound: Outbound, receiver: Receiver) -> str:
+def failure(outbound: Outbound, receiver: Receiver, scheme: str | None = None, body: bytes = BODY) -> str:
     """The error of an attempt that never got as far as a request."""
-    result = outbound.post(receiver.url(PATH), HEADERS, BODY)
+    url = receiver.url(PATH)
+    result = outbound.post(url if scheme is None else f"{scheme}{url[url.index(':') :]}", HEADERS, body)
     assert isinstance(result, NoResponse)
     assert receiver.requests == []
     assert "hidden" not in result.error
@@ -54,7 +63,7 @@ def test_a_certificate_of_a_trusted_authority_is_accepted(
 def test_an_expired_certificate_is_refused(receive: Receive, authority: trustme.CA, trusting: ssl.SSLContext) -> None:
     receiver = receive(answering(ok()), server_tls(authority, ends_at=datetime.now(UTC) - timedelta(days=1)))
     error = failure(Outbound(LOCAL, LONG, to_loopback, trusting), receiver)
-    assert error == "the certificate was not accepted: certificate has expired"
+    assert error == "the certificate was not accepted: certificate has expired: renew it"
 
 
 def test_a_certificate_of_another_name_is_refused(
@@ -62,40 +71,78 @@ def test_a_certificate_of_another_name_is_refused(
 ) -> None:
     receiver = receive(answering(ok()), server_tls(authority, ["other.example", "*.receiver.example"]))
     error = failure(Outbound(LOCAL, LONG, to_loopback, trusting), receiver)
-    assert error.startswith("the certificate was not accepted: Hostname mismatch")
+    assert error == (
+        "the certificate was not accepted: Hostname mismatch, certificate is not valid for 'receiver.example': use one "
+        "for the host name in the URL"
+    )
 
 
 def test_an_authority_that_is_not_trusted_is_refused_by_default(receive: Receive, authority: trustme.CA) -> None:
     receiver = receive(answering(ok()), server_tls(authority))
     error = failure(Outbound(LOCAL, LONG, to_loopback), receiver)
-    assert error == "the certificate was not accepted: unable to get local issuer certificate"
+    assert error == (
+        "the certificate was not accepted: unable to get local issuer certificate: send the intermediate certificates "
+        "too, and use one from an authority that the system or Mozilla's list trusts"
+    )
 
 
 def test_a_self_signed_certificate_is_refused(receive: Receive) -> None:
     receiver = receive(answering(ok()), self_signed())
     error = failure(Outbound(LOCAL, LONG, to_loopback), receiver)
-    assert error == "the certificate was not accepted: self-signed certificate"
+    assert error == (
+        "the certificate was not accepted: self-signed certificate: use one from an authority that the system or "
+        "Mozilla's list trusts"
+    )
 
 
 def test_plain_http_on_a_tls_port_is_refused(receive: Receive) -> None:
-    receiver = receive(answering(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
-
     def script(connection: socket.socket, own: Receiver) -> None:
         connection.recv(65536)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 
-    receiver = receive(script)
-    url = receiver.url(PATH).replace("http://", "https://")
-    result = Outbound(LOCAL, LONG, to_loopback).post(url, HEADERS, BODY)
-    assert isinstance(result, NoResponse)
-    assert result.error.startswith("TLS failed: ")
+    assert failure(Outbound(LOCAL, LONG, to_loopback), receive(script), "https") == NOT_TLS
 
 
-def test_tls_on_a_plain_port_is_no_answer(receive: Receive, authority: trustme.CA) -> None:
+def test_a_port_that_closes_at_the_first_message_of_tls_is_told_so(receive: Receive) -> None:
+    def script(connection: socket.socket, own: Receiver) -> None:
+        connection.recv(65536)
+
+    assert failure(Outbound(LOCAL, LONG, to_loopback), receive(script), "https") == CLOSED_IN_HANDSHAKE
+
+
+def test_http_to_a_port_of_tls_is_told_so(receive: Receive, authority: trustme.CA) -> None:
+    """An alert is what most servers answer with."""
+
+    def script(connection: socket.socket, own: Receiver) -> None:
+        connection.recv(65536)
+        connection.sendall(b"\x15\3\1\0\2\2\x16")  # a fatal one: record overflow
+
+    assert failure(Outbound(LOCAL, LONG, to_loopback), receive(script)) == SPEAKS_TLS
     receiver = receive(answering(ok()), server_tls(authority))
-    url = receiver.url(PATH).replace("https://", "http://")
-    assert Outbound(LOCAL, LONG, to_loopback).post(url, HEADERS, BODY) in (CLOSED, INVALID)
-    assert receiver.requests == []
+    assert failure(Outbound(LOCAL, LONG, to_loopback), receiver, "http") in (SPEAKS_TLS, CLOSED)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3], ids=["1.2", "1.3"])
+@pytest.mark.parametrize("body", [BODY, b"x" * 2**22], ids=["short", "long"])
+def test_a_receiver_that_wants_a_client_certificate_is_told_from_others(
+    receive: Receive, authority: trustme.CA, trusting: ssl.SSLContext, version: ssl.TLSVersion, body: bytes
+) -> None:
+    tls = server_tls(authority)
+    tls.minimum_version = tls.maximum_version = version
+    tls.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(tls)
+    outbound = Outbound(LOCAL, LONG, to_loopback, trusting)
+    assert failure(outbound, receive(answering(ok()), tls), body=body) == WANTS_A_CERTIFICATE
+
+
+def test_a_receiver_without_a_common_cipher_is_told_from_others(
+    receive: Receive, authority: trustme.CA, trusting: ssl.SSLContext
+) -> None:
+    tls = server_tls(authority)
+    tls.maximum_version = ssl.TLSVersion.TLSv1_2
+    tls.set_ciphers("AES128-SHA")  # without forward secrecy, which Python's own list leaves out
+    outbound = Outbound(LOCAL, LONG, to_loopback, trusting)
+    assert failure(outbound, receive(answering(ok()), tls)) == NO_COMMON_CIPHER
 
 
 def test_old_versions_of_tls_are_not_spoken() -> None:

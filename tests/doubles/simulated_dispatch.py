@@ -1,0 +1,348 @@
+"""A host, its queue and its receivers in virtual time, around the real breaker, pacing and bulkhead.
+
+`Host._attempt_or_defer`, `_held` and `_conclude` do what the functions of these names in shared/delivery/dispatcher.py
+do, without tables and signatures, so that ten minutes of a hundred endpoints take seconds.
+"""
+
+import asyncio
+import heapq
+import itertools
+import math
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from shared.outbound.breaker import PROBE_DEADLINE, Breaker
+from shared.outbound.bulkhead import Bulkhead
+from shared.outbound.pacing import SOON_SECONDS, Pacing
+
+BATCH, IN_HAND = 32, 224
+"""batchSize and newBatchThreshold of host.json."""
+
+DEADLINE_SECONDS = 30.0
+RETRIES_SECONDS = (30.0, 120.0, 600.0)
+WHOLE_SECONDS = sum(RETRIES_SECONDS) + 15 * 60
+"""When a delivery is given up."""
+
+STORAGE_SECONDS = 0.005
+"""For each call of the queue or a table."""
+
+CPU_SECONDS = 0.001
+"""What one message costs the one thread that there is, whatever becomes of it."""
+
+_DEFERRED_SECONDS = (4.0, 300.0)
+_PACED_EARLY_SECONDS = 2.0
+_MOST_PACED_IN_MEMORY = 64
+_PACED_LONGEST_SECONDS = 24 * 3600.0
+_STILL_TAKING = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """After so many seconds: taken, failed, or (`retry_after` is given) asked for less."""
+
+    seconds: float
+    taken: bool = True
+    retry_after: float | None = None
+
+
+Receiver = Callable[[float], Answer]
+"""What an endpoint does with a POST at a time."""
+
+HANGS = Answer(10**6, taken=False)
+
+
+@dataclass(frozen=True)
+class Message:
+    endpoint: str
+    delivery: str
+    published_at: float
+    deadline_at: float
+    attempt: int = 1
+    deferrals: int = 0
+
+
+@dataclass
+class Seen:
+    """What became of an endpoint's deliveries."""
+
+    posts_at: list[float] = field(default_factory=list)
+    delivered: dict[str, float] = field(default_factory=dict)
+    """When each was taken."""
+    latencies: list[tuple[float, float]] = field(default_factory=list)
+    """When each was published, and after how long it was taken."""
+    attempts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    deferred_at: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    deferred_by: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    given_up: dict[str, float] = field(default_factory=dict)
+    in_flight: int = 0
+    most_in_flight: int = 0
+    most_at: list[tuple[float, int]] = field(default_factory=list)
+    """Each time there were more in flight than ever before."""
+
+
+class Host:
+    """Receives 32 messages whenever it has no more than 224 in hand, and handles each in a task of its own."""
+
+    def __init__(
+        self,
+        receivers: dict[str, Receiver],
+        cpu_seconds: float = CPU_SECONDS,
+        whole_seconds: float = WHOLE_SECONDS,
+        seed: int = 0,
+    ) -> None:
+        self.receivers = receivers
+        self.whole_seconds = whole_seconds
+        self.max_per_second: dict[str, float] = {}
+        self.breaker = Breaker(timedelta(seconds=60))
+        self.bulkhead = Bulkhead(self.now)
+        self.pacing = Pacing()
+        self.seen: dict[str, Seen] = defaultdict(Seen)
+        self.in_hand = 0
+        self.most_in_hand = 0
+        self._chance = random.Random(seed)
+        self._cpu_seconds = cpu_seconds
+        self._busy_until = 0.0
+        self._queue: list[tuple[float, int, Message]] = []
+        self._numbers = itertools.count()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Event()
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def put(self, message: Message, delay: float = 0.0) -> None:
+        heapq.heappush(self._queue, (self.now() + math.ceil(delay), next(self._numbers), message))
+
+    def publish(self, endpoint: str, count: int = 1) -> None:
+        for _ in range(count):
+            now = self.now()
+            self.put(Message(endpoint, f"{endpoint}-{next(self._numbers)}", now, now + self.whole_seconds))
+
+    async def run(self, until: float, done: Callable[[], bool] = lambda: False) -> None:
+        """Receives until a time, or until `done`."""
+        pause = 0.1
+        while self.now() < until and not done():
+            if self.in_hand > IN_HAND:
+                self._room.clear()
+                await self._room.wait()
+            await asyncio.sleep(STORAGE_SECONDS)
+            received = self._receive()
+            if received:
+                pause = 0.1
+                continue
+            await asyncio.sleep(pause)
+            pause = min(2.0, 0.1 + pause * self._chance.uniform(0.8, 1.2) * 2)
+
+    async def end(self) -> None:
+        """Waits until everything in hand has been handled."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _receive(self) -> int:
+        count = 0
+        while self._queue and count < BATCH and self._queue[0][0] <= self.now():
+            message = heapq.heappop(self._queue)[2]
+            count += 1
+            self.in_hand += 1
+            task = asyncio.get_running_loop().create_task(self._handle(message))
+            self._tasks.add(task)
+            task.add_done_callback(self._handled)
+        self.most_in_hand = max(self.most_in_hand, self.in_hand)
+        return count
+
+    def _handled(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self.in_hand -= 1
+        if self.in_hand <= IN_HAND:
+            self._room.set()
+        task.result()
+
+    async def _handle(self, message: Message) -> None:
+        self._busy_until = max(self._busy_until, self.now()) + self._cpu_seconds
+        if self._cpu_seconds:
+            await asyncio.sleep(self._busy_until - self.now())
+        await self._attempt_or_defer(message)
+        await asyncio.sleep(STORAGE_SECONDS)  # its deletion
+
+    async def _attempt_or_defer(self, message: Message) -> None:
+        held = await self._held(message)
+        if held is None:
+            async with self.bulkhead.slot(message.endpoint) as taken:
+                if taken:
+                    answer = await self._attempt(message)
+            if taken:
+                await self._conclude(message, answer)
+                return
+            held = ("bulkhead", self._a_while(message))
+        await self._put_off(message, held)
+
+    async def _held(self, message: Message) -> tuple[str, float] | None:
+        """By what and for how long; 0 s: given up."""
+        overdue = self.now() >= message.deadline_at
+        wait = self.breaker.wait_seconds(message.endpoint, message.delivery, self.now())
+        if wait > 0 and not overdue:
+            return "breaker", wait
+        if wait > 0 and message.attempt > 1:
+            return "breaker", 0.0
+        while (wait := self._paced(message)) > 0:
+            if overdue and not self._keeps_taking(message):
+                return "pacing", 0.0
+            if wait > SOON_SECONDS or self.pacing.waiting >= _MOST_PACED_IN_MEMORY:
+                return "pacing", max(wait - _PACED_EARLY_SECONDS, 1.0)
+            with self.pacing.in_memory():
+                await asyncio.sleep(wait)
+        return None
+
+    def _paced(self, message: Message) -> float:
+        most = self.max_per_second.get(message.endpoint)
+        return self.pacing.wait_seconds(message.endpoint, message.delivery, self.now(), most, message.deferrals)
+
+    def _keeps_taking(self, message: Message) -> bool:
+        in_time = self.now() < message.deadline_at + _PACED_LONGEST_SECONDS
+        return in_time and self.pacing.keeps_taking(message.endpoint, self.now(), _STILL_TAKING)
+
+    async def _attempt(self, message: Message) -> Answer:
+        endpoint, seen = message.endpoint, self.seen[message.endpoint]
+        await asyncio.sleep(self.pacing.begin(endpoint, self.now()))
+        probes = self.breaker.begin(endpoint, message.delivery, self.now())
+        answer = await self._post(message, PROBE_DEADLINE.total_seconds() if probes else DEADLINE_SECONDS)
+        if answer.retry_after is not None:
+            self.pacing.refused(endpoint, timedelta(seconds=answer.retry_after), self.now())
+            self.bulkhead.slow_down(endpoint)
+            self.breaker.record(endpoint, message.delivery, True, self.now())
+            return answer
+        seen.attempts[message.delivery] += 1
+        self.bulkhead.record(endpoint, answer.taken)
+        if answer.taken:
+            self.pacing.taken(endpoint, self.now())
+        self.breaker.record(endpoint, message.delivery, answer.taken, self.now())
+        return answer
+
+    async def _post(self, message: Message, within: float) -> Answer:
+        seen, now = self.seen[message.endpoint], self.now()
+        seen.posts_at.append(now)
+        seen.in_flight += 1
+        if seen.in_flight > seen.most_in_flight:
+            seen.most_in_flight = seen.in_flight
+            seen.most_at.append((now, seen.in_flight))
+        answer = self.receivers[message.endpoint](now)
+        await asyncio.sleep(min(answer.seconds, within))
+        seen.in_flight -= 1
+        if answer.seconds > within:
+            return Answer(within, taken=False)
+        if answer.taken and answer.retry_after is None:
+            seen.delivered[message.delivery] = self.now()
+            seen.latencies.append((message.published_at, self.now() - message.published_at))
+        return answer
+
+    async def _conclude(self, message: Message, answer: Answer) -> None:
+        if answer.retry_after is not None:
+            await self._put_off(message, await self._held(message) or ("pacing", 1.0))
+            return
+        await asyncio.sleep(STORAGE_SECONDS)  # its row
+        if answer.taken:
+            return
+        if message.attempt > len(RETRIES_SECONDS):
+            self.seen[message.endpoint].given_up[message.delivery] = self.now()
+            return
+        delay = RETRIES_SECONDS[message.attempt - 1] * self._chance.uniform(1.0, 1.1)
+        self.put(replace(message, attempt=message.attempt + 1, deferrals=0), delay)
+
+    async def _put_off(self, message: Message, held: tuple[str, float]) -> None:
+        by, seconds = held
+        await asyncio.sleep(STORAGE_SECONDS)
+        seen = self.seen[message.endpoint]
+        if seconds == 0.0:
+            seen.given_up[message.delivery] = self.now()
+            return
+        seen.deferred_at[message.delivery].append(self.now())
+        seen.deferred_by[by] += 1
+        self.put(replace(message, deferrals=message.deferrals + 1), seconds)
+
+    def _a_while(self, message: Message) -> float:
+        first, most = _DEFERRED_SECONDS
+        return min(first * 2.0 ** min(message.deferrals, 10), most) * self._chance.uniform(1.0, 1.5)
+
+
+async def publish_steadily(host: Host, endpoints: Iterable[str], per_second: float, seconds: float) -> None:
+    """An event for each endpoint, so many times a second, at moments of its own."""
+    chance, until = random.Random(1), host.now() + seconds
+
+    async def publish(endpoint: str) -> None:
+        await asyncio.sleep(chance.uniform(0, 1 / per_second))
+        while host.now() < until:
+            host.publish(endpoint)
+            await asyncio.sleep(1 / per_second)
+
+    async with asyncio.TaskGroup() as group:
+        for endpoint in endpoints:
+            group.create_task(publish(endpoint))
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value that so large a share of all does not exceed."""
+    return sorted(values)[max(0, math.ceil(len(values) * share) - 1)]
+
+
+def most_within(times: list[float], seconds: float) -> int:
+    """The most that ever fell into so long a while, of which the end is not part."""
+    first, most = 0, 0
+    for last, at in enumerate(times):
+        while times[first] <= at - seconds + 1e-6:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def healthy(seconds: float) -> Receiver:
+    return lambda now: Answer(seconds)
+
+
+def hangs_from(at: float, seconds: float = 0.02) -> Receiver:
+    """Answers well until a time, and never after it."""
+    return lambda now: Answer(seconds) if now < at else HANGS
+
+
+def spaced(every: float, retry_after: float, seconds: float = 0.02) -> Receiver:
+    """Takes a POST once in a while, counted from the last one that it took."""
+    last = -math.inf
+
+    def receive(now: float) -> Answer:
+        nonlocal last
+        if now - last < every:
+            return Answer(seconds, retry_after=retry_after)
+        last = now
+        return Answer(seconds)
+
+    return receive
+
+
+def windowed(limit: int, window: float, retry_after: float, seconds: float = 0.02) -> Receiver:
+    """Takes so many POSTs in each second (or whatever the window) of its clock."""
+    counts: dict[int, int] = defaultdict(int)
+
+    def receive(now: float) -> Answer:
+        counts[int(now / window)] += 1
+        if counts[int(now / window)] > limit:
+            return Answer(seconds, retry_after=retry_after)
+        return Answer(seconds)
+
+    return receive
+
+
+def bucket(per_second: float, size: float, retry_after: float, seconds: float = 0.02) -> Receiver:
+    """Has tokens, of which each POST that is taken costs one."""
+    tokens, at = size, 0.0
+
+    def receive(now: float) -> Answer:
+        nonlocal tokens, at
+        tokens, at = min(size, tokens + (now - at) * per_second), now
+        if tokens < 1:
+            return Answer(seconds, retry_after=retry_after)
+        tokens -= 1
+        return Answer(seconds)
+
+    return receive
