@@ -2,13 +2,18 @@
 
 import functools
 from collections.abc import Iterator
+from typing import IO
 
 import pytest
 
 from doubles.running import closing_what_is_open
+from local import STATE
+from local.lock import share
+from local.setup import IN_USE
 from shared.outbound import client as outbound
 
 FULL_TIMEOUT_SECONDS = 1200
+_IN_USE = pytest.StashKey[IO[bytes]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,6 +27,8 @@ def full(pytestconfig: pytest.Config) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Tests start dev.py, which must not make the environment anew in which they run.
+    config.stash[_IN_USE] = share(STATE / IN_USE)
     config.addinivalue_line("markers", "alone: measures or kills; runs when nothing else does")
     config.addinivalue_line("markers", "slow: waits for something long that began earlier; runs after the others")
 
