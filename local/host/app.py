@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import logging
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -13,9 +14,15 @@ from typing import Any, get_type_hints
 from azure.functions import FunctionRegister
 from azure.functions.decorators.function_app import Function as AzureFunction
 
-from local.host.ncrontab import InvalidSchedule, Schedule, parse_schedule
+from local.host.ncrontab import InvalidSchedule, NotHere, Schedule, parse_schedule
 from local.host.routes import InvalidTemplate, Route, compile_route
 from local.host.settings import HostOptions, StartupError, connection_string, resolve
+
+logger = logging.getLogger("host")
+
+
+class LeftOut(Exception):
+    """A function that the host starts without; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,12 @@ def load_functions(folder: Path, options: HostOptions, environment: Mapping[str,
         found = apps[0].get_functions()
     except ValueError as error:
         raise StartupError(f"function_app.py: {error}") from error
-    functions = [read_function(function, options, environment) for function in found]
+    functions = []
+    for function in found:
+        try:
+            functions.append(read_function(function, options, environment))
+        except LeftOut as error:
+            logger.error("%s The host starts without it, as on Azure.", error)
     return sorted(functions, key=lambda function: function.name.lower())
 
 
@@ -142,12 +154,7 @@ def read_trigger(name: str, binding: dict[str, Any], options: HostOptions, envir
             connection_string(setting, environment)  # missing is an error of the start
             return QueueTrigger(resolve(binding["queueName"], environment, where).lower(), setting)
         case "timerTrigger":
-            expression = resolve(binding["schedule"], environment, where)
-            try:
-                schedule = parse_schedule(expression)
-            except InvalidSchedule as error:
-                source = binding["schedule"]
-                raise StartupError(f"{where} has an invalid NCRONTAB schedule: {error}. Correct {source}.") from None
+            expression, schedule = read_schedule(where, binding["schedule"], environment)
             connection_string("AzureWebJobsStorage", environment)  # for the timer's lock and status
             use_monitor = binding.get("useMonitor") is not False
             return TimerTrigger(expression, schedule, bool(binding.get("runOnStartup")), use_monitor)
@@ -160,6 +167,20 @@ def read_trigger(name: str, binding: dict[str, Any], options: HostOptions, envir
                 raise StartupError(f"{where} has an invalid route: {error}.") from None
         case other:
             raise StartupError(f"{where} has a {other}, which this local host does not have. Core Tools have it.")
+
+
+def read_schedule(where: str, source: str, environment: Mapping[str, str]) -> tuple[str, Schedule]:
+    """Raises LeftOut where Azure's host would start without the function."""
+    try:
+        expression = resolve(source, environment, where)
+    except StartupError as error:
+        raise LeftOut(str(error)) from None
+    try:
+        return expression, parse_schedule(expression)
+    except NotHere as error:
+        raise StartupError(f"{where}: {error}. Correct {source}.") from None
+    except InvalidSchedule as error:
+        raise LeftOut(f"{where} has an invalid NCRONTAB schedule: {error}. Correct {source}.") from None
 
 
 def read_retry(name: str, policy: dict[str, Any] | None, trigger: Trigger) -> Retry | None:

@@ -1,5 +1,6 @@
 """NCRONTAB schedules: six fields from second to day of week, or five (then second 0)."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -26,11 +27,20 @@ FIELDS = (
 )
 # Every date comes back with its weekday within 40 years, also across a century that is no leap year.
 HORIZON_DAYS = 41 * 366
+INT_MAX = 2**31 - 1
+# As .NET reads a number: white space may stand behind it, and before a step.
+NUMBER = re.compile(r"0*([0-9]{1,10})[\t-\r ]*\0*")
+STEP = re.compile(r"[\t-\r ]*([+-]?)0*([0-9]{1,10})[\t-\r ]*\0*")
+TIME_SPAN = re.compile(r"\s*-?[0-9]+([.:][0-9]+)*\s*")
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class InvalidSchedule(ValueError):
     """The text is not an NCRONTAB expression; the message names the field."""
+
+
+class NotHere(InvalidSchedule):
+    """Azure takes the schedule, and this host refuses it on purpose."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,7 @@ class Schedule:
     weekdays: frozenset[int]
 
     def next_after(self, moment: datetime) -> datetime:
-        """The first occurrence strictly after `moment`, in UTC. Raises InvalidSchedule when there is none."""
+        """The first occurrence strictly after `moment`, in UTC. Raises NotHere when there is none."""
         start = moment.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
         midnight = start.replace(hour=0, minute=0, second=0)
         for offset in range(HORIZON_DAYS):
@@ -55,7 +65,7 @@ class Schedule:
             found = self._first_time(day, start if offset == 0 else day)
             if found:
                 return found
-        raise InvalidSchedule("the schedule never occurs: no date matches its day of month, month and day of week")
+        raise NotHere("the schedule never occurs: no date matches its day of month, month and day of week")
 
     def _matches_day(self, day: datetime) -> bool:
         return day.month in self.months and day.day in self.days and day.isoweekday() % 7 in self.weekdays
@@ -72,22 +82,23 @@ class Schedule:
                         return moment
         return None
 
-    def recurs_within_a_minute(self, moment: datetime) -> bool:
-        """Whether two of the next occurrences are less than a minute apart."""
-        first = self.next_after(moment)
-        for _ in range(10):
-            second = self.next_after(first)
-            if second - first < timedelta(minutes=1):
-                return True
-            first = second
-        return False
+    @property
+    def is_of_seconds(self) -> bool:
+        """Whether it occurs several times in every minute. The host keeps no status of such a timer, since a missed run
+        would not matter."""
+        upper = (self.minutes, self.hours, self.days, self.months, self.weekdays)
+        every = all(len(values) > field.high - field.low for values, field in zip(upper, FIELDS[1:], strict=True))
+        return every and len(self.seconds) > 1
 
 
 def parse_schedule(text: str) -> Schedule:
     """Parse an NCRONTAB expression; raises InvalidSchedule."""
-    parts = text.split()
+    # At plain spaces only: a tab or a line end is part of a field.
+    parts = [part for part in text.split(" ") if part]
     if len(parts) == 5:
         parts = ["0", *parts]
+    if len(parts) != 6 and TIME_SPAN.fullmatch(text):
+        raise NotHere(f"{text!r} is a time span, which Azure takes and this host does not: give six fields")
     if len(parts) != 6:
         raise InvalidSchedule(f"{text!r} has {len(parts)} fields; six are needed (second first), or five")
     values = [parse_field(part, field) for part, field in zip(parts, FIELDS, strict=True)]
@@ -103,9 +114,7 @@ def parse_field(text: str, field: Field) -> set[int]:
 
 def parse_item(item: str, field: Field) -> set[int]:
     span, slash, step_text = item.partition("/")
-    if slash and not (step_text.isascii() and step_text.isdigit() and int(step_text) > 0):
-        raise InvalidSchedule(f"{item!r} has no whole number above 0 after the slash, in the field {field.name}")
-    step = int(step_text) if slash else 1
+    step = parse_step(step_text, field) if slash else 1
     first_text, dash, last_text = span.partition("-")
     if span == "*":
         first, last = field.low, field.high
@@ -118,10 +127,18 @@ def parse_item(item: str, field: Field) -> set[int]:
     return set(range(first, last + 1, step))
 
 
+def parse_step(text: str, field: Field) -> int:
+    match = STEP.fullmatch(text)
+    if not match or not -INT_MAX - 1 <= int(match[1] + match[2]) <= INT_MAX:
+        raise InvalidSchedule(f"{text!r} after the slash is no whole number, in the field {field.name}")
+    return max(1, int(match[1] + match[2]))  # one of 0 or less counts as 1
+
+
 def parse_value(text: str, field: Field) -> int:
-    if text.isascii() and text.isdigit():
-        if field.low <= int(text) <= field.high:
-            return int(text)
+    if "0" <= text[:1] <= "9":
+        match = NUMBER.fullmatch(text)
+        if match and field.low <= int(match[1]) <= field.high:
+            return int(match[1])
     elif text:
         for position, name in enumerate(field.names):
             if name.startswith(text.lower()):

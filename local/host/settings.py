@@ -110,9 +110,7 @@ def read_queue_options(document: dict[str, Any]) -> QueueOptions:
         ),
         max_dequeue_count=read_int(document, section + "maxDequeueCount", 5, 1, INT_MAX),
         visibility_timeout=read_timespan(document, section + "visibilityTimeout", "00:00:00"),
-        max_polling_interval=max(
-            read_timespan(document, section + "maxPollingInterval", "00:01:00"), timedelta(milliseconds=100)
-        ),
+        max_polling_interval=read_polling_interval(document, section + "maxPollingInterval"),
         base64=encoding == "base64",
     )
 
@@ -126,6 +124,15 @@ def read_int(document: dict[str, Any], path: str, default: int, low: int, high: 
     if not low <= number <= high:
         raise StartupError(f"host.json: {path} must be a whole number from {low} to {high}, not {value!r}.")
     return number
+
+
+def read_polling_interval(document: dict[str, Any], path: str) -> timedelta:
+    interval = read_timespan(document, path, "00:01:00")
+    if interval < timedelta(milliseconds=100):
+        raise StartupError(
+            f"host.json: {path} must be at least 100 ms (00:00:00.1), not {lookup(document, path, '')!r}."
+        )
+    return interval
 
 
 def read_timespan(document: dict[str, Any], path: str, default: str) -> timedelta:

@@ -13,9 +13,10 @@ from azure.functions.meta import Datum
 
 from local.host.app import Function, Retry, TimerTrigger
 from local.host.ncrontab import Schedule
-from local.host.queue_listener import first_line, wait_or_stop
+from local.host.queue_listener import first_line
 from local.host.storage import Reachability
 from local.host.timer_state import LEASE_SECONDS, Status, TimerState
+from local.host.wakeups import wait_for_any
 from local.host.worker import Completed, Worker
 
 logger = logging.getLogger("host.timer")
@@ -36,11 +37,13 @@ def decide_start(stored: Status | None, schedule: Schedule, now: datetime) -> St
     """A stored next run in the past is past due, unless the schedule has changed since it was stored."""
     if stored is None:
         return StartDecision(Status(None, schedule.next_after(now), now), write=True, past_due=False)
-    expected = schedule.next_after(stored.last or stored.updated)
-    if expected != stored.next:
-        upcoming = expected if expected > now else schedule.next_after(now)
-        return StartDecision(Status(stored.last, upcoming, now), write=True, past_due=False)
-    return StartDecision(stored, write=False, past_due=now > stored.next)
+    basis = stored.last or stored.updated
+    expected = schedule.next_after(basis)
+    if expected == stored.next:
+        return StartDecision(stored, write=False, past_due=now > stored.next)
+    if now > expected:
+        basis, expected = now, schedule.next_after(now)
+    return StartDecision(Status(None, expected, basis), write=True, past_due=False)
 
 
 def timer_datum(status: Status | None, past_due: bool) -> Datum:
@@ -60,8 +63,7 @@ class TimerListener:
         self._worker = worker
         self._reachability = reachability
         self._status: Status | None = None
-        # Without a status blob a missed run is not noticed; under a minute it would not matter.
-        self._monitored = trigger.use_monitor and not trigger.schedule.recurs_within_a_minute(datetime.now(UTC))
+        self._monitored = trigger.use_monitor and not trigger.schedule.is_of_seconds
 
     async def listen(self, stop: asyncio.Event) -> None:
         """Hold the lock and run the timer until `stop` is set; finishes a run that is under way."""
@@ -73,10 +75,10 @@ class TimerListener:
                 else:
                     self._reachability.reached()
                     logger.info("Timer %s is run by another host; asking again in 60 s.", self._function.name)
-                    await wait_or_stop(stop, LOCK_RETRY)
+                    await wait_for_any(stop, within=LOCK_RETRY)
             except AzureError as error:
                 self._reachability.failed(error)
-                await wait_or_stop(stop, UNREACHABLE_RETRY)
+                await wait_for_any(stop, within=UNREACHABLE_RETRY)
 
     async def _run_while_locked(self, stop: asyncio.Event) -> None:
         lost = asyncio.Event()
@@ -86,7 +88,7 @@ class TimerListener:
         try:
             await self._start(lost)
             while not lost.is_set():
-                await wait_or_stop(lost, self._upcoming() - datetime.now(UTC))
+                await wait_for_any(lost, within=self._upcoming() - datetime.now(UTC))
                 if not lost.is_set() and datetime.now(UTC) >= self._upcoming():
                     await self._run(past_due=False)
         finally:
@@ -120,7 +122,7 @@ class TimerListener:
     async def _run(self, past_due: bool) -> None:
         started_at = datetime.now(UTC)
         await self._invoke_with_retries(past_due)
-        self._status = Status(started_at, self._schedule.next_after(started_at), datetime.now(UTC))
+        self._status = Status(started_at, self._schedule.next_after(started_at), started_at)
         if self._monitored:
             try:
                 await self._state.write_status(self._status)

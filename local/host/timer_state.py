@@ -10,19 +10,20 @@ from azure.storage.blob.aio import BlobLeaseClient, BlobServiceClient, Container
 
 CONTAINER = "azure-webjobs-hosts"
 LEASE_SECONDS = 60
+NEVER = "0001-01-01T00:00:00+00:00"
+"""The default date of .NET."""
 
 
 @dataclass(frozen=True)
 class Status:
-    """`last` is None until the first run."""
+    """`last` is None until the first run on the present schedule; `updated` is the time from which `next` follows."""
 
     last: datetime | None
     next: datetime
     updated: datetime
 
     def document(self) -> dict[str, str]:
-        # .NET's default date stands for "never".
-        last = self.last.isoformat() if self.last else "0001-01-01T00:00:00"
+        last = self.last.isoformat() if self.last else NEVER
         return {"Last": last, "Next": self.next.isoformat(), "LastUpdated": self.updated.isoformat()}
 
 

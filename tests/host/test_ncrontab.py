@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.host.ncrontab import FIELDS, Field, InvalidSchedule, parse_field, parse_schedule
+from local.host.ncrontab import FIELDS, Field, InvalidSchedule, NotHere, parse_field, parse_schedule
 
 SUNDAY = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 
@@ -48,8 +48,9 @@ def test_field(text: str, field: Field, expected: set[int]) -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["", "* * * *", "* * * * * * *", "60 * * * * *", "0 0 0 0 * *", "0 0 0 * * 7", "0 0 0 L * *", "0 0 0 ? * *",
-     "0 0 0 * * 1#2", "0 0 0 1W * *", "@daily", "00:00:30", "*/0 * * * * *", "1, * * * * *", "-1 * * * * *",
+    ["0 0 3 * * *\n", "0 0\t3 * * *", "0\u00a00 3 * * * *", "", "* * * *", "* * * * * * *", "60 * * * * *",
+     "0 0 0 0 * *", "0 0 0 * * 7", "0 0 0 L * *", "0 0 0 ? * *",
+     "0 0 0 * * 1#2", "0 0 0 1W * *", "@daily", "00:00:30", "*/x * * * * *", "1, * * * * *", "-1 * * * * *",
      "0 0 0 * * Sundays", "0 0 0 * 1x *", "a * * * * *"],
 )  # fmt: skip
 def test_invalid(expression: str) -> None:
@@ -57,17 +58,30 @@ def test_invalid(expression: str) -> None:
         parse_schedule(expression)
 
 
-def test_date_that_never_comes() -> None:
-    with pytest.raises(InvalidSchedule, match="never occurs"):
-        parse_schedule("0 0 0 30 2 *")
+@pytest.mark.parametrize(("expression", "message"), [("0 0 0 30 2 *", "never occurs"), ("00:00:30", "time span")])
+def test_what_azure_takes_and_this_host_does_not(expression: str, message: str) -> None:
+    with pytest.raises(NotHere, match=message):
+        parse_schedule(expression)
+
+
+@pytest.mark.parametrize("step", ["0", "-5", "+1"])
+def test_a_step_of_0_or_less_is_1(step: str) -> None:
+    assert parse_schedule(f"10-20/{step} * * * * *").seconds == tuple(range(10, 21))
 
 
 @pytest.mark.parametrize(
     ("expression", "expected"),
-    [("*/30 * * * * *", True), ("0 * * * * *", False), ("0,59 0 * * * *", True), ("0 */5 * * * *", False)],
+    [
+        ("*/30 * * * * *", True),
+        ("0,59 0-59 * 1-31 * *", True),
+        ("0 * * * * *", False),
+        ("0,59 0 * * * *", False),  # several seconds, but not of every minute
+        ("* * * * * 1", False),
+        ("0 */5 * * * *", False),
+    ],
 )
-def test_recurs_within_a_minute(expression: str, expected: bool) -> None:
-    assert parse_schedule(expression).recurs_within_a_minute(SUNDAY) is expected
+def test_is_of_seconds(expression: str, expected: bool) -> None:
+    assert parse_schedule(expression).is_of_seconds is expected
 
 
 def values(field: Field) -> st.SearchStrategy[str]:

@@ -4,6 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
+import requests
 
 from .conftest import StartHost
 from .running import write_app
@@ -21,8 +22,8 @@ TIMER = '@app.timer_trigger("timer", "{}")\ndef tick(timer: func.TimerRequest) -
         (QUEUE.format("%NOWHERE%", "AzureWebJobsStorage"), "uses %NOWHERE%, but there is no setting NOWHERE"),
         (QUEUE.format("q", "OtherStorage"), "The setting OtherStorage is missing"),
         (QUEUE.format("q", "Identity"), "takes only a connection string"),
-        (TIMER.format("0 0 0 * * 7"), "'7' is not a day of week"),
         (TIMER.format("0 0 0 30 2 *"), "never occurs"),
+        (TIMER.format("00:00:30"), "is a time span"),
         ('@app.route("{a:odd}")\ndef f(req: func.HttpRequest) -> str: ...\n', "does not know: a:odd()"),
         ('@app.route("x")\ndef f(req: func.HttpRequest, context) -> str: ...\n', "no others and no context"),
         ('@app.blob_trigger("b", "c/d", "AzureWebJobsStorage")\ndef f(b) -> None: ...\n', "has a blobTrigger"),
@@ -48,6 +49,8 @@ def test_wrong_app(source: str, message: str, start_host: StartHost, tmp_path: P
         ('{"version": "2.0", "extensions": {"queues": {"batchSize": 33}}}', "batchSize must be a whole number from 1"),
         ('{"version": "2.0", "extensions": {"queues": {"visibilityTimeout": 30}}}', "must be a time span"),
         ('{"version": "2.0", "extensions": {"queues": {"messageEncoding": "hex"}}}', "must be base64 or none"),
+        ('{"version": "2.0", "extensions": {"queues": {"maxPollingInterval": "00:00:00.099"}}}', "at least 100 ms"),
+        ('{"version": "2.0", "extensions": {"queues": {"newBatchThreshold": -1}}}', "a whole number from 0"),
     ],
 )
 def test_wrong_host_json(text: str, message: str, start_host: StartHost, tmp_path: Path) -> None:
@@ -57,6 +60,28 @@ def test_wrong_host_json(text: str, message: str, start_host: StartHost, tmp_pat
     assert host.wait() == 1
     assert message in host.output
     assert "Traceback" not in host.output
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        ("0 0 0 * * 7", "'7' is not a day of week"),
+        ("%NOWHERE%", "uses %NOWHERE%, but there is no setting NOWHERE"),
+        ("%SCHEDULE%", "invalid NCRONTAB schedule: '*\\n' is not a day of week"),
+    ],
+)
+def test_a_timer_without_a_schedule_is_left_out(
+    schedule: str, message: str, start_host: StartHost, tmp_path: Path
+) -> None:
+    other = '@app.timer_trigger("timer", "0 0 0 1 1 *")\ndef other(timer: func.TimerRequest) -> None: ...\n'
+    host = start_host(write_app(tmp_path, TIMER.format(schedule) + other), SCHEDULE="0 0 3 * * *\n")
+    host.wait_for("Listening")
+    assert message in host.output
+    assert "The host starts without it, as on Azure." in host.output
+    assert host.matching("Function other")
+    assert not host.matching("Function tick: ")
+    answer = requests.post(f"{host.url}/admin/functions/tick", json={"input": ""}, timeout=10)
+    assert answer.status_code == 404
 
 
 def test_nothing_there(start_host: StartHost, tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ def test_a_missed_run_is_made_up_once(
     status = read_status(container, host_id)
     assert status.last
     assert status.last > last + timedelta(hours=2)
+    assert status.updated == status.last  # the start of the run
 
 
 def test_of_two_hosts_one_runs_the_timer(host_id: str, start_host: StartHost, tmp_path: Path) -> None:
@@ -149,7 +150,23 @@ def test_a_changed_schedule_is_never_past_due(old: Schedule, new: Schedule, last
     decision = decide_start(Status(last, old.next_after(last), last), new, now)
     if old.next_after(last) != new.next_after(last):
         assert not decision.past_due
-        assert decision.status.next > now
+        assert decision.write
+        assert decision.status.last is None
+        assert decision.status.next >= now
+        assert decision.status.next == new.next_after(decision.status.updated)
+        assert decision.status.updated in (last, now)
+
+
+def test_a_changed_schedule_is_past_due_at_the_next_start() -> None:
+    """Daily at 3, made hourly at 10:30; stopped, and started again at 12:30."""
+    daily, hourly = parse_schedule("0 0 3 * * *"), parse_schedule("0 0 * * * *")
+
+    def at(hour: int, minute: int = 0) -> datetime:
+        return datetime(2026, 11, 22, hour, minute, tzinfo=UTC)
+
+    changed = decide_start(Status(at(3), daily.next_after(at(3)), at(3)), hourly, at(10, 30)).status
+    assert changed == Status(None, at(11), at(10, 30))
+    assert decide_start(parse_status(changed.document()), hourly, at(12, 30)).past_due
 
 
 @given(schedules, moments)
@@ -164,4 +181,6 @@ def test_without_a_status_nothing_is_past_due(schedule: Schedule, now: datetime)
 def test_a_status_survives_its_blob(last: datetime, following: datetime) -> None:
     status = Status(last, following, last)
     assert parse_status(status.document()) == status
-    assert parse_status(Status(None, following, last).document()) == Status(None, following, last)
+    never = Status(None, following, last)
+    assert never.document()["Last"] == "0001-01-01T00:00:00+00:00"
+    assert parse_status(never.document()) == never
