@@ -33,6 +33,7 @@ from local.host.settings import (
 from local.host.storage import Reachability
 from local.host.timer_listener import TimerListener
 from local.host.timer_state import TimerState
+from local.host.wakeups import Wakeups
 from local.host.worker import Worker
 
 logger = logging.getLogger("host")
@@ -88,6 +89,7 @@ class Host:
 
     async def _start_listeners(self, stop: asyncio.Event) -> None:
         services: dict[str, tuple[QueueServiceClient, Reachability]] = {}
+        wakeups = Wakeups()
         for function in self._functions:
             if function.disabled or not isinstance(function.trigger, QueueTrigger):
                 continue
@@ -96,8 +98,9 @@ class Host:
                 service = open_service(QueueServiceClient, setting)
                 services[setting] = (await self._stack.enter_async_context(service), Reachability(setting))
             service, reachability = services[setting]
+            options, queue = self._options.queues, function.trigger.queue
             listener = QueueListener(
-                function, function.trigger.queue, service, self._worker, self._options.queues, self._lease, reachability
+                function, queue, service, self._worker, options, self._lease, reachability, wakeups
             )
             self._listeners.append(asyncio.create_task(listener.listen(stop)))
         await self._start_timers(stop)

@@ -5,16 +5,17 @@ import logging
 import random
 from datetime import timedelta
 
-from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.functions.meta import Datum
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from local.host.app import Function
 from local.host.backoff import Backoff
-from local.host.queue_message import decode_body, describe_message
+from local.host.queue_message import decode_base64, describe_message
 from local.host.settings import QueueOptions
 from local.host.storage import Reachability
+from local.host.wakeups import Wakeups, wait_for_any
 from local.host.worker import Completed, Worker
 
 logger = logging.getLogger("host.queue")
@@ -35,6 +36,7 @@ class QueueListener:
         options: QueueOptions,
         lease: timedelta,
         reachability: Reachability,
+        wakeups: Wakeups,
     ) -> None:
         self._function = function
         self._name = queue
@@ -47,6 +49,8 @@ class QueueListener:
         self._poison: QueueClient | None = None
         if not queue.endswith("-poison"):
             self._poison = service.get_queue_client(f"{queue}-poison")
+        self._wakeups = wakeups
+        self._woken = wakeups.of(queue)
         self._running: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
 
@@ -54,6 +58,7 @@ class QueueListener:
         """Receive until `stop` is set, then finish what is in flight."""
         backoff = Backoff(self._options.max_polling_interval, lambda: random.uniform(0.8, 1.2))  # noqa: S311 (jitter)
         while not stop.is_set():
+            self._woken.clear()
             messages = await self._receive()
             for message in messages:
                 task = asyncio.create_task(self._process(message))
@@ -63,7 +68,7 @@ class QueueListener:
                 backoff.reset()
                 await self._wait_for_room()
             else:
-                await wait_or_stop(stop, backoff.next_delay())
+                await wait_for_any(stop, self._woken, within=backoff.next_delay())
         while self._running:
             await asyncio.wait(self._running)
 
@@ -103,22 +108,30 @@ class QueueListener:
             logger.warning("A message of %s is not completed, so it comes back: %s", self._name, first_line(error))
 
     async def _handle(self, message: QueueMessage) -> None:
-        body = decode_body(message.content, self._options.base64)
+        body = decode_base64(message.content) if self._options.base64 else message.content.encode()
         if body is None:
             logger.warning("A message of %s is not base64 text, as messageEncoding says it must be.", self._name)
             await self._end_badly(message)
-            return
-        if (message.dequeue_count or 0) > self._options.max_dequeue_count:
+        elif self._poison and (message.dequeue_count or 0) > self._options.max_dequeue_count:
             await self._end_badly(message)
-            return
+        else:
+            # On a poison queue the function runs again, however often it has run.
+            await self._complete(message, await self._run(message, body))
+
+    async def _run(self, message: QueueMessage, body: bytes) -> bool:
+        """Whether the function took the message."""
+        try:
+            text = body.decode()
+        except UnicodeDecodeError as error:
+            logger.error("A message of %s fails before its function runs: %s", self._name, error)
+            return False
         renewal = asyncio.create_task(self._renew(message))
         try:
-            data, metadata = Datum(body, "string"), describe_message(message, body)
-            outcome = await self._worker.invoke(self._function, data, metadata)
+            data, metadata = Datum(text, "string"), describe_message(message, text)
+            return isinstance(await self._worker.invoke(self._function, data, metadata), Completed)
         finally:
             renewal.cancel()
             await asyncio.wait((renewal,))
-        await self._complete(message, isinstance(outcome, Completed))
 
     async def _complete(self, message: QueueMessage, succeeded: bool) -> None:
         if succeeded:
@@ -134,11 +147,7 @@ class QueueListener:
     async def _end_badly(self, message: QueueMessage) -> None:
         """Copy to the poison queue and delete; a message of a poison queue is left where it is."""
         if self._poison is None:
-            logger.warning(
-                "A message of %s was dequeued %d times, more than maxDequeueCount, and is skipped.",
-                self._name,
-                message.dequeue_count or 0,
-            )
+            logger.warning("A message of %s comes back when its lease ends.", self._name)
             return
         logger.warning("A message of %s is moved to %s.", self._name, self._poison.queue_name)
         try:
@@ -149,43 +158,47 @@ class QueueListener:
             except ResourceExistsError:
                 logger.debug("%s was created meanwhile.", self._poison.queue_name)
             await self._poison.send_message(message.content)
+        self._wakeups.put_on(str(self._poison.queue_name))
         await self._delete(message)
 
     async def _delete(self, message: QueueMessage) -> None:
         try:
             await self._queue.delete_message(message.id, message.pop_receipt)
-        except ResourceNotFoundError:
-            # The lease ended and someone else has or had it: at least once is all there is.
-            logger.debug("A message of %s was gone before it was deleted.", self._name)
+        except HttpResponseError as error:
+            if not is_stale(error):
+                raise
+            logger.debug("A message of %s was taken by someone else before it was deleted.", self._name)
 
-    async def _set_visibility(self, message: QueueMessage, seconds: int) -> None:
+    async def _set_visibility(self, message: QueueMessage, seconds: int) -> bool:
+        """Whether the message is still this host's, as far as storage says."""
         try:
             updated = await self._queue.update_message(message.id, message.pop_receipt, visibility_timeout=seconds)
-        except ResourceNotFoundError:
-            logger.debug("A message of %s was gone before its visibility changed.", self._name)
         except AzureError as error:
+            if is_stale(error):
+                logger.debug("A message of %s was taken by someone else before its visibility changed.", self._name)
+                return False
             logger.warning("A message of %s comes back when its lease ends: %s", self._name, first_line(error))
         else:
             message.pop_receipt = updated.pop_receipt
+        return True
 
     async def _renew(self, message: QueueMessage) -> None:
-        while True:
+        """Until it is cancelled, or the message is someone else's."""
+        held = True
+        while held:
             await asyncio.sleep(self._lease_seconds / 2)
             renewing = asyncio.ensure_future(self._set_visibility(message, self._lease_seconds))
             try:
-                await asyncio.shield(renewing)
+                held = await asyncio.shield(renewing)
             except asyncio.CancelledError:
                 # An update that is under way must end, else its new pop receipt is lost.
                 await asyncio.wait((renewing,))
                 raise
 
 
-async def wait_or_stop(stop: asyncio.Event, delay: timedelta) -> None:
-    try:
-        async with asyncio.timeout(delay.total_seconds()):
-            await stop.wait()
-    except TimeoutError:
-        return
+def is_stale(error: AzureError) -> bool:
+    """Whether the lease had ended and someone else has the message, or had it: at least once is all there is."""
+    return isinstance(error, ResourceNotFoundError) or getattr(error, "error_code", None) == "PopReceiptMismatch"
 
 
 def first_line(error: BaseException) -> str:

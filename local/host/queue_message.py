@@ -1,13 +1,14 @@
 """The metadata that a queue message brings to its function."""
 
 import base64
-import binascii
 import json
 from datetime import datetime
 from typing import Any
 
 from azure.functions.meta import Datum
 from azure.storage.queue import QueueMessage
+
+WHITE_SPACE = str.maketrans("", "", " \t\r\n")
 
 
 def describe_message(message: QueueMessage, body: str) -> dict[str, Datum]:
@@ -56,11 +57,9 @@ def property_datum(value: Any) -> Datum:
     return Datum(str(value), "string")
 
 
-def decode_body(content: str, is_base64: bool) -> str | None:
-    """The text of a message, or None where base64 was asked for and the content is none."""
-    if not is_base64:
-        return content
+def decode_base64(content: str) -> bytes | None:
+    """None where it is no base64. .NET passes over the white space of ASCII."""
     try:
-        return base64.b64decode(content, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+        return base64.b64decode(content.translate(WHITE_SPACE), validate=True)
+    except ValueError:
         return None

@@ -6,7 +6,7 @@ from azure.functions.queue import QueueMessageInConverter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.host.queue_message import decode_body, merge_body
+from local.host.queue_message import decode_base64, merge_body
 
 OWN = {"Id": Datum("1", "string"), "DequeueCount": Datum("1", "json"), "PopReceipt": Datum("p", "string")}
 words = st.text(min_size=1, max_size=8)
@@ -41,7 +41,17 @@ def test_hostile_properties_make_the_shipped_converter_fail(body: str) -> None:
         QueueMessageInConverter.decode(Datum(body, "string"), trigger_metadata=merge_body(OWN, body))
 
 
-def test_base64() -> None:
-    assert decode_body("aGk=", is_base64=True) == "hi"
-    assert decode_body("not base64", is_base64=True) is None
-    assert decode_body("not base64", is_base64=False) == "not base64"
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("aGk=", b"hi"),
+        (" aG\r\nk\t= ", b"hi"),  # white space is passed over
+        ("/w==", b"\xff"),
+        ("", b""),
+        ("not base64", None),
+        ("aGk", None),
+        ("aG\u00a0k=", None),
+    ],
+)
+def test_base64(content: str, expected: bytes | None) -> None:
+    assert decode_base64(content) == expected

@@ -1,10 +1,24 @@
 """The queue trigger, against Azurite, with the host as a process of its own."""
 
+import asyncio
 import json
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import azure.functions as func
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.queue.aio import QueueServiceClient
+
+from local.host import backoff
+from local.host.app import Function, QueueTrigger
+from local.host.queue_listener import QueueListener
+from local.host.settings import QueueOptions
+from local.host.storage import Reachability
+from local.host.wakeups import Wakeups
+from local.host.worker import Worker
 
 from .conftest import MakeQueue, Queue, StartHost
 from .running import connection_string as azurite_at
@@ -81,7 +95,7 @@ def test_too_many_dequeues_go_to_poison_unseen(queue: Queue, start_host: StartHo
     assert not host.matching("SEEN work")
 
 
-def test_poison_trigger_retries_after_the_lease_and_then_skips(
+def test_a_poison_trigger_runs_again_after_each_lease_however_often(
     queue: Queue, make_queue: MakeQueue, start_host: StartHost, tmp_path: Path
 ) -> None:
     poison = make_queue(queue.poison)
@@ -89,8 +103,7 @@ def test_poison_trigger_retries_after_the_lease_and_then_skips(
     source = POISON + "    raise RuntimeError('as asked')\n"
     folder = write_app(tmp_path, source, host_json(maxDequeueCount=2, visibilityTimeout="00:00:00"))
     host = start_host(folder, "--lease", "1", QUEUE=queue.name)
-    host.wait_for("dequeued 3 times, more than maxDequeueCount, and is skipped")
-    assert [each["count"] for each in host.seen("poison", 2)] == [1, 2]
+    assert [each["count"] for each in host.seen("poison", 4)] == [1, 2, 3, 4]
     assert len(poison) == 1
 
 
@@ -110,6 +123,64 @@ async def work(msg: func.QueueMessage) -> None:
     assert len(host.matching("SEEN start")) == 1
     # Deleted with the receipt of the last renewal.
     assert len(queue) == 0
+
+
+def test_a_message_that_was_taken_away_is_neither_renewed_nor_deleted(
+    queue: Queue, start_host: StartHost, tmp_path: Path
+) -> None:
+    source = """
+@app.queue_trigger("msg", "%QUEUE%", "AzureWebJobsStorage")
+async def work(msg: func.QueueMessage) -> None:
+    seen("start", id=msg.id, receipt=msg.pop_receipt)
+    await asyncio.sleep(5)
+"""
+    queue.put("mine")
+    document = {**host_json(), "logging": {"logLevel": {"default": "Debug"}}}
+    host = start_host(write_app(tmp_path, source, document), "--lease", "4", QUEUE=queue.name)
+    [start] = host.seen("start", 1)
+    queue.client.update_message(start["id"], start["receipt"], visibility_timeout=60)  # its receipt is stale now
+    host.wait_for("taken by someone else before it was deleted")
+    # The lease would have been renewed after two and after four seconds.
+    assert len(host.matching("taken by someone else before its visibility changed")) == 1
+    assert not host.matching("WARNING host")
+    assert len(queue) == 1
+
+
+def test_a_move_to_the_poison_queue_wakes_its_listener(
+    storage: str, queue: Queue, make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both listeners would poll again in an hour."""
+    monkeypatch.setattr(backoff, "SHORTEST", timedelta(hours=1))
+    make_queue(queue.poison)
+    came = asyncio.Event()
+
+    async def fail(msg: func.QueueMessage) -> None:
+        raise RuntimeError("as asked")
+
+    async def note(msg: func.QueueMessage) -> None:
+        came.set()
+
+    async def run() -> None:
+        options = QueueOptions(16, 16, 1, timedelta(0), timedelta(hours=1), base64=False)
+        wakeups, stop, worker = Wakeups(), asyncio.Event(), Worker(1, None)
+        async with QueueServiceClient.from_connection_string(storage) as service:
+
+            def listen(name: str, call: Callable[..., Any]) -> asyncio.Task[None]:
+                trigger = QueueTrigger(name, "AzureWebJobsStorage")
+                function = Function(name, call, "msg", None, trigger, retry=None, disabled=False)
+                rest = (service, worker, options, timedelta(minutes=10), Reachability("AzureWebJobsStorage"), wakeups)
+                return asyncio.create_task(QueueListener(function, name, *rest).listen(stop))
+
+            listening = [listen(queue.name, fail), listen(queue.poison, note)]
+            await asyncio.to_thread(queue.put, "bad")
+            wakeups.put_on(queue.name)
+            async with asyncio.timeout(20):
+                await came.wait()
+            stop.set()
+            await asyncio.gather(*listening)
+        worker.close()
+
+    asyncio.run(run())
 
 
 def test_in_flight_is_bounded_and_sync_functions_share_the_threads(
@@ -165,15 +236,19 @@ def test_missing_queue_is_waited_for_and_never_made(
 
 
 def test_base64(queue: Queue, make_queue: MakeQueue, start_host: StartHost, tmp_path: Path) -> None:
-    queue.put("aGVsbG8=", "plain text")
+    queue.put("aGVsbG8=", "plain text", "/w==")
     source = WORK + POISON.replace("-poison", "-none")
-    host = start_host(write_app(tmp_path, source, host_json(messageEncoding="base64")), QUEUE=queue.name)
+    options = {"messageEncoding": "base64", "maxDequeueCount": 2, "visibilityTimeout": "00:00:00"}
+    host = start_host(write_app(tmp_path, source, host_json(**options)), QUEUE=queue.name)
     assert host.seen("work", 1)[0]["body"] == "hello"
-    host.wait_for(f"moved to {queue.poison}")
+    host.wait_for(f"moved to {queue.poison}", 2)
     host.ask_to_stop()
     assert host.wait() == 0
-    [left] = make_queue(queue.poison, create=False).client.peek_messages()
-    assert left.content == "plain text"
+    left = make_queue(queue.poison, create=False).client.peek_messages(max_messages=2)
+    assert {each.content for each in left} == {"plain text", "/w=="}
+    assert len(host.matching("is not base64 text")) == 1
+    # Bytes that are no UTF-8 fail as often as a function would.
+    assert len(host.matching("fails before its function runs")) == 2
     assert len(host.matching("SEEN work")) == 1
 
 
