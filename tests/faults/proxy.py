@@ -18,9 +18,10 @@ SERVICES = ("Blob", "Queue", "Table")
 
 @dataclass(frozen=True)
 class Answers:
-    """Storage is not asked; the answer is this status."""
+    """Storage is not asked; the answer is this status, with this code of an error."""
 
     status: int
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ class Proxy:
         if fault is not None:
             self.faults[f"{service} {fault}"] += 1
         match fault:
-            case Answers(status):
-                return web.Response(status=status)
+            case Answers(status, code):
+                return web.Response(status=status, headers={"x-ms-error-code": code} if code else None)
             case HangsUp(afterwards=False):
                 return _reset(request)
             case Waits(seconds):
