@@ -129,8 +129,9 @@ param pauseStorageScan bool = false
   '3.11'
   '3.12'
   '3.13'
+  '3.14'
 ])
-param pythonVersion string = '3.12'
+param pythonVersion string = '3.13'
 
 @description('Memory of an instance in MB; CPU grows with it.')
 @allowed([
@@ -189,6 +190,7 @@ param logRetentionDays int = 31
 
 @description('Gigabytes of logs a day at which Azure stops taking more until the next day; -1 for no limit. While it is reached no alert sees anything.')
 @minValue(-1)
+@maxValue(1000)
 param logDailyCapGb int = 10
 
 @description('Addresses that alerts are mailed to, separated by commas. Without any, and without a webhook, alerts are seen in the portal only.')
@@ -199,6 +201,21 @@ param alertEmails string = ''
 param alertWebhookUrl string = ''
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
+
+// Every module is given the names of what others make from here, and not from their outputs, which nobody knows before they
+// have run: so What-If (azd provision --preview) can tell what a deployment would change. dependsOn keeps the order.
+var names = {
+  identity: 'id-${token}'
+  storage: 'st${token}'
+  keyVault: 'kv-${token}'
+  logAnalytics: 'log-${token}'
+  applicationInsights: 'appi-${token}'
+  actionGroup: 'ag-${token}'
+  network: 'vnet-${token}'
+  plan: 'plan-${token}'
+  app: 'func-${token}'
+}
+
 var tags = { 'azd-env-name': environmentName }
 var deploymentContainerName = 'deployments'
 var entraTenant = empty(entraTenantId) ? subscription().tenantId : entraTenantId
@@ -208,7 +225,7 @@ var cloudsOfMicrosoft365 = {
   AzureChinaCloud: 'china'
 }
 
-resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: empty(resourceGroupName) ? 'rg-${environmentName}' : resourceGroupName
   location: location
   tags: tags
@@ -217,7 +234,7 @@ resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
 module identity 'modules/identity.bicep' = {
   scope: group
   params: {
-    name: 'id-${token}'
+    name: names.identity
     location: location
     tags: tags
   }
@@ -226,7 +243,7 @@ module identity 'modules/identity.bicep' = {
 module storage 'modules/storage.bicep' = {
   scope: group
   params: {
-    name: 'st${token}'
+    name: names.storage
     location: location
     tags: tags
     redundancy: storageRedundancy
@@ -238,9 +255,9 @@ module storage 'modules/storage.bicep' = {
 module monitoring 'modules/monitoring.bicep' = {
   scope: group
   params: {
-    logAnalyticsName: 'log-${token}'
-    applicationInsightsName: 'appi-${token}'
-    actionGroupName: 'ag-${token}'
+    logAnalyticsName: names.logAnalytics
+    applicationInsightsName: names.applicationInsights
+    actionGroupName: names.actionGroup
     location: location
     tags: tags
     logRetentionDays: logRetentionDays
@@ -252,75 +269,107 @@ module monitoring 'modules/monitoring.bicep' = {
 
 module alerts 'modules/alerts.bicep' = {
   scope: group
+  dependsOn: [
+    monitoring
+  ]
   params: {
     location: location
     tags: tags
-    logAnalyticsName: monitoring.outputs.logAnalyticsName
-    actionGroupName: monitoring.outputs.actionGroupName
+    logAnalyticsName: names.logAnalytics
+    actionGroupName: names.actionGroup
     overrides: {} // other thresholds, severities and times than those of alerts.bicep, by rule
   }
 }
 
 module workbook 'modules/workbook.bicep' = {
   scope: group
+  dependsOn: [
+    monitoring
+  ]
   params: {
     location: location
     tags: tags
-    logAnalyticsName: monitoring.outputs.logAnalyticsName
+    logAnalyticsName: names.logAnalytics
   }
 }
 
 module keyVault 'modules/keyvault.bicep' = {
   scope: group
+  dependsOn: [
+    monitoring
+  ]
   params: {
-    name: 'kv-${token}'
+    name: names.keyVault
     location: location
     tags: tags
     secretsKey: secretsKey
     recover: recoverKeyVault
     isPrivate: privateNetwork
-    logAnalyticsName: monitoring.outputs.logAnalyticsName
+    logAnalyticsName: names.logAnalytics
   }
 }
 
 module roles 'modules/roles.bicep' = {
   scope: group
+  dependsOn: [
+    storage
+    keyVault
+    monitoring
+  ]
   params: {
     principalId: identity.outputs.principalId
-    storageName: storage.outputs.name
-    keyVaultName: keyVault.outputs.name
-    applicationInsightsName: monitoring.outputs.applicationInsightsName
+    storageName: names.storage
+    keyVaultName: names.keyVault
+    applicationInsightsName: names.applicationInsights
   }
 }
 
+// By its name in network.bicep.
+var appSubnetId = resourceId(
+  subscription().subscriptionId,
+  group.name,
+  'Microsoft.Network/virtualNetworks/subnets',
+  names.network,
+  'app'
+)
+
 module network 'modules/network.bicep' = if (privateNetwork) {
   scope: group
+  dependsOn: [
+    storage
+    keyVault
+  ]
   params: {
-    name: 'vnet-${token}'
+    name: names.network
     location: location
     tags: tags
     addressPrefix: networkAddressPrefix
-    storageName: storage.outputs.name
-    keyVaultName: keyVault.outputs.name
+    storageName: names.storage
+    keyVaultName: names.keyVault
   }
 }
 
 module app 'modules/app.bicep' = {
   scope: group
   dependsOn: [
+    identity
+    storage
+    keyVault
+    monitoring
+    network
     roles // a Key Vault reference that cannot be read at first is tried again only hours later
   ]
   params: {
-    name: 'func-${token}'
-    planName: 'plan-${token}'
+    name: names.app
+    planName: names.plan
     location: location
     tags: tags
-    identityName: identity.outputs.name
-    storageName: storage.outputs.name
+    identityName: names.identity
+    storageName: names.storage
     deploymentContainerName: deploymentContainerName
-    keyVaultName: keyVault.outputs.name
-    applicationInsightsName: monitoring.outputs.applicationInsightsName
-    subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
+    keyVaultName: names.keyVault
+    applicationInsightsName: names.applicationInsights
+    subnetId: privateNetwork ? appSubnetId : ''
     pythonVersion: pythonVersion
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
@@ -361,16 +410,16 @@ module app 'modules/app.bicep' = {
 output AZURE_RESOURCE_GROUP string = group.name
 
 @description('Name of the function app.')
-output AZURE_FUNCTION_APP_NAME string = app.outputs.name
+output AZURE_FUNCTION_APP_NAME string = names.app
 
 @description('Address of the API.')
 output API_URL string = app.outputs.url
 
 @description('Name of the Key Vault: by it the hook finds out whether the key exists.')
-output AZURE_KEY_VAULT_NAME string = keyVault.outputs.name
+output AZURE_KEY_VAULT_NAME string = names.keyVault
 
 @description('Name of the storage account.')
-output AZURE_STORAGE_ACCOUNT_NAME string = storage.outputs.name
+output AZURE_STORAGE_ACCOUNT_NAME string = names.storage
 
 @description('Client id of the app\'s managed identity.')
 output APP_IDENTITY_CLIENT_ID string = identity.outputs.clientId

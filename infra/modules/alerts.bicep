@@ -214,7 +214,7 @@ var defaults = {
 
 var rules = items(any(union(defaults, overrides)))
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' existing = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' existing = {
   name: logAnalyticsName
 }
 
@@ -222,45 +222,47 @@ resource actions 'Microsoft.Insights/actionGroups@2023-01-01' existing = {
   name: actionGroupName
 }
 
-resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule in rules: {
-  name: '${namePrefix}-${rule.value.name}'
-  location: location
-  tags: tags
-  kind: 'LogAlert'
-  properties: {
-    displayName: rule.value.title
-    description: '${rule.value.description} See ${documentation}#${rule.value.name}'
-    enabled: rule.value.enabled
-    severity: rule.value.severity
-    scopes: [
-      workspace.id
-    ]
-    evaluationFrequency: rule.value.evaluationFrequency
-    windowSize: rule.value.windowSize
-    criteria: {
-      allOf: [
-        {
-          query: rule.value.query
-          timeAggregation: rule.value.aggregation
-          metricMeasureColumn: rule.value.?measure
-          operator: rule.value.operator
-          threshold: rule.value.threshold
-          dimensions: rule.value.dimensions
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
+resource alerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
+  for rule in rules: {
+    name: '${namePrefix}-${rule.value.name}'
+    location: location
+    tags: tags
+    kind: 'LogAlert'
+    properties: {
+      displayName: rule.value.title
+      description: '${rule.value.description} See ${documentation}#${rule.value.name}'
+      enabled: rule.value.enabled
+      severity: rule.value.severity
+      scopes: [
+        workspace.id
+      ]
+      evaluationFrequency: rule.value.evaluationFrequency
+      windowSize: rule.value.windowSize
+      criteria: {
+        allOf: [
+          {
+            query: rule.value.query
+            timeAggregation: rule.value.aggregation
+            metricMeasureColumn: rule.value.?measure
+            operator: rule.value.operator
+            threshold: rule.value.threshold
+            dimensions: rule.value.dimensions
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
+            }
           }
-        }
-      ]
-    }
-    // Azure refuses a rule that has both.
-    autoMitigate: empty(rule.value.?muteActionsDuration)
-    muteActionsDuration: empty(rule.value.?muteActionsDuration) ? null : rule.value.muteActionsDuration
-    skipQueryValidation: true // a new workspace has no table AppTraces until the app has written to it
-    actions: {
-      actionGroups: [
-        actions.id
-      ]
+        ]
+      }
+      // Azure refuses a rule that has both.
+      autoMitigate: empty(rule.value.?muteActionsDuration)
+      muteActionsDuration: empty(rule.value.?muteActionsDuration) ? null : rule.value.muteActionsDuration
+      skipQueryValidation: true // a new workspace has no table AppTraces until the app has written to it
+      actions: {
+        actionGroups: [
+          actions.id
+        ]
+      }
     }
   }
-}]
+]

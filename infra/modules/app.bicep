@@ -74,11 +74,11 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' 
   name: identityName
 }
 
-resource account 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
   name: storageName
 }
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
   name: keyVaultName
 }
 
@@ -119,7 +119,8 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     clientAffinityEnabled: false
     keyVaultReferenceIdentity: identity.id
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId // on this plan all outbound traffic then goes through it
-    siteConfig: { // little: this plan refuses what it does not know, ftpsState and linuxFxVersion among it
+    siteConfig: {
+      // Little: this plan refuses what it does not know, ftpsState and linuxFxVersion among it.
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
       http20Enabled: true
@@ -237,9 +238,6 @@ resource authentication 'Microsoft.Web/sites/config@2025-03-01' = {
     }
   }
 }
-
-@description('Name of the function app.')
-output name string = app.name
 
 @description('Address of the API.')
 output url string = 'https://${app.properties.defaultHostName}'

@@ -16,9 +16,6 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' 
   tags: tags
 }
 
-@description('Resource name of the identity.')
-output name string = identity.name
-
 @description('Client id: names the identity in app settings.')
 output clientId string = identity.properties.clientId
 

@@ -25,7 +25,7 @@ param isPrivate bool
 @description('Name of the Log Analytics workspace that keeps the audit log of the vault.')
 param logAnalyticsName string
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   name: name
   location: location
   tags: tags
@@ -54,7 +54,7 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
 // Two locks keep a redeployment from replacing the key. The azd hook gives a value only when the vault has no secret, and
 // Resource Manager itself skips a secret that exists, whatever the hook gave. Bicep 0.38 or newer.
 @onlyIfNotExists()
-resource secret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(secretsKey)) {
+resource secret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = if (!empty(secretsKey)) {
   parent: vault
   name: 'SECRETS-KEY'
   tags: tags
@@ -64,7 +64,7 @@ resource secret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' = if (!empty(secr
   }
 }
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' existing = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' existing = {
   name: logAnalyticsName
 }
 
@@ -82,6 +82,3 @@ resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
     ]
   }
 }
-
-@description('Name of the Key Vault.')
-output name string = vault.name

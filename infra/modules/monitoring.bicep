@@ -22,6 +22,7 @@ param logRetentionDays int = 31
 
 @description('Gigabytes of logs a day at which Azure stops taking more until the next day; -1 for no limit. While it is reached no alert rule sees anything, and app-is-silent fires.')
 @minValue(-1)
+@maxValue(1000)
 param logDailyCapGb int = 10
 
 @description('Addresses that alerts are mailed to. Without any, and without a webhook, alerts are seen in the portal only.')
@@ -31,7 +32,7 @@ param alertEmails array = []
 @secure()
 param alertWebhookUrl string = ''
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
   name: logAnalyticsName
   location: location
   tags: tags
@@ -68,6 +69,12 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
   }
 }
 
+var webhook = {
+  name: 'webhook'
+  serviceUri: alertWebhookUrl
+  useCommonAlertSchema: true
+}
+
 resource actions 'Microsoft.Insights/actionGroups@2023-01-01' = {
   name: actionGroupName
   location: 'global'
@@ -75,26 +82,13 @@ resource actions 'Microsoft.Insights/actionGroups@2023-01-01' = {
   properties: {
     groupShortName: 'TenantHooks' // at most twelve characters; the sender of messages
     enabled: true
-    emailReceivers: [for address in alertEmails: {
-      name: address
-      emailAddress: address
-      useCommonAlertSchema: true
-    }]
-    webhookReceivers: empty(alertWebhookUrl) ? [] : [
-      {
-        name: 'webhook'
-        serviceUri: alertWebhookUrl
+    emailReceivers: [
+      for address in alertEmails: {
+        name: address
+        emailAddress: address
         useCommonAlertSchema: true
       }
     ]
+    webhookReceivers: empty(alertWebhookUrl) ? [] : [webhook]
   }
 }
-
-@description('Name of the Log Analytics workspace.')
-output logAnalyticsName string = workspace.name
-
-@description('Name of the Application Insights component.')
-output applicationInsightsName string = insights.name
-
-@description('Name of the action group.')
-output actionGroupName string = actions.name

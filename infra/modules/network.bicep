@@ -19,15 +19,15 @@ param storageName string
 @description('Name of the Key Vault that gets a private endpoint.')
 param keyVaultName string
 
-resource account 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
   name: storageName
 }
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
   name: keyVaultName
 }
 
-resource address 'Microsoft.Network/publicIPAddresses@2024-05-01' = {
+resource address 'Microsoft.Network/publicIPAddresses@2025-05-01' = {
   name: '${name}-out'
   location: location
   tags: tags
@@ -40,7 +40,7 @@ resource address 'Microsoft.Network/publicIPAddresses@2024-05-01' = {
   }
 }
 
-resource gateway 'Microsoft.Network/natGateways@2024-05-01' = {
+resource gateway 'Microsoft.Network/natGateways@2025-05-01' = {
   name: '${name}-nat'
   location: location
   tags: tags
@@ -59,7 +59,7 @@ resource gateway 'Microsoft.Network/natGateways@2024-05-01' = {
 
 // The subnets are part of the network and not resources of their own: as such, a redeployment of the network would first
 // take them away.
-resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
+resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
   name: name
   location: location
   tags: tags
@@ -71,7 +71,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
     }
     subnets: [
       {
-        // Flex Consumption: this delegation and no other, no underscore in the name, and addresses for its instances.
+        // main.bicep knows it by this name. Flex Consumption: this delegation and no other, no underscore in the name, and addresses for its instances.
         name: 'app'
         properties: {
           addressPrefix: cidrSubnet(addressPrefix, 24, 0)
@@ -100,12 +100,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
   }
 }
 
-resource appSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' existing = {
-  parent: network
-  name: 'app'
-}
-
-resource endpointSubnet 'Microsoft.Network/virtualNetworks/subnets@2024-05-01' existing = {
+resource endpointSubnet 'Microsoft.Network/virtualNetworks/subnets@2025-05-01' existing = {
   parent: network
   name: 'endpoints'
 }
@@ -134,65 +129,70 @@ var targets = [
   }
 ]
 
-resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [for target in targets: {
-  name: target.zone
-  location: 'global'
-  tags: tags
-}]
+resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [
+  for target in targets: {
+    name: target.zone
+    location: 'global'
+    tags: tags
+  }
+]
 
-resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [for (target, i) in targets: {
-  parent: zones[i]
-  name: name
-  location: 'global'
-  tags: tags
-  properties: {
-    registrationEnabled: false
-    virtualNetwork: {
-      id: network.id
+resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [
+  for (target, i) in targets: {
+    parent: zones[i]
+    name: name
+    location: 'global'
+    tags: tags
+    properties: {
+      registrationEnabled: false
+      virtualNetwork: {
+        id: network.id
+      }
     }
   }
-}]
+]
 
 @batchSize(1) // one at a time: several changes of one subnet and one account at once are refused now and then
-resource endpoints 'Microsoft.Network/privateEndpoints@2024-05-01' = [for target in targets: {
-  name: '${name}-${target.group}'
-  location: location
-  tags: tags
-  properties: {
-    subnet: {
-      id: endpointSubnet.id
+resource endpoints 'Microsoft.Network/privateEndpoints@2025-05-01' = [
+  for target in targets: {
+    name: '${name}-${target.group}'
+    location: location
+    tags: tags
+    properties: {
+      subnet: {
+        id: endpointSubnet.id
+      }
+      privateLinkServiceConnections: [
+        {
+          name: target.group
+          properties: {
+            privateLinkServiceId: target.resourceId
+            groupIds: [
+              target.group
+            ]
+          }
+        }
+      ]
     }
-    privateLinkServiceConnections: [
-      {
-        name: target.group
-        properties: {
-          privateLinkServiceId: target.resourceId
-          groupIds: [
-            target.group
-          ]
-        }
-      }
-    ]
   }
-}]
+]
 
-resource records 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-05-01' = [for (target, i) in targets: {
-  parent: endpoints[i]
-  name: 'default'
-  properties: {
-    privateDnsZoneConfigs: [
-      {
-        name: target.group
-        properties: {
-          privateDnsZoneId: zones[i].id
+resource records 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-05-01' = [
+  for (target, i) in targets: {
+    parent: endpoints[i]
+    name: 'default'
+    properties: {
+      privateDnsZoneConfigs: [
+        {
+          name: target.group
+          properties: {
+            privateDnsZoneId: zones[i].id
+          }
         }
-      }
-    ]
+      ]
+    }
   }
-}]
-
-@description('Resource id of the subnet that the app sends from.')
-output appSubnetId string = appSubnet.id
+]
 
 @description('The public address that deliveries come from.')
 output outboundAddress string = address.properties.ipAddress

@@ -19,30 +19,30 @@ var storageTableDataContributor = '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
 var keyVaultSecretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
 
-resource account 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' existing = {
   name: storageName
 }
 
-resource queueService 'Microsoft.Storage/storageAccounts/queueServices@2025-01-01' existing = {
+resource queueService 'Microsoft.Storage/storageAccounts/queueServices@2025-06-01' existing = {
   parent: account
   name: 'default'
 }
 
-resource deliveries 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-01' existing = {
+resource deliveries 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' existing = {
   parent: queueService
   name: 'deliveries'
 }
 
-resource poison 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-01' existing = {
+resource poison 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' existing = {
   parent: queueService
   name: 'deliveries-poison'
 }
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
   name: keyVaultName
 }
 
-resource secret 'Microsoft.KeyVault/vaults/secrets@2024-11-01' existing = {
+resource secret 'Microsoft.KeyVault/vaults/secrets@2025-05-01' existing = {
   parent: vault
   name: 'SECRETS-KEY'
 }

@@ -27,7 +27,7 @@ param isPrivate bool
 @description('Name of the blob container that holds the deployment package.')
 param deploymentContainerName string
 
-resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
+resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
   location: location
   tags: tags
@@ -55,7 +55,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
 
 // No soft delete and no versions: the blobs are leases, timer states and a package that a deployment makes again. Kept
 // versions of leases would cost, and bring nothing back. Queues and tables know neither.
-resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-06-01' = {
   parent: account
   name: 'default'
   properties: {
@@ -69,7 +69,7 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
   }
 }
 
-resource deployments 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' = {
+resource deployments 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-06-01' = {
   parent: blobs
   name: deploymentContainerName
   properties: {
@@ -77,27 +77,24 @@ resource deployments 'Microsoft.Storage/storageAccounts/blobServices/containers@
   }
 }
 
-resource queues 'Microsoft.Storage/storageAccounts/queueServices@2025-01-01' = {
+resource queues 'Microsoft.Storage/storageAccounts/queueServices@2025-06-01' = {
   parent: account
   name: 'default'
 }
 
 // The host waits for a queue that is missing and never makes one; the names are those of function_app.py.
-resource deliveries 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-01' = {
+resource deliveries 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = {
   parent: queues
   name: 'deliveries'
 }
 
-resource poison 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-01' = {
+resource poison 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = {
   parent: queues
   name: 'deliveries-poison'
 }
 
 // The app makes its tables itself: most are dated, one a week.
-resource tables 'Microsoft.Storage/storageAccounts/tableServices@2025-01-01' = {
+resource tables 'Microsoft.Storage/storageAccounts/tableServices@2025-06-01' = {
   parent: account
   name: 'default'
 }
-
-@description('Name of the storage account.')
-output name string = account.name

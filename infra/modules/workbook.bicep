@@ -32,19 +32,16 @@ var queries = {
   'workbook/success-rate': loadTextContent('../../docs/queries/workbook/success-rate.kql')
 }
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' existing = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' existing = {
   name: logAnalyticsName
 }
 
 var layout = any(loadJsonContent('../workbook.json'))
-var filled = [
-  for item in layout.items: item.type != 3 ? item : union(item, {
-    content: {
-      query: queries[item.content.query]
-      crossComponentResources: [workspace.id] // so that the page works wherever it is opened from
-    }
-  })
+var here = [workspace.id] // so that the page works wherever it is opened from
+var contents = [
+  for item in layout.items: item.type == 3 ? { query: queries[item.content.query], crossComponentResources: here } : {}
 ]
+var filled = [for (item, i) in layout.items: union(item, { content: contents[i] })]
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
   name: guid(resourceGroup().id, 'tenant-hooks')

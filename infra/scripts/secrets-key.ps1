@@ -10,7 +10,7 @@ param([string] $Step = '')
 $Needs = 'Reader on the subscription, and to deploy Contributor and Role Based Access Control Administrator'
 
 $Secret = 'SECRETS-KEY' # the name in the vault, where an underscore is not allowed: infra/modules/keyvault.bicep
-$ApiVersion = 'api-version=2023-07-01'
+$ApiVersion = 'api-version=2025-05-01'
 
 # The resource id of this environment's vault; empty where there is none.
 function Find-Vault {

@@ -14,7 +14,7 @@ source "$here/az.sh"
 NEEDS='Reader on the subscription, and to deploy Contributor and Role Based Access Control Administrator'
 
 SECRET='SECRETS-KEY' # the name in the vault, where an underscore is not allowed: infra/modules/keyvault.bicep
-API_VERSION='api-version=2023-07-01'
+API_VERSION='api-version=2025-05-01'
 
 # Sets `vault` to the resource id of this environment's vault; empty where there is none.
 find_vault() {

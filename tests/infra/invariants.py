@@ -135,17 +135,19 @@ def no_keys_read(files: Files) -> Iterator[str]:
 
 def no_secret_leaves(files: Files) -> Iterator[str]:
     """A secure parameter goes to a module's secure parameter, into a vault's secret or to the action group that calls
-    the address, and nowhere else."""
+    the address, and nowhere else, by way of a variable neither."""
     for file in files.values():
         secure = {param.name for param in file.all("param") if "secure" in param.decorators}
         yield from (
             f"{file.name}: {p.name} has a default" for p in file.all("param") if p.name in secure and literal(p.value)
         )
-        for each in file.declared:
+        for each in file.declared:  # a variable stands before what uses it
             if not secure & {name[0] for name in names(each.value)}:
                 continue
             may = each.kind == "module" or each.type.split("@")[0] in MAY_HOLD_SECRETS
-            if each.kind != "param" and not may:
+            if each.kind == "var":
+                secure.add(each.name)
+            elif each.kind != "param" and not may:
                 yield f"{file.name}: {each.kind} {each.name} shows a secret"
 
 

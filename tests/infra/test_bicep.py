@@ -1,14 +1,16 @@
 """Every Bicep file parses, agrees with Azure's schemas, and calls what exists."""
 
+import datetime
 import importlib.util
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 
 import lark
 import pytest
 
-from .bicep import INFRA, ROOT, deployed, expression, files, names, read
+from .bicep import INFRA, ROOT, at, deployed, expression, files, members, names, read
 from .compiling import complaints, unreachable
 
 CHECKER = ROOT.parent / "shared" / "tools" / "check_bicep.py"
@@ -59,9 +61,9 @@ def test_names_are_declared_and_used_and_modules_called_as_they_wish() -> None:
 @pytest.mark.parametrize(
     ("name", "old", "new", "said"),
     [
-        (MAIN, "name: 'st${token}'\n    location: location", "name: 'st${token}'\n    location: locaton",
+        (MAIN, "name: names.storage\n    location: location", "name: names.storage\n    location: locaton",
          "storage uses locaton, which is not declared"),
-        (MAIN, "'id-${token}'", "'id-${tokn}'", "identity uses tokn, which is not declared"),
+        (MAIN, "'id-${token}'", "'id-${tokn}'", "names uses tokn, which is not declared"),
         (MAIN, "toLower(uniqueString", "lower(uniqueString", "token calls lower, which is no function known here"),
         (MAIN, "redundancy: storageRedundancy", "redundncy: storageRedundancy",
          "module storage has no parameter redundncy"),
@@ -114,7 +116,7 @@ def test_it_agrees_with_the_schemas(name: str, checker: ModuleType) -> None:
         (APP, "httpsOnly: true", "httpsonly: true", "httpsonly: unknown property (did you mean httpsOnly?)"),
         (APP, "serverFarmId: plan.id", "serverFarmId: plan.id\n    state: 'Running'", "state: read-only"),
         (KEY_VAULT, "    tenantId: tenant().tenantId\n", "", "tenantId: required, missing"),
-        (KEY_VAULT, "vaults@2024-11-01' = {", "vaults@2001-01-01' = {", "no schema for Microsoft.KeyVault/vaults"),
+        (KEY_VAULT, "vaults@2025-05-01' = {", "vaults@2001-01-01' = {", "no schema for Microsoft.KeyVault/vaults"),
     ],
 )
 def test_what_the_schemas_refuse_is_found(
@@ -123,3 +125,72 @@ def test_what_the_schemas_refuse_is_found(
     file = tmp_path / "changed.bicep"
     file.write_text(changed(name, old, new)[name], "utf-8")
     assert any(said in found for found in checker.check_file(file))
+
+
+CHECKED_ON = datetime.date(2026, 11, 27)
+"""When the API versions were last looked through; a version may be two years old then."""
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_api_version_is_old_where_there_is_a_newer_one(name: str) -> None:
+    types = CHECKER.parent / "azure-types"
+    if not types.exists():
+        pytest.skip(f"{types} is not here: nobody knows which API versions there are")
+    known = [path.stem.lower() for path in types.glob("*@*.json")]
+    for used in sorted(set(re.findall(r"'(Microsoft\.[\w./]+@[\w-]+)'", TEXTS[name]))):
+        stem, version = used.lower().replace("/", "_").split("@")
+        newest = max(found.split("@")[1] for found in known if found.startswith(f"{stem}@"))
+        age = CHECKED_ON - datetime.date.fromisoformat(version[:10])
+        assert version == newest or age.days <= 730, f"{used} is {age.days} days old; there is {newest}"
+
+
+@pytest.mark.parametrize("path", sorted([*INFRA.rglob("*.bicep"), *(ROOT / "integrations").rglob("*.bicep")]), ids=str)
+def test_it_is_formatted_as_bicep_does(path: Path) -> None:
+    """Those rules of `bicep format` that hand-written files have broken, as its PrettyPrintV2 has them."""
+    text = path.read_bytes().decode("utf-8")
+    assert "\r" not in text
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
+    assert re.findall(r"[ \t]+$|\n\n\n|\t", text, re.MULTILINE) == []
+    assert re.findall(r"^.*\[for .*[{\[(]$", text, re.MULTILINE) == [], (
+        "a loop that is broken begins on a line of its own"
+    )
+    assert re.findall(r"^.*[{\[(] *//.*$", text, re.MULTILINE) == [], "a comment stands below the bracket"
+    assert re.findall(r"^.* \? .* : .*[{\[(]$", text, re.MULTILINE) == [], "a broken conditional has three lines"
+    code = [re.sub(r" // .*", "", line) for line in text.splitlines() if not line.lstrip().startswith("//")]
+    assert [
+        line for line in code if len(line) > 120 and re.search(r" \? |\(.*,|\[for ", line) and "@" not in line
+    ] == []
+
+
+MAKERS = {
+    "identity": "identity",
+    "storage": "storage",
+    "keyVault": "keyVault",
+    "logAnalytics": "monitoring",
+    "applicationInsights": "monitoring",
+    "actionGroup": "monitoring",
+    "network": "network",
+    "plan": "app",
+    "app": "app",
+}
+"""Which module makes what main.bicep names."""
+
+
+def test_modules_are_given_names_and_not_outputs_which_what_if_does_not_know() -> None:
+    file = files(TEXTS)[MAIN]
+    assert set(members(file.one("names").object)) == set(MAKERS)
+    given = {used for module in file.all("module") for used in names(module.value) if "outputs" in used}
+    assert given == {("identity", "outputs", "principalId")}
+
+
+def test_what_is_named_is_made_before() -> None:
+    """An output would bring that order about by itself."""
+    file = files(TEXTS)[MAIN]
+    subnet = {("names", "network")} if "appSubnetId" in file.one("app").text else set()
+    for module in file.all("module"):
+        listed = {used[0] for used in names(at(module.object, "dependsOn"))}
+        used = {name for name in names(at(module.object, "params")) if name[0] == "names"}
+        used |= subnet if module.name == "app" else set()
+        needed = {MAKERS[name[1]] for name in used} - {module.name}
+        assert needed <= listed, module.name

@@ -64,8 +64,8 @@ def test_bicep_puts_each_text_where_its_name_stands() -> None:
     loaded = dict(re.findall(r"'([\w/-]+)': loadTextContent\('\.\./\.\./docs/queries/([\w/-]+)\.kql'\)", file.text))
     assert set(loaded) == {item["content"]["query"] for item in QUERIES}
     assert all(name == path for name, path in loaded.items())
-    filled = " ".join(file.one("filled").text.split())
-    assert "item.type != 3 ? item : union(item, { content: { query: queries[item.content.query] " in filled
+    assert "item.type == 3 ? { query: queries[item.content.query], " in file.one("contents").text
+    assert "in layout.items: union(item, { content: contents[i] })" in file.one("filled").text
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
