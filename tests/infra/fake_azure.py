@@ -1,9 +1,8 @@
 """Stands in for `az` and `azd`: answers the calls of infra/scripts from a state, as the real ones would.
 
 It knows the calls that the scripts make and the rules of Microsoft Graph that they could break (roles that vanish,
-scopes that do not exist yet, a second grant); anything else fails. The bash scripts ask Graph through `az rest`; the
-PowerShell ones ask it over HTTP, which fake_services.py answers from the same state. The commands on the PATH are a few
-lines of bash that pass their arguments to this process: a Python for each would make the tests three times as long.
+scopes that do not exist yet, a second grant); anything else fails. PowerShell scripts ask Graph without `az rest`: see
+fake_services.py. The commands on the PATH are a few lines of bash that pass their arguments to this process.
 """
 
 import contextlib
