@@ -48,6 +48,7 @@ PACED_LONGEST = timedelta(hours=24)
 """A delivery that pacing holds may be so much later than others, while its endpoint takes deliveries."""
 
 _STILL_TAKING = timedelta(minutes=15)
+_SHORTEST_SLEEP_SECONDS = 0.001
 
 By = Literal["breaker", "bulkhead", "pacing", "duplicate"]
 
@@ -205,7 +206,7 @@ async def _held(app: App, message: Message, endpoint: Endpoint) -> Deferral | Gi
         if wait > SOON_SECONDS or app.pacing.waiting >= MOST_PACED_IN_MEMORY:
             return Deferral("pacing", max(wait - PACED_EARLY_SECONDS, 1.0))
         with app.pacing.in_memory():
-            await app.sleep(wait)
+            await app.sleep(max(wait, _SHORTEST_SLEEP_SECONDS))
     return None
 
 

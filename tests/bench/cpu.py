@@ -12,6 +12,7 @@ from bench.figures import Report
 from bench.rig import Rig, Step
 from bench.sizes import Sizes
 from doubles.running import dispatch
+from doubles.running import run as run_coroutine
 from shared.app import build
 from shared.formats import FORMATS
 from shared.model import Attempt, Delivery, DeliveryId, Event, digest, to_ms
@@ -106,10 +107,10 @@ def _parts(rig: Rig) -> list[Part]:
     return [
         Part("reading the message", lambda: decode(text.encode())),
         Part("wire format and both signatures", lambda: (FORMATS["point"].body(EVENT), sign())),
-        Part("the POST", lambda: app.post(f"{rig.receiver.url}/cpu", headers, body, timedelta())),
+        Part("the POST", lambda: run_coroutine(app.client.post(f"{rig.receiver.url}/cpu", headers, body))),
         Part("inserting the delivery's row (SDK)", lambda: app.deliveries.insert(_new_id(next(numbers)), row)),
         Part("the whole: dispatch", deliver),
-        Part("putting a message (SDK; of publishing)", lambda: app.queue.put(text)),
+        Part("putting a message (SDK; of publishing)", lambda: app.queue.raw.put(text)),
     ]
 
 

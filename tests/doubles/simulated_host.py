@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -83,7 +84,32 @@ def _app(world: World) -> App:
 
 
 class _Loop:
-    """What futures ask of a loop, where greenlets play its part."""
+    """What futures and tasks ask of a loop, where greenlets play its part."""
+
+    def __init__(self, host: "Host") -> None:
+        self._host = host
+        self._soon: deque[Callable[[], None]] = deque()
+
+    def run_what_is_due(self) -> None:
+        while self._soon:
+            self._soon.popleft()()
+
+    def create_task(self, coroutine: Coroutine[Any, Any, Any], **named: object) -> "asyncio.Future[Any]":
+        future = self.create_future()
+
+        def body() -> None:
+            try:
+                future.set_result(_run(self._host.world, coroutine))
+            except Crash:
+                coroutine.close()
+                if not future.done():
+                    future.set_exception(StorageUnavailable("the process has ended"))
+                raise
+            except Exception as error:
+                future.set_exception(error)
+
+        self._host.start(body)
+        return future
 
     def get_debug(self) -> bool:
         return False
@@ -91,8 +117,17 @@ class _Loop:
     def create_future(self) -> "asyncio.Future[Any]":
         return asyncio.Future(loop=cast(Any, self))
 
+    def call_later(self, delay: float, callback: Callable[..., Any], *arguments: Any) -> "_Loop":
+        """Time passes at once."""
+        self._host.world.now += timedelta(seconds=delay)
+        self.call_soon(callback, *arguments)
+        return self
+
+    def cancel(self) -> None:
+        """Of a timer: it has been."""
+
     def call_soon(self, callback: Callable[..., Any], *arguments: Any, context: object = None) -> None:
-        callback(*arguments)
+        self._soon.append(lambda: callback(*arguments))
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """An outcome that nobody took: its invocation has crashed."""
@@ -110,8 +145,9 @@ def _run(world: World, coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 @contextlib.contextmanager
-def _in_a_loop() -> Iterator[None]:
-    asyncio._set_running_loop(cast(Any, _Loop()))
+def _in_a_loop(host: "Host") -> Iterator[None]:
+    host.loop = _Loop(host)
+    asyncio._set_running_loop(cast(Any, host.loop))
     try:
         yield
     finally:
@@ -126,20 +162,21 @@ class Host:
         self.running: list[greenlet] = []
         self.accepted: list[Event] = []
         self.expired = 0
+        self.loop = _Loop(self)
 
     def run(self, events: list[Event]) -> None:
         """Until nothing is left to do."""
-        with _in_a_loop():
+        with _in_a_loop(self):
             self._run_all(events)
 
     def poisons(self, body: bytes) -> None:
         """Handles a message of the poison queue now."""
-        with _in_a_loop():
+        with _in_a_loop(self):
             _run(self.world, exhausted(self.app, body, None))
 
     def _run_all(self, events: list[Event]) -> None:
         for event in events:
-            self._start(lambda event=event: self._publish(event))  # type: ignore[misc]
+            self.start(lambda event=event: self._publish(event))  # type: ignore[misc]
         for _ in range(20_000):
             if self.running:
                 self._advance_one()
@@ -157,12 +194,13 @@ class Host:
             self.expired += 1
             self.world.faults += len(self.running)
             self.world.now += LEASE + timedelta(seconds=1)
+        self.loop.run_what_is_due()
         chosen = self.world.random.choice(self.running)
         chosen.switch()
         if chosen.dead:
             self.running.remove(chosen)
 
-    def _start(self, body: Callable[[], None]) -> None:
+    def start(self, body: Callable[[], None]) -> None:
         def guarded() -> None:
             try:
                 body()
@@ -190,7 +228,7 @@ class Host:
                 message = self.world.random.choice(visible)
                 message.dequeues += 1
                 message.visible_at = self.world.now + LEASE
-                self._start(lambda m=message, f=function: f(m))  # type: ignore[misc]
+                self.start(lambda m=message, f=function: f(m))  # type: ignore[misc]
                 return True
         return False
 

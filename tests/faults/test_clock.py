@@ -10,8 +10,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from bench.ledger import balance
-from doubles.running import dispatch, exhausted
 from doubles.hooks import Receivers
+from doubles.running import dispatch, exhausted
 from doubles.storage_account import Account, Queue, app_on
 from e2e.api import Api
 from e2e.conftest import Issuer, MakeSettings, MakeStorage

@@ -11,11 +11,11 @@ import pytest
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient
 
+from doubles.background import Background
+from doubles.hooks import Hook, Receiver, Receivers
 from e2e.api import Api, Json, custom, eventually
-from e2e.background import Background
 from e2e.conftest import Issuer, MakeSettings, MakeStorage, Storage
 from e2e.hosting import QUEUES, Host
-from e2e.receiving import Hook, Receiver, Receivers
 
 from .flow import QUICKLY, wait_until_drained
 from .proxy import Answers, Fault, HangsUp, Proxy, Request, Script, proxying
