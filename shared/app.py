@@ -5,7 +5,7 @@ import functools
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from shared import logs
@@ -18,6 +18,7 @@ from shared.outbound.client import WebhookClient
 from shared.outbound.pacing import Pacing
 from shared.outbound.tokens import Tokens
 from shared.settings import Settings, settings
+from shared.storage.alerts import Alerts
 from shared.storage.attempt_rows import AttemptRows
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services
@@ -44,6 +45,7 @@ class App:
     events: Events
     deliveries: Deliveries
     rows: AttemptRows
+    alerts: Alerts
     options: Options
     sites: Sites
     queue: DeliveryQueue
@@ -60,10 +62,6 @@ class App:
     """A monotonic clock."""
     in_thread: InThread
     sleep: Callable[[float], Awaitable[None]]
-
-    @property
-    def retention(self) -> timedelta:
-        return timedelta(days=self.settings.retention_days)
 
 
 @dataclass(frozen=True)
@@ -101,13 +99,13 @@ def build_on(doors: Doors, settings: Settings) -> App:
     """The parts, put together on these doors to the world."""
     services = doors.services
     cipher = Cipher(settings.secrets_keys)
-    retention = timedelta(days=settings.retention_days)
     return App(
         settings=settings,
         services=services,
         endpoints=Endpoints(services, cipher),
-        events=Events(services, timedelta(hours=settings.dedupe_hours), retention),
-        deliveries=Deliveries(services, retention),
+        events=Events(services, settings.dedupe, settings.retention),
+        deliveries=Deliveries(services, settings.retention),
+        alerts=Alerts(services, settings.retention),
         rows=AttemptRows(doors.loop_services),
         options=Options(services, cipher),
         sites=Sites(services),

@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
@@ -14,26 +14,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from shared.model import Tenant
 from shared.model.audiences import ALLOWED, allowed_problem
+from shared.model.clouds import CLOUDS, CloudName
 from shared.model.thresholds import Threshold, read_thresholds
-
-PROBE_EVERY = timedelta(seconds=60)
-"""The default of BREAKER_PROBE_SECONDS: after how long the breaker lets the first probe through."""
-
-GRACE = timedelta(minutes=15)
-"""The default of BREAKER_GRACE_SECONDS: how long after the end of its schedule a delivery that waits is given up."""
 
 LONGEST_SCHEDULE = timedelta(days=7)
 """A queue message can be hidden for at most seven days."""
 
-REPORTING_GRAPH = "https://graph.microsoft.com"
-"""Microsoft Graph of the global cloud, the only one with the site usage report."""
-
-_GRAPH = {
-    "global": REPORTING_GRAPH,
-    "gcchigh": "https://graph.microsoft.us",
-    "dod": "https://dod-graph.microsoft.us",
-    "china": "https://microsoftgraph.chinacloudapi.cn",
-}
+_GRAPHS = [cloud.graph_url for cloud in CLOUDS.values()]
 
 
 class SettingsError(Exception):
@@ -65,7 +52,24 @@ def _seconds(value: Any) -> Any:
     return _delays(value)[0] if isinstance(value, str) and "," not in value else value
 
 
-Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(seconds=1), le=timedelta(days=1))]
+def _whole(unit: timedelta, name: str) -> BeforeValidator:
+    """A whole number of a unit, as a duration."""
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if not re.fullmatch(r"[0-9]{1,6}", value.strip()):
+            raise ValueError(f"give a whole number of {name}")
+        return int(value) * unit
+
+    return BeforeValidator(read)
+
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+_UNITS = {"SECONDS": timedelta(seconds=1), "HOURS": HOUR, "DAYS": DAY}
+Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(seconds=1), le=DAY)]
+Hours = Annotated[timedelta, _whole(HOUR, "hours")]
+Days = Annotated[timedelta, _whole(DAY, "days")]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
@@ -84,7 +88,7 @@ class Settings(BaseModel):
 
     entra_tenant_id: str = Field("", alias="ENTRA_TENANT_ID")
     entra_client_id: str = Field("", alias="ENTRA_CLIENT_ID")
-    entra_cloud: Literal["global", "gcchigh", "dod", "china"] = Field("global", alias="ENTRA_CLOUD")
+    entra_cloud: CloudName = Field("global", alias="ENTRA_CLOUD")
     trusted_local_issuer: str = Field("", alias="DANGEROUS_TRUST_LOCAL_ISSUER")
 
     public_url: str = Field("", alias="PUBLIC_URL")
@@ -96,11 +100,11 @@ class Settings(BaseModel):
     retry_delays: Annotated[tuple[timedelta, ...], BeforeValidator(_delays)] = Field(
         (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10)), alias="RETRY_DELAYS"
     )
-    dedupe_hours: int = Field(24, alias="DEDUPE_HOURS", ge=1, le=168)
-    breaker_probe: Seconds = Field(PROBE_EVERY, alias="BREAKER_PROBE_SECONDS")
-    breaker_grace: Seconds = Field(GRACE, alias="BREAKER_GRACE_SECONDS")
-    disable_after_hours: int = Field(120, alias="DISABLE_AFTER_HOURS", ge=1, le=8760)
-    retention_days: int = Field(30, alias="RETENTION_DAYS", ge=1, le=3650)
+    dedupe: Hours = Field(24 * HOUR, alias="DEDUPE_HOURS", ge=HOUR, le=168 * HOUR)
+    breaker_probe: Seconds = Field(timedelta(seconds=60), alias="BREAKER_PROBE_SECONDS")
+    breaker_grace: Seconds = Field(timedelta(minutes=15), alias="BREAKER_GRACE_SECONDS")
+    disable_after: Hours = Field(120 * HOUR, alias="DISABLE_AFTER_HOURS", ge=HOUR, le=8760 * HOUR)
+    retention: Days = Field(30 * DAY, alias="RETENTION_DAYS", ge=DAY, le=3650 * DAY)
     allow_private_endpoints: bool = Field(False, alias="DANGEROUS_ALLOW_PRIVATE_ENDPOINTS")
     allowed_endpoint_hosts: Words = Field((), alias="ALLOWED_ENDPOINT_HOSTS")
     allowed_token_audiences: Words = Field(ALLOWED, alias="ALLOWED_TOKEN_AUDIENCES")
@@ -146,9 +150,9 @@ class Settings(BaseModel):
     def _graph_is_microsofts_or_this_machine(cls, url: str) -> str:
         bare, parts = url.rstrip("/"), urlsplit(url)
         local = parts.scheme in ("http", "https") and is_loopback(parts.hostname or "") and "@" not in parts.netloc
-        if bare and bare not in _GRAPH.values() and not (local and bare == f"{parts.scheme}://{parts.netloc}"):
+        if bare and bare not in _GRAPHS and not (local and bare == f"{parts.scheme}://{parts.netloc}"):
             raise ValueError(
-                f"must be Microsoft Graph ({', '.join(_GRAPH.values())}), or a stand-in on this machine such as "
+                f"must be Microsoft Graph ({', '.join(_GRAPHS)}), or a stand-in on this machine such as "
                 "http://127.0.0.1:7090: the app's token goes nowhere else"
             )
         return bare
@@ -203,17 +207,17 @@ class Settings(BaseModel):
     @property
     def graph_url(self) -> str:
         """Scheme and host of the Microsoft Graph to ask, without a slash at the end."""
-        return self.graph_base_url or _GRAPH[self.entra_cloud]
+        return self.graph_base_url or CLOUDS[self.entra_cloud].graph_url
 
     @property
     def own_tenant(self) -> Tenant | None:
         """The tenant that this deployment belongs to, where it is named."""
         microsoft_id = self.tenant_microsoft_id or self.entra_tenant_id
-        identity = self.tenant_id or microsoft_id
-        if not identity:
+        tenant_id = self.tenant_id or microsoft_id
+        if not tenant_id:
             return None
         name = self.tenant_display_name or None
-        return Tenant(id=identity, display_name=name, microsoft_tenant_id=microsoft_id or None)
+        return Tenant(id=tenant_id, display_name=name, microsoft_tenant_id=microsoft_id or None)
 
     @property
     def client_id(self) -> str:
@@ -239,10 +243,21 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         return Settings.model_validate(named | given)
     except ValidationError as error:
         wrong = [
-            f"  {'.'.join(map(str, line['loc']))}: {line['msg'].removeprefix('Value error, ')}".replace("  : ", "  ")
+            f"  {'.'.join(map(str, line['loc']))}: {_clause(line)}".replace("  : ", "  ")
             for line in error.errors(include_url=False, include_input=False)
         ]
         raise SettingsError("These app settings are missing or wrong:\n" + "\n".join(wrong)) from None
+
+
+def _clause(line: Any) -> str:
+    """What is wrong with a setting; limits of a duration in the unit that the setting is named for."""
+    field = next((each for each in Settings.model_fields.values() if (each.alias,) == line["loc"]), None)
+    unit = _UNITS.get(((field and field.alias) or "").rpartition("_")[2])
+    for kind, which, said in (("greater_than_equal", "ge", "least"), ("less_than_equal", "le", "most")):
+        if field and unit and line["type"] == kind:
+            limit = next(getattr(each, which) for each in field.metadata if hasattr(each, which))
+            return f"must be at {said} {limit / unit:g}"
+    return str(line["msg"].removeprefix("Value error, "))
 
 
 @functools.cache

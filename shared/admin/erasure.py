@@ -3,9 +3,10 @@
 from functools import partial
 
 from shared.app import App
-from shared.delivery.transitions import change, erased
+from shared.delivery.transitions import erased
 from shared.model import DeliveryId, digest
 from shared.storage.events import EventRow
+from shared.storage.rows import change
 
 
 def erase(app: App, row: EventRow) -> None:
@@ -18,6 +19,6 @@ def erase(app: App, row: EventRow) -> None:
         logged = app.deliveries.of_event(recipient.id, row.event.key, row.accepted_ms, app.now())
         for delivery_id in dict.fromkeys((first, *logged)):
             transition = partial(erased, row=row, recipient=recipient)
-            delivery = change(app, delivery_id, transition, app.deliveries.get(delivery_id))
+            delivery = change(app.deliveries, delivery_id, transition, app.deliveries.get(delivery_id))
             if delivery is not None:
-                app.deliveries.renew_alert(delivery_id, delivery)
+                app.alerts.renew(delivery_id, delivery)

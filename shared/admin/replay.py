@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from shared.app import App
 from shared.delivery.publisher import REPEAT_DELAY, longest_delivery
 from shared.model import DeliveryId, Endpoint, Status, from_ms, to_ms
-from shared.storage.deliveries import Filters
 from shared.storage.messages import again
+from shared.storage.pages import Filters
 
 MOST_REPLAYED = 1000
 """The most deliveries that one call sends again."""
@@ -38,9 +38,9 @@ def replay(
     now = app.now()
     at_ms, repeated = to_ms(now), False
     if call_key is not None:
-        first_ms = app.events.anchor(f"{call_key}/{endpoint.id}/{continuation}", at_ms)
+        first_ms = app.events.first_call_at(f"{call_key}/{endpoint.id}/{continuation}", at_ms)
         at_ms, repeated = first_ms, first_ms != at_ms
-    app.events.prepare(at_ms)
+    app.events.create_week_tables(at_ms)
     filters = Filters(since=since, until=from_ms(at_ms))
     page = app.deliveries.log(endpoint.id, filters, now, MOST_REPLAYED, continuation)
     replays = app.deliveries.replays(endpoint.id, since, now)

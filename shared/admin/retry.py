@@ -47,8 +47,8 @@ def retry(app: App, delivery_id: DeliveryId, delivery: Delivery) -> Refusal | No
 
 def _show_pending(app: App, delivery_id: DeliveryId, delivery: Delivery, message: Message) -> None:
     """The message is on the queue, so the row may say so; the dispatcher may have been faster, and then is right."""
-    known = app.deliveries.get(delivery_id)
-    if known is not None and known[0] == delivery:
+    stored = app.deliveries.get(delivery_id)
+    if stored is not None and stored.value == delivery:
         waiting: dict[str, object] = {"status": "pending", "reason": None, "gone": False}
         waiting |= {"next_attempt_at": message.due_at, "generation": message.generation}
-        app.deliveries.replace(delivery_id, delivery.model_copy(update=waiting), known[1])
+        app.deliveries.replace(delivery_id, delivery.model_copy(update=waiting), stored.etag)

@@ -10,7 +10,8 @@ from shared.api.views import Delivery as DeliveryView
 from shared.api.views import DeliveryPage, MalformedMessage, Retried, delivery_view, malformed_view
 from shared.delivery.transitions import unattempted
 from shared.model import ENDPOINT_ID, Delivery, DeliveryId, Status
-from shared.storage.deliveries import Filters, Malformed
+from shared.storage.alerts import Malformed
+from shared.storage.pages import Filters
 
 DEFAULT_TOP, MOST_TOP = 50, 500
 
@@ -27,7 +28,7 @@ def list_some(request: Request) -> Response:
     now, continuation = request.app.now(), request.query("continuation")
     try:
         if endpoint is None:
-            page = request.app.deliveries.alerts(filters, now, top, continuation)
+            page = request.app.alerts.log(filters, now, top, continuation)
             lines: list[DeliveryView | MalformedMessage] = [
                 malformed_view(each) if isinstance(each, Malformed) else delivery_view(*each) for each in page.items
             ]
@@ -43,7 +44,7 @@ def get(request: Request) -> Response:
     """One delivery with all its attempts; before the first of them it is pending."""
     delivery_id = DeliveryId.parse(request.path("id"))
     if delivery_id is None:
-        line = request.app.deliveries.malformed(request.path("id"))
+        line = request.app.alerts.malformed(request.path("id"))
         if line is None:
             raise _unknown()
         return Response(200, malformed_view(line).shown())
@@ -64,9 +65,9 @@ def retry_one(request: Request) -> Response:
 
 
 def _find(request: Request, delivery_id: DeliveryId) -> Delivery:
-    known = request.app.deliveries.get(delivery_id)
-    if known is not None:
-        return known[0]
+    stored = request.app.deliveries.get(delivery_id)
+    if stored is not None:
+        return stored.value
     row = request.app.events.get(delivery_id.accepted_ms, delivery_id.event)
     for recipient in row.recipients if row else ():
         if row and recipient.id == delivery_id.endpoint and row.accepted_ms == delivery_id.accepted_ms:

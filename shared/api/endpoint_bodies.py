@@ -1,27 +1,14 @@
-"""What a request says of an endpoint, and the endpoint that it makes."""
+"""What a request says of an endpoint."""
 
-import json
-from collections.abc import Callable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field
 
-from shared.admin.consent import origin_of, refusal
-from shared.api.endpoint_auth import AuthBody, merge_patch, patched_auth, stored_auth
-from shared.api.http.call import invalid
-from shared.api.http.problem import bad_request
-from shared.app import App
+from shared.admin.changes import Changes, JsonObject, Patch, Whole
 from shared.formats import FORMATS
-from shared.formats.rendering import settings_problems, settings_text
-from shared.model import Auth, Endpoint, Model, Severity
-from shared.model.audiences import audience_problem
+from shared.model import Endpoint, Model, Severity
+from shared.model.auth import AuthBody
 from shared.model.catalogue import ASKED_TYPE_SCHEMA, type_problem
-from shared.model.validation import describe
-from shared.outbound.credentials import conflict_of
-from shared.storage.endpoints import Complete
-
-JsonObject = dict[str, Any]
-_AUTH: TypeAdapter[Any] = TypeAdapter(AuthBody)
 
 
 def _known_types(types: tuple[str, ...]) -> tuple[str, ...]:
@@ -68,105 +55,26 @@ class EndpointChanges(EndpointFields):
         None
     )
 
+    def changes(self) -> Changes:
+        """As a JSON merge patch (RFC 7396): what is null goes back to its default."""
+        cleared = {name for name in self.model_fields_set if getattr(self, name) is None}
+        defaults = {name: Endpoint.model_fields[name].get_default() for name in cleared - {"settings", "auth"}}
+        return Changes(
+            self.given() | defaults,
+            Whole({}) if "settings" in cleared else _patch(self.settings),
+            Whole({"type": "none"}) if "auth" in cleared else _patch(self.auth),
+        )
+
+
+def _patch(value: JsonObject | None) -> Patch | None:
+    return None if value is None else Patch(value)
+
 
 class Registration(EndpointFields):
     endpoint: str
     auth: AuthBody | None = None
 
-
-SettingsChange = Callable[[JsonObject], JsonObject]
-AuthChange = Callable[[Auth | None], Auth | None]
-
-
-def keep(value: Any) -> Any:
-    """The change of a field that the request does not have."""
-    return value
-
-
-def settings_given(given: JsonObject | None) -> SettingsChange:
-    """A registration's `settings` stand for themselves alone; absent, they stay."""
-    return keep if given is None else lambda _: given
-
-
-def auth_given(body: Any) -> AuthChange:
-    """A registration's `auth`, an AuthBody; absent, it stays."""
-    return keep if body is None else lambda _: stored_auth(body)
-
-
-def settings_patch(patch: JsonObject) -> SettingsChange:
-    """A patch of the whole endpoint, as its `settings` have it (RFC 7396)."""
-    if "settings" not in patch:
-        return keep
-    return lambda known: {} if patch["settings"] is None else merge_patch(known, patch["settings"])
-
-
-def auth_patch(patch: JsonObject) -> AuthChange:
-    """A patch of the whole endpoint, as its `auth` has it (RFC 7396). The change raises Problem 400."""
-    if "auth" not in patch:
-        return keep
-    if patch["auth"] is None:
-        return lambda _: None
-
-    def change(known: Auth | None) -> Auth | None:
-        try:
-            return stored_auth(_AUTH.validate_python(patched_auth(known, patch["auth"])))
-        except ValidationError as error:
-            lines = error.errors(include_url=False, include_input=False, include_context=False)
-            raise invalid([describe(line, "auth") for line in lines]) from None
-
-    return change
-
-
-def completing(app: App, settings: SettingsChange = keep, auth: AuthChange = keep) -> Complete:
-    """Gives an endpoint the settings and authentication asked for, checks that all of it goes together, and asks a
-    receiver for its consent where the format wants that. Raises Problem 400.
-
-    What has not changed is not checked again: an endpoint that no longer fits can still be disabled.
-    """
-
-    def complete(before: Endpoint | None, after: Endpoint) -> Endpoint:
-        after = _with_settings(before, after, settings)
-        after = after.model_copy(update={"auth": auth(after.auth)})
-        if before is None or after.auth != before.auth:
-            _check_auth(app, after)
-        _ask_consent(app, before, after)
-        return after
-
-    return complete
-
-
-def _with_settings(before: Endpoint | None, after: Endpoint, change: SettingsChange) -> Endpoint:
-    name = after.format
-    known = json.loads(after.settings.get(name, "{}"))
-    wanted = change(known)
-    text = settings_text(wanted)
-    if text != settings_text(known):  # as text: to Python, 1 and true are equal
-        others = {other: kept for other, kept in after.settings.items() if other != name}
-        after = after.model_copy(update={"settings": others | ({name: text} if wanted else {})})
-    if before is None or (before.format, before.settings, before.types) != (name, after.settings, after.types):
-        problems = settings_problems(name, wanted, after.types)
-        if problems:
-            raise invalid(problems)
-    return after
-
-
-def _check_auth(app: App, endpoint: Endpoint) -> None:
-    auth = endpoint.auth
-    if auth is not None and auth.type == "entra":
-        problem = audience_problem(auth.audience, app.settings.allowed_token_audiences)
-        if problem:
-            raise bad_request(f"auth.audience: {problem}")
-    conflict = conflict_of(endpoint)
-    if conflict:
-        raise bad_request(f"auth: {conflict}")
-
-
-def _ask_consent(app: App, before: Endpoint | None, after: Endpoint) -> None:
-    origin = origin_of(app, after)
-    if origin is None:
-        return
-    if before is not None and origin_of(app, before) == origin:
-        return
-    reason = refusal(app, after, origin)
-    if reason is not None:
-        raise bad_request(f"endpoint: {reason}")
+    def changes(self) -> Changes:
+        """A registration's `settings` and `auth` stand for themselves alone; absent, they stay."""
+        auth = None if self.auth is None else Whole(self.auth.model_dump())
+        return Changes(self.given(), None if self.settings is None else Whole(self.settings), auth)

@@ -1,34 +1,34 @@
 """`/v1.0/webhooks/endpoints`: registering receivers (Syskit Point's contract, and the filters of SPScan's
 alert rules)."""
 
-import contextlib
-from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from shared import logs
+from shared.admin.changes import Invalid, Unfit
+from shared.admin.registration import (
+    MOST_ENDPOINTS,
+    OthersEndpoint,
+    Refusal,
+    Registered,
+    Registration,
+    TooManyEndpoints,
+    change_endpoint,
+)
+from shared.admin.registration import register as register_endpoint
+from shared.admin.registration import rotate_secret as rotate_endpoint_secret
 from shared.admin.replay import replay
 from shared.admin.samples import send_test
-from shared.api.endpoint_bodies import (
-    AuthChange,
-    EndpointChanges,
-    Registration,
-    SettingsChange,
-    auth_given,
-    auth_patch,
-    completing,
-    keep,
-    settings_given,
-    settings_patch,
-)
-from shared.api.http.call import Request, Response, validated
+from shared.api.endpoint_bodies import EndpointChanges
+from shared.api.endpoint_bodies import Registration as RegistrationBody
+from shared.api.http.call import Request, Response, invalid, validated
 from shared.api.http.problem import Problem, bad_request, conflict, not_found
 from shared.api.views import Replayed, RotatedSecret, Secret, attempt_view, endpoint_view
 from shared.model import ENDPOINT_ID, Endpoint, Model, endpoint_id, read_time
-from shared.outbound.signing import make_secret
-from shared.storage.endpoints import MOST_ENDPOINTS, OthersEndpoint, TooManyEndpoints
+from shared.storage.rows import Rejected
 
 PATH = "/v1.0/webhooks/endpoints"
 SECRET_OVERLAP = timedelta(hours=24)
@@ -51,13 +51,11 @@ class ReplayRequest(Model):
 
 def register(request: Request) -> Response:
     """Registers a URL, or changes its registration: a repeated call is harmless."""
-    body = request.model(Registration)
+    body = request.model(RegistrationBody)
     check_url(request, "endpoint", body.endpoint)
-    if body.types is None and request.app.endpoints.read(endpoint_id(body.endpoint)) is None:
-        raise bad_request("types: is required")
     if body.auth is not None and not request.caller.is_admin:
         raise Problem(403, "forbidden", "auth: this needs the app role Point.Admin: it may be the app's own identity")
-    endpoint = store(request, body.endpoint, body.given(), settings_given(body.settings), auth_given(body.auth))
+    endpoint = store(request, Registration(body.endpoint, body.changes()))
     headers = {"Location": f"{PATH}/{endpoint.id}"}
     if "return=representation" in (request.header("prefer") or "").replace(" ", "").lower():
         return Response(
@@ -73,33 +71,27 @@ def check_url(request: Request, name: str, url: str) -> None:
         raise bad_request(f"{name}: {refused.reason}")
 
 
-def store(
-    request: Request, url: str, given: dict[str, Any], settings: SettingsChange = keep, auth: AuthChange = keep
-) -> Endpoint:
+def store(request: Request, wanted: Registration) -> Endpoint:
     """Registers a checked URL as the caller's, or changes its registration. Raises Problem 400 or 409."""
-    with refusals():
-        endpoint, new = request.app.endpoints.register(
-            url,
-            make_secret(),
-            given,
-            request.app.now(),
-            owner=request.caller.object_id,
-            only_own=not request.caller.is_admin,
-            complete=completing(request.app, settings, auth),
-        )
-    audit(request, "endpoint.registered" if new else "endpoint.changed", endpoint.id)
-    return endpoint
+    caller = request.caller
+    registered = register_endpoint(request.app, replace(wanted, owner=caller.object_id, only_own=not caller.is_admin))
+    if not isinstance(registered, Registered):
+        raise registration_problem(registered)
+    audit(request, "endpoint.registered" if registered.new else "endpoint.changed", registered.endpoint.id)
+    return registered.endpoint
 
 
-@contextlib.contextmanager
-def refusals() -> Iterator[None]:
-    """Turns what stands against a registration into Problem 409."""
-    try:
-        yield
-    except OthersEndpoint:
-        raise conflict("This URL belongs to another caller: ask an admin, or register a URL of your own") from None
-    except TooManyEndpoints:
-        raise conflict(f"There are {MOST_ENDPOINTS} endpoints already: delete one first") from None
+def registration_problem(refusal: Refusal) -> Problem:
+    """What stands against a registration, or against a change of one, as Problem 400 or 409."""
+    match refusal:
+        case Invalid(errors):
+            return invalid(list(errors))
+        case Unfit(reason):
+            return bad_request(reason)
+        case OthersEndpoint():
+            return conflict("This URL belongs to another caller: ask an admin, or register a URL of your own")
+        case TooManyEndpoints():
+            return conflict(f"There are {MOST_ENDPOINTS} endpoints already: delete one first")
 
 
 def list_all(request: Request) -> Response:
@@ -122,15 +114,12 @@ def change(request: Request) -> Response:
     value, _ = request.json()
     if isinstance(value, dict) and "endpoint" in value:
         raise bad_request("endpoint: a URL is the endpoint's identity; register the new URL and delete this one")
-    changes = validated(EndpointChanges, value).given()
-    fields = {EndpointChanges.model_fields[name].alias or name: name for name in EndpointChanges.model_fields}
-    for alias, given in value.items():
-        if given is None and (name := fields.get(alias)) and name not in ("settings", "auth"):
-            if name == "types":
-                raise bad_request("types: cannot be removed; '*' asks for every type")
-            changes[name] = Endpoint.model_fields[name].get_default()
-    complete = completing(request.app, settings_patch(value), auth_patch(value))
-    endpoint = request.app.endpoints.change(_id(request), changes, request.app.now(), complete)
+    body = validated(EndpointChanges, value)
+    if "types" in body.model_fields_set and body.types is None:
+        raise bad_request("types: cannot be removed; '*' asks for every type")
+    endpoint = change_endpoint(request.app, _id(request), body.changes())
+    if isinstance(endpoint, Rejected):
+        raise registration_problem(endpoint)
     if endpoint is None:
         raise _unknown()
     audit(request, "endpoint.changed", endpoint.id)
@@ -149,12 +138,12 @@ def delete_by_url(request: Request) -> Response:
     url = request.model(UrlOnly).endpoint if request.has_body else request.query("endpoint")
     if url is None:
         raise bad_request('Name the endpoint: {"endpoint": "https://…"} as the body, or ?endpoint=')
-    identity = endpoint_id(url)
-    known = request.app.endpoints.read(identity)
-    if known is None or not may_see(request, known) or not request.app.endpoints.delete(identity):
-        detail = f"This URL is not registered (its id would be {identity}): GET {PATH} lists those that are"
+    named = endpoint_id(url)
+    endpoint = request.app.endpoints.read(named)
+    if endpoint is None or not may_see(request, endpoint) or not request.app.endpoints.delete(named):
+        detail = f"This URL is not registered (its id would be {named}): GET {PATH} lists those that are"
         raise not_found(detail, message=detail, exceptionMessage=detail, exceptionType="EndpointNotFound")
-    audit(request, "endpoint.deleted", identity)
+    audit(request, "endpoint.deleted", named)
     return Response(204)
 
 
@@ -166,12 +155,12 @@ def secret(request: Request) -> Response:
 
 def rotate_secret(request: Request) -> Response:
     """A new secret; the old one goes on signing beside it until its time."""
-    now = request.app.now()
-    endpoint = request.app.endpoints.rotate_secret(_id(request), make_secret(), now, now + SECRET_OVERLAP)
+    until = request.app.now() + SECRET_OVERLAP
+    endpoint = rotate_endpoint_secret(request.app, _id(request), until)
     if endpoint is None:
         raise _unknown()
     audit(request, "endpoint.secret_rotated", endpoint.id)
-    return Response(200, RotatedSecret(secret=endpoint.secret, previous_secret_expires_at=now + SECRET_OVERLAP).shown())
+    return Response(200, RotatedSecret(secret=endpoint.secret, previous_secret_expires_at=until).shown())
 
 
 def replay_since(request: Request) -> Response:
@@ -207,10 +196,10 @@ def test(request: Request) -> Response:
 
 
 def _id(request: Request) -> str:
-    identity = request.path("id").upper()
-    if not ENDPOINT_ID.fullmatch(identity):
+    given = request.path("id").upper()
+    if not ENDPOINT_ID.fullmatch(given):
         raise _unknown()
-    return identity
+    return given
 
 
 def _named(request: Request) -> Endpoint:
@@ -229,5 +218,5 @@ def _unknown() -> Exception:
     return not_found(f"There is no endpoint with this id: GET {PATH} lists them")
 
 
-def audit(request: Request, action: str, identity: str) -> None:
-    logs.audit(request.caller, action, endpointId=identity)
+def audit(request: Request, action: str, endpoint_id: str) -> None:
+    logs.audit(request.caller, action, endpointId=endpoint_id)

@@ -126,8 +126,8 @@ def _event(request: Request, value: Any, text: str, where: str) -> Event:
 
 
 def _delivery(request: Request, delivery_id: DeliveryId) -> views.EventDelivery:
-    known = request.app.deliveries.get(delivery_id)
-    status = known[0].status if known else "pending"
+    stored = request.app.deliveries.get(delivery_id)
+    status = stored.value.status if stored else "pending"
     return views.EventDelivery(id=str(delivery_id), endpoint_id=delivery_id.endpoint, status=status)
 
 

@@ -11,14 +11,16 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from shared.admin import subscriptions as by_key
+from shared.admin.changes import Changes, Whole
+from shared.admin.registration import Registration
 from shared.api import views
-from shared.api.endpoint_bodies import EndpointFields, Pattern, TypeName, completing, settings_given
-from shared.api.endpoints import audit, check_url, may_see, refusals, store
+from shared.api.endpoint_bodies import EndpointFields, Pattern, TypeName
+from shared.api.endpoints import audit, check_url, may_see, registration_problem, store
 from shared.api.http.call import Request, Response, validated
 from shared.api.http.problem import bad_request, not_found
-from shared.model import ENDPOINT_ID, Endpoint, Model, Severity, endpoint_id
+from shared.model import ENDPOINT_ID, Endpoint, Model, Severity
 from shared.model.catalogue import FAMILIES
-from shared.outbound.signing import make_secret
+from shared.storage.rows import Rejected
 
 PATH = "/v1.0/webhooks/subscriptions"
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:-]{0,127}")
@@ -74,11 +76,9 @@ def put(request: Request) -> Response:
         "types": EVERY_TYPE,
         **said.given(),
     }
-    complete = completing(request.app, settings_given(said.settings))
-    with refusals():
-        done = by_key.subscribe(
-            request.app.endpoints, request.caller.object_id, key, url, make_secret(), given, request.app.now(), complete
-        )
+    done = by_key.subscribe(request.app, request.caller.object_id, key, url, Changes(given, _settings(said)))
+    if isinstance(done, Rejected):
+        raise registration_problem(done)
     audit(request, "endpoint.registered" if done.new else "endpoint.changed", done.endpoint.id)
     for dropped in done.dropped:
         audit(request, "endpoint.deleted", dropped)
@@ -104,8 +104,8 @@ def delete(request: Request) -> Response:
         gone = (endpoint.id,) if endpoint is not None and request.app.endpoints.delete(endpoint.id) else ()
     else:
         gone = by_key.unsubscribe(request.app.endpoints, request.caller.object_id, key)
-    for identity in gone:
-        audit(request, "endpoint.deleted", identity)
+    for endpoint_id in gone:
+        audit(request, "endpoint.deleted", endpoint_id)
     return Response(204)
 
 
@@ -128,11 +128,13 @@ def _asked(request: Request) -> tuple[str, EndpointFields]:
 def _created(request: Request, url: str, said: EndpointFields) -> Response:
     base = f"{origin(request)}{PATH}"
     check_url(request, "callbackUrl", url)
-    given = said.given()
-    if said.types is None and request.app.endpoints.read(endpoint_id(url)) is None:
-        given["types"] = EVERY_TYPE
-    endpoint = store(request, url, given, settings_given(said.settings))
+    changes = Changes(said.given(), _settings(said))
+    endpoint = store(request, Registration(url, changes, if_new={"types": EVERY_TYPE}))
     return _shown(201, endpoint, f"{base}/{endpoint.id}")
+
+
+def _settings(said: EndpointFields) -> Whole | None:
+    return None if said.settings is None else Whole(said.settings)
 
 
 def _shown(status: int, endpoint: Endpoint, location: str) -> Response:

@@ -11,7 +11,7 @@ from shared import model
 from shared.formats.rendering import shown_settings
 from shared.model import DeliveryId, Severity, Status, from_ms, utc_text
 from shared.model.catalogue import EventType
-from shared.storage import deliveries as log
+from shared.storage.alerts import Malformed
 from shared.storage.signature_keys import SignatureKeys
 
 Time = Annotated[
@@ -257,7 +257,7 @@ def delivery_view(delivery_id: DeliveryId, delivery: model.Delivery) -> Delivery
     )
 
 
-def malformed_view(line: log.Malformed) -> MalformedMessage:
+def malformed_view(line: Malformed) -> MalformedMessage:
     return MalformedMessage(
         id=line.id,
         status="failed",

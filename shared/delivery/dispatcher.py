@@ -20,17 +20,19 @@ from shared.app import App
 from shared.delivery.attempt import Attempted, attempt
 from shared.delivery.diagnosis import diagnose
 from shared.delivery.publisher import NeverAccepted, accepted_event
-from shared.delivery.recorder import change_row, follow_up, record, record_result
+from shared.delivery.recorder import follow_up, record, record_result
 from shared.delivery.schedule import asks_for_less, is_success
-from shared.delivery.transitions import ERASED, Known, cancelled
+from shared.delivery.transitions import ERASED, cancelled
 from shared.formats import FORMATS
 from shared.model import Attempt, Delivery, Endpoint, Event
+from shared.model.health import note_success
 from shared.model.retry_after import LONGEST_RETRY_AFTER
 from shared.outbound.breaker import PROBE_DEADLINE
 from shared.outbound.pacing import SOON_SECONDS
 from shared.storage import messages
 from shared.storage.messages import MalformedMessage, Message, decode, encode
 from shared.storage.queues import POISON
+from shared.storage.rows import Versioned, change_on_loop
 
 DEFERRED_SECONDS = (4.0, 300.0)
 """How long a message waits that found no slot: at first, and at most; it doubles each time, and up to half of it is
@@ -57,7 +59,7 @@ By = Literal["breaker", "bulkhead", "pacing", "duplicate"]
 class Findings:
     """What was read for a message: its row, its endpoint and its event, each only where it may matter."""
 
-    stored: Known = None
+    stored: Versioned[Delivery] | None = None
     endpoint: Endpoint | None = None
     event: Event | NeverAccepted | None = None
 
@@ -117,8 +119,8 @@ class GiveUp:
 
 def what_to_do(message: Message, found: Findings) -> Action:
     """What a message calls for."""
-    if found.stored is not None and not _still_to_make(found.stored[0], message):
-        return FollowUp(found.stored[0]) if message.redelivered else Nothing()
+    if found.stored is not None and not _still_to_make(found.stored.value, message):
+        return FollowUp(found.stored.value) if message.redelivered else Nothing()
     if isinstance(found.event, NeverAccepted):
         return Poison()
     if message.result is not None:
@@ -161,10 +163,10 @@ async def _handle(app: App, message: Message, body: bytes) -> None:
 
 
 async def _read(app: App, message: Message) -> Findings:
-    stored: Known = None
+    stored: Versioned[Delivery] | None = None
     if message.result is None and _may_be_known(message, app.now()):
         stored = await app.rows.get(message.delivery_id)
-        if stored is not None and not _still_to_make(stored[0], message):
+        if stored is not None and not _still_to_make(stored.value, message):
             return Findings(stored)
     endpoint = await app.endpoints.get_on_loop(message.delivery_id.endpoint, app.in_thread)
     if _why_not(endpoint, message):  # by a snapshot of some seconds ago: nothing is cancelled on its word
@@ -175,7 +177,9 @@ async def _read(app: App, message: Message) -> Findings:
     return Findings(stored, endpoint, event)
 
 
-async def _attempt_or_defer(app: App, message: Message, endpoint: Endpoint, event: Event, stored: Known) -> None:
+async def _attempt_or_defer(
+    app: App, message: Message, endpoint: Endpoint, event: Event, stored: Versioned[Delivery] | None
+) -> None:
     held = await _held(app, message, endpoint)
     if held is None:
         async with app.bulkhead.slot(endpoint.id) as taken:
@@ -240,7 +244,9 @@ async def _attempt(app: App, message: Message, endpoint: Endpoint, event: Event)
     return attempted
 
 
-async def _conclude(app: App, message: Message, endpoint: Endpoint, attempted: Attempted, stored: Known) -> None:
+async def _conclude(
+    app: App, message: Message, endpoint: Endpoint, attempted: Attempted, stored: Versioned[Delivery] | None
+) -> None:
     """Records the attempt, or where the endpoint asked for less puts it off unspent."""
     made = attempted.attempt
     if asks_for_less(made.status, attempted.retry_after):
@@ -255,7 +261,7 @@ async def _conclude(app: App, message: Message, endpoint: Endpoint, attempted: A
     retry_at = None if delivery is None else delivery.next_attempt_at
     log_attempt(message, endpoint, made, outcome, retry_at - app.now() if retry_at else None)
     if outcome == "delivered" and endpoint.health.first_failure_at is not None:
-        await app.in_thread(app.endpoints.note_success, endpoint, made.started_at)
+        await app.in_thread(app.endpoints.change_health, endpoint, lambda health: note_success(health, made.started_at))
 
 
 def log_attempt(
@@ -280,10 +286,10 @@ def log_attempt(
     )
 
 
-async def _cancel(app: App, message: Message, reason: str, stored: Known) -> None:
-    delivery = await change_row(app, message.delivery_id, lambda now: cancelled(now, message, reason), stored)
+async def _cancel(app: App, message: Message, reason: str, stored: Versioned[Delivery] | None) -> None:
+    delivery = await change_on_loop(app.rows, message.delivery_id, lambda now: cancelled(now, message, reason), stored)
     if message.manual and delivery is not None and delivery.status == "cancelled":
-        await app.in_thread(app.deliveries.renew_alert, message.delivery_id, delivery)
+        await app.in_thread(app.alerts.renew, message.delivery_id, delivery)
     logs.info("delivery.cancelled", deliveryId=message.delivery, reason=reason)
 
 

@@ -16,14 +16,15 @@ from shared.delivery.operational_events import (
     publish_endpoint_failing,
 )
 from shared.delivery.publisher import NeverAccepted, accepted_event
-from shared.delivery.recorder import change_row, put_next, record_result
+from shared.delivery.recorder import put_next, record_result
 from shared.delivery.transitions import failed
 from shared.model import Delivery, Endpoint, digest
 from shared.model.catalogue import OPERATIONAL_PREFIX
-from shared.model.health import Disable, Warn, judge
+from shared.model.health import Disable, Warn, assess_health, disable, note_exhausted, note_warned
 from shared.storage.clients import StorageUnavailable
 from shared.storage.messages import MalformedMessage, Message, decode, redelivered
 from shared.storage.queues import Received
+from shared.storage.rows import change_on_loop
 
 _OLDEST_MESSAGE = timedelta(days=8)
 _SWEEP_LENGTH = timedelta(minutes=4, seconds=30)
@@ -47,9 +48,8 @@ async def exhausted(app: App, body: bytes, inserted_at: datetime | None) -> None
         endpoint = await app.endpoints.get_on_loop(message.delivery_id.endpoint, app.in_thread)
         await record_result(app, redelivered(message), message.result, endpoint)
         return
-    delivery = await change_row(
-        app, message.delivery_id, lambda now: failed(now, message, message.abandoned or _CRASHED)
-    )
+    reason = message.abandoned or _CRASHED
+    delivery = await change_on_loop(app.rows, message.delivery_id, lambda now: failed(now, message, reason))
     if delivery is None:
         await app.in_thread(_keep, app, body, inserted_at, "its week has passed retention")
     elif delivery.status == "pending" and delivery.last_number == message.attempt:
@@ -93,7 +93,7 @@ async def _take(app: App, received: Received) -> None:
 
 
 def _alert(app: App, message: Message, delivery: Delivery) -> None:
-    app.deliveries.note_alert(message.delivery_id, delivery)
+    app.alerts.write(message.delivery_id, delivery)
     reason = delivery.reason or ""
     logs.error(
         "delivery.exhausted",
@@ -110,13 +110,14 @@ def _alert(app: App, message: Message, delivery: Delivery) -> None:
         last = delivery.attempts[-1]
         if isinstance(diagnose(last.status, last.response), Unacceptable):
             return  # the endpoint is well: it was this event that it did not take
-        failing = app.endpoints.note_exhausted(
-            endpoint, message.delivery, last.started_at, failure_reason(last), app.now()
+        now, reason = app.now(), failure_reason(last)
+        failing = app.endpoints.change_health(
+            endpoint, lambda health: note_exhausted(health, message.delivery, last.started_at, reason, now)
         )
-        _judge(app, failing, delivery)
+        _assess(app, failing, delivery)
 
 
-def _judge(app: App, endpoint: Endpoint, delivery: Delivery) -> None:
+def _assess(app: App, endpoint: Endpoint, delivery: Delivery) -> None:
     """Warns of an endpoint that has failed for long, and disables it in the end. A delivery of a `webhook.*` event
     announces nothing, and so does not use up the one warning."""
     if endpoint.health.disabled_reason is not None:
@@ -124,12 +125,13 @@ def _judge(app: App, endpoint: Endpoint, delivery: Delivery) -> None:
             app, endpoint, delivery.type, news=False
         )  # storage may have failed after the disabling
         return
-    match judge(endpoint.health, app.now(), timedelta(hours=app.settings.disable_after_hours)):
+    match assess_health(endpoint.health, app.now(), app.settings.disable_after):
         case Warn(reason) if not delivery.type.startswith(OPERATIONAL_PREFIX):
             publish_endpoint_failing(app, endpoint, reason, delivery.type)
-            app.endpoints.note_warned(endpoint)
+            app.endpoints.change_health(endpoint, note_warned)
         case Disable(reason):
-            publish_endpoint_disabled(app, app.endpoints.disable(endpoint, reason, app.now()), delivery.type)
+            disabled = app.endpoints.change_health(endpoint, lambda health: disable(health, reason, app.now()))
+            publish_endpoint_disabled(app, disabled, delivery.type)
 
 
 def _keep(app: App, body: bytes, inserted_at: datetime | None, reason: str) -> None:
@@ -137,5 +139,5 @@ def _keep(app: App, body: bytes, inserted_at: datetime | None, reason: str) -> N
     plausible to count."""
     now = app.now()
     at = inserted_at if inserted_at and now - _OLDEST_MESSAGE <= inserted_at <= now + timedelta(minutes=5) else now
-    line_id = app.deliveries.note_malformed(at, digest(body.decode("utf-8", "replace")), body, reason)
+    line_id = app.alerts.write_malformed(at, digest(body.decode("utf-8", "replace")), body, reason)
     logs.error("poison.malformed", id=line_id, reason=reason, bytes=len(body))

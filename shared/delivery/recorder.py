@@ -10,37 +10,25 @@ from shared.delivery.attempt import Attempted
 from shared.delivery.diagnosis import diagnose
 from shared.delivery.operational_events import publish_endpoint_disabled
 from shared.delivery.schedule import JITTER, decide
-from shared.delivery.transitions import Known, Transition, recorded
-from shared.model import Attempt, Delivery, DeliveryId, Endpoint
+from shared.delivery.transitions import recorded
+from shared.model import Attempt, Delivery, Endpoint
+from shared.model.health import disable
 from shared.settings import LONGEST_SCHEDULE
 from shared.storage import messages
-from shared.storage.clients import StorageUnavailable, Written
+from shared.storage.clients import StorageUnavailable
 from shared.storage.messages import Message, encode
 from shared.storage.queues import POISON
+from shared.storage.rows import Versioned, change_on_loop
 
 Outcome = Literal["delivered", "retry", "exhausted", "gone", "postponed", "dropped", "duplicate"]
 
 
-async def change_row(app: App, delivery_id: DeliveryId, transition: Transition, known: Known = None) -> Delivery | None:
-    """As `transitions.change`, from the loop: writes go in groups."""
-    current, etag = known or (None, "")
-    while True:
-        wanted = transition(current)
-        if wanted is current:
-            return current
-        if current is None:
-            written = await app.rows.insert(delivery_id, wanted)
-        else:
-            written = await app.rows.replace(delivery_id, wanted, etag)
-        if written is Written.DONE:
-            return wanted
-        if written is Written.NO_TABLE:
-            return None
-        current, etag = await app.rows.get(delivery_id) or (None, "")
-
-
 async def record(
-    app: App, message: Message, attempted: Attempted, endpoint: Endpoint | None, known: Known = None
+    app: App,
+    message: Message,
+    attempted: Attempted,
+    endpoint: Endpoint | None,
+    stored: Versioned[Delivery] | None = None,
 ) -> tuple[Outcome, Delivery | None]:
     """Writes an attempt and sees to what follows; returns what that is, and the row where there is one to write to.
 
@@ -53,8 +41,8 @@ async def record(
     verdict = decide(position, made.status, attempted.retry_after, delays_of(app, endpoint), meaning, made.token)
     ended_at = made.started_at + timedelta(milliseconds=made.duration_ms)
     try:
-        delivery = await change_row(
-            app, message.delivery_id, lambda now: recorded(now, message, made, verdict, ended_at), known
+        delivery = await change_on_loop(
+            app.rows, message.delivery_id, lambda now: recorded(now, message, made, verdict, ended_at), stored
         )
     except StorageUnavailable:
         if message.result is not None:
@@ -89,7 +77,7 @@ async def follow_up(app: App, message: Message, delivery: Delivery) -> None:
     elif delivery.status == "failed":
         await app.sender.put(POISON, encode(messages.exhausted(message)))
     elif message.manual:
-        await app.in_thread(app.deliveries.renew_alert, message.delivery_id, delivery)
+        await app.in_thread(app.alerts.renew, message.delivery_id, delivery)
     if delivery.gone:
         await app.in_thread(_disable, app, message, delivery.reason or "")
 
@@ -136,5 +124,5 @@ def _disable(app: App, message: Message, reason: str) -> None:
     """The receiver wants nothing any more."""
     endpoint = app.endpoints.read(message.delivery_id.endpoint)
     if endpoint is not None and endpoint.generation == message.generation:
-        disabled = app.endpoints.disable(endpoint, reason, app.now())
+        disabled = app.endpoints.change_health(endpoint, lambda health: disable(health, reason, app.now()))
         publish_endpoint_disabled(app, disabled, message.type, news=endpoint.health.disabled_reason is None)

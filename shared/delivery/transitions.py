@@ -1,46 +1,14 @@
-"""How a delivery's row changes: pure transitions, and the one loop that applies them."""
+"""How a delivery's row changes. Pure: storage/rows.py applies it."""
 
-from collections.abc import Callable
 from datetime import datetime
 
-from shared.app import App
 from shared.delivery.diagnosis import failure_reason
 from shared.delivery.schedule import Delivered, Exhausted, Gone, Retry
-from shared.model import Attempt, Delivery, DeliveryId
-from shared.storage.clients import Written
+from shared.model import Attempt, Delivery
 from shared.storage.events import EventRow, Recipient
 from shared.storage.messages import Message
 
 ERASED = "the event was erased"
-
-Known = tuple[Delivery, str] | None
-"""A row and its etag; None where there is no row yet."""
-
-Transition = Callable[[Delivery | None], Delivery]
-"""From the row as it is (None: no row yet) to the row as it should be; the same object where nothing is to change."""
-
-
-def change(app: App, delivery_id: DeliveryId, transition: Transition, known: Known = None) -> Delivery | None:
-    """Applies a transition to the row as it is when written, and returns the row as it then is.
-
-    None where the week's table has been dropped. Without a row it is written by insert, else with If-Match; when
-    somebody else was first, the transition is asked again with what they wrote. `known` is the row and etag that the
-    caller has read; without it the first try assumes that there is no row, since most deliveries succeed at once.
-    """
-    current, etag = known or (None, "")
-    while True:
-        wanted = transition(current)
-        if wanted is current:
-            return current
-        if current is None:
-            written = app.deliveries.insert(delivery_id, wanted)
-        else:
-            written = app.deliveries.replace(delivery_id, wanted, etag)
-        if written is Written.DONE:
-            return wanted
-        if written is Written.NO_TABLE:
-            return None
-        current, etag = app.deliveries.get(delivery_id) or (None, "")
 
 
 def new(message: Message) -> Delivery:

@@ -45,18 +45,18 @@ class Refused(GraphFailed):
     """An answer that asking again will not change: not for this identity, not there, locked or malformed (4xx)."""
 
 
-class CutOff(Exception):
+class Truncated(Exception):
     """An answer ended early."""
 
 
-class Asked(NamedTuple):
-    """What is asked of Graph, in words, and the application permission that it takes."""
+class Resource(NamedTuple):
+    """Something that Graph has: its name in words, and the application permission that reading it takes."""
 
-    what: str
+    name: str
     permission: str
 
 
-class Calls:
+class Client:
     """GETs to Graph at `base_url` with the tokens that `token` gives, until `ends_at` on the given clock."""
 
     def __init__(
@@ -67,7 +67,7 @@ class Calls:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._base_url = base_url
+        self.base_url = base_url
         self._token = token
         self._ends_at = ends_at
         self._clock = clock
@@ -87,29 +87,29 @@ class Calls:
             raise GraphFailed("the scan took too long and was ended: the next one goes on, nothing is lost or doubled")
         return left
 
-    def json(self, path: str, asked: Asked) -> dict[str, object]:
+    def get_json(self, path: str, resource: Resource) -> dict[str, object]:
         """The JSON object at a path, or at an address on Graph. Raises GraphFailed."""
-        url = address_at(self._base_url, path)
-        if _origin(url) != _origin(self._base_url):
-            raise GraphFailed(f"Microsoft Graph named another host for {asked.what}: the token stays where it is")
+        url = address_at(self.base_url, path)
+        if _origin(url) != _origin(self.base_url):
+            raise GraphFailed(f"Microsoft Graph named another host for {resource.name}: the token stays where it is")
         for tries in range(1, MOST_TRIES + 1):
             try:
-                with self.asked(url, asked) as answer:
+                with self.stream(url, resource) as answer:
                     value = json.loads(b"".join(self.chunks(answer, MOST_PAGE_BYTES)))
-            except CutOff:
-                self.back_off(tries, None, asked)
+            except Truncated:
+                self.back_off(tries, None, resource)
                 continue
             except ValueError:
                 value = None
             if not isinstance(value, dict):
-                raise GraphFailed(f"Microsoft Graph answered {asked.what} with something that is no JSON object")
+                raise GraphFailed(f"Microsoft Graph answered {resource.name} with something that is no JSON object")
             return value
         raise AssertionError("the last try has raised")
 
     @contextmanager
-    def asked(self, path: str, asked: Asked, redirected: bool = False) -> Iterator[requests.Response]:
+    def stream(self, path: str, resource: Resource, redirected: bool = False) -> Iterator[requests.Response]:
         """Graph's 2xx, or with `redirected` a redirect too; its body is unread. Raises GraphFailed on all else."""
-        url = address_at(self._base_url, path)
+        url = address_at(self.base_url, path)
         for tries in range(1, MOST_TRIES + 1):
             self._wait(self._pause_seconds)
             answer = self.get(url, {"Authorization": f"Bearer {self._token()}", "Accept": "application/json"})
@@ -118,10 +118,10 @@ class Calls:
                     self._pause_seconds = _pause_after(answer)
                     if answer.status_code not in _PASSING:
                         if not (redirected and answer.is_redirect):
-                            self._require_success(answer, asked)
+                            self._require_success(answer, resource)
                         yield answer
                         return
-            self.back_off(tries, answer, asked)
+            self.back_off(tries, answer, resource)
 
     def get(self, url: str, headers: dict[str, str]) -> requests.Response | None:
         """Returns the answer of any status from any address, its body unread; None where there is none."""
@@ -132,14 +132,14 @@ class Calls:
             return None
 
     def chunks(self, answer: requests.Response, most_bytes: int) -> Iterator[bytes]:
-        """The body as it arrives, so that one that drips is cut off in time too. Raises CutOff where it ends early."""
+        """The body as it arrives, so that one that drips ends in time too. Raises Truncated where it ends early."""
         total = 0
         while True:
             self.left()
             try:
                 chunk = answer.raw.read1(_CHUNK_BYTES, decode_content=True)
             except (urllib3.exceptions.HTTPError, OSError):
-                raise CutOff from None
+                raise Truncated from None
             if not chunk:
                 return
             total += len(chunk)
@@ -147,18 +147,18 @@ class Calls:
                 raise GraphFailed(f"an answer of Microsoft Graph is larger than {most_bytes} bytes")
             yield chunk
 
-    def back_off(self, tries: int, answer: requests.Response | None, asked: Asked) -> None:
+    def back_off(self, tries: int, answer: requests.Response | None, resource: Resource) -> None:
         """Waits before the next try, as long as Graph asks; raises GraphFailed when there is none."""
         said = "did not answer" if answer is None else f"answered {answer.status_code}"
         if tries == MOST_TRIES:
-            raise GraphFailed(f"Microsoft Graph {said} to {asked.what}, {tries} times: the next scan tries again")
+            raise GraphFailed(f"Microsoft Graph {said} to {resource.name}, {tries} times: the next scan tries again")
         seconds = random.uniform(0.5, 1.5) * 2.0 ** (tries - 1)  # noqa: S311 - spreads retries, guards nothing
         told = read_retry_after(answer.headers.get("Retry-After"), datetime.now(UTC)) if answer is not None else None
         if told is not None:
             seconds = told.total_seconds()
         if seconds >= self.left():
             raise GraphFailed(
-                f"Microsoft Graph {said} to {asked.what} and asks for a longer wait than a scan may take: the next "
+                f"Microsoft Graph {said} to {resource.name} and asks for a longer wait than a scan may take: the next "
                 "scan tries again"
             )
         self._wait(seconds)
@@ -167,21 +167,21 @@ class Calls:
         if seconds > 0:
             self._sleep(min(seconds, self.left()))
 
-    def _require_success(self, answer: requests.Response, asked: Asked) -> None:
+    def _require_success(self, answer: requests.Response, resource: Resource) -> None:
         status = answer.status_code
         if status in (401, 403):
             raise Refused(
-                f"Microsoft Graph refused {asked.what} ({status}): grant the app's managed identity the application "
-                f"permission {asked.permission} (docs/operations.md says how); a grant may take hours to work"
+                f"Microsoft Graph refused {resource.name} ({status}): grant the app's managed identity the application "
+                f"permission {resource.permission} (docs/operations.md says how); a grant may take hours to work"
             )
         if not 200 <= status <= 299:
             failure = Refused if 400 <= status <= 499 else GraphFailed
-            raise failure(f"Microsoft Graph answered {status}{self._error_code(answer)} to {asked.what}")
+            raise failure(f"Microsoft Graph answered {status}{self._error_code(answer)} to {resource.name}")
 
     def _error_code(self, answer: requests.Response) -> str:
         try:
             code = json.loads(b"".join(self.chunks(answer, MOST_PAGE_BYTES)))["error"]["code"]
-        except (CutOff, ValueError, KeyError, TypeError):
+        except (Truncated, ValueError, KeyError, TypeError):
             return ""
         return f" ({code})" if isinstance(code, str) and _ERROR_CODE.fullmatch(code) else ""
 

@@ -11,25 +11,15 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-POWER_AUTOMATE = (
-    "https://service.flow.microsoft.com/",
-    "https://gov.service.flow.microsoft.us/",
-    "https://high.service.flow.microsoft.us/",
-    "https://service.flow.appsplatform.us/",
-    "https://service.powerautomate.cn/",
-)
-"""Global, GCC, GCC High, DoD, China; the slash at the end is part of the audience. Microsoft Learn, "Add OAuth
-authentication for HTTP request triggers"."""
+from shared.model.clouds import CLOUDS, POWER_AUTOMATE
 
 ALLOWED = (*POWER_AUTOMATE, "api://*")
 """The default of ALLOWED_TOKEN_AUDIENCES; a `*` at the end stands for anything."""
 
 _SHAPE = re.compile(r"(https|api)://[A-Za-z0-9._~:/-]{1,240}")
 _OWN_RIGHTS = (
-    "graph.microsoft.com",
-    "graph.microsoft.us",
+    *(cloud.graph for cloud in CLOUDS.values()),
     "graph.windows.net",
-    "microsoftgraph.chinacloudapi.cn",
     "management.azure.com",
     "management.core.windows.net",
     "management.usgovcloudapi.net",

@@ -1,16 +1,20 @@
-"""An endpoint: a registered receiver."""
+"""An endpoint: a registered receiver, and how its registration changes. Pure."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from shared.model.base import Stored, digest
+from shared.model.base import Stored, digest, to_ms
 from shared.model.event import Severity
 from shared.model.health import Health
 
 ENDPOINT_ID = re.compile(r"[A-Z2-7]{26}")
+MOST_OLD_SECRETS = 4
+"""That sign beside the current one."""
 
 
 class OldSecret(Stored):
@@ -43,7 +47,7 @@ class Endpoint(Stored):
     """The directory object that registered it first."""
     key: str | None = None
     """The owner's own name for it, where it subscribed by one."""
-    turn: int = 0
+    key_revision: int = 0
     """Which subscription by that key this is; the highest one counts."""
     name: str | None = None
     format: str = "point"
@@ -81,3 +85,34 @@ def endpoint_id(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     end = next((at for at, character in enumerate(rest) if character in "/?#"), len(rest))
     return digest(scheme.lower() + separator + rest[:end].lower() + rest[end:])
+
+
+def register(url: str, secret: str, owner: str, given: Mapping[str, Any], now: datetime) -> Endpoint:
+    """A new endpoint. `given` are fields of it, `types` among them."""
+    generation = to_ms(now)
+    return Endpoint(
+        id=endpoint_id(url),
+        url=url,
+        secret=secret,
+        owner=owner,
+        generation=generation,
+        created_at=now,
+        updated_at=now,
+        health=Health(generation=generation),
+        **given,
+    )
+
+
+def merge(endpoint: Endpoint, given: Mapping[str, Any], now: datetime) -> Endpoint:
+    """The endpoint with the given fields. The revision of its key never falls (see admin/subscriptions.py)."""
+    update: dict[str, Any] = {**given, "updated_at": now}
+    if "key_revision" in given:
+        update["key_revision"] = max(given["key_revision"], endpoint.key_revision)
+    return endpoint.model_copy(update=update)
+
+
+def rotate(endpoint: Endpoint, secret: str, now: datetime, until: datetime) -> Endpoint:
+    """The endpoint with a new secret; the old ones go on signing until their time, this one's until `until`."""
+    old = [kept for kept in endpoint.old_secrets if now < kept.until]
+    kept = (OldSecret(secret=endpoint.secret, until=until), *old)[:MOST_OLD_SECRETS]
+    return endpoint.model_copy(update={"secret": secret, "old_secrets": kept, "updated_at": now})

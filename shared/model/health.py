@@ -1,4 +1,4 @@
-"""How an endpoint fares: how failures count, when to warn, when to disable."""
+"""How an endpoint fares: how failures count, when to warn, when to disable. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,6 +32,46 @@ LEAST_EXHAUSTED = 5
 LEAST_SPAN = timedelta(hours=24)
 
 
+def of_generation(health: Health | None, generation: int) -> Health:
+    """What is known of a registration: the health of an earlier one counts as none, that of a later one stands."""
+    return health if health is not None and health.generation >= generation else Health(generation=generation)
+
+
+def note_exhausted(health: Health, delivery: str, at: datetime, error: str, now: datetime) -> Health:
+    """Counts a delivery whose last attempt, at `at`, failed, once however often it is told; the first one begins a
+    failing time."""
+    exhausted = health.exhausted if delivery in health.exhausted else (*health.exhausted, delivery)
+    return health.model_copy(
+        update={
+            "first_failure_at": min(health.first_failure_at or at, at),
+            "first_exhausted_at": health.first_exhausted_at or now,
+            "exhausted": exhausted[:LEAST_EXHAUSTED],
+            "last_error": error,
+        }
+    )
+
+
+def note_warned(health: Health) -> Health:
+    return health.model_copy(update={"warned": True})
+
+
+def note_success(health: Health, at: datetime) -> Health:
+    """Ends a failing time; a disabled endpoint stays disabled."""
+    return health if health.disabled_reason else Health(generation=health.generation, last_success_at=at)
+
+
+def disable(health: Health, reason: str, at: datetime) -> Health:
+    """Stops deliveries until an admin enables the endpoint again; the first reason stands."""
+    if health.disabled_reason:
+        return health
+    return health.model_copy(update={"disabled_reason": reason, "disabled_at": at})
+
+
+def renew(health: Health) -> Health:
+    """The health of an endpoint that an admin has enabled again."""
+    return Health(generation=health.generation, last_success_at=health.last_success_at)
+
+
 @dataclass(frozen=True)
 class Fine:
     """Nothing to do."""
@@ -51,7 +91,7 @@ class Disable:
     reason: str
 
 
-def judge(health: Health, now: datetime, limit: timedelta) -> Fine | Warn | Disable:
+def assess_health(health: Health, now: datetime, limit: timedelta) -> Fine | Warn | Disable:
     """What a failing endpoint's health calls for; `limit` is DISABLE_AFTER_HOURS."""
     if health.first_failure_at is None or health.disabled_reason is not None:
         return Fine()

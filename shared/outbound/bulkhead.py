@@ -30,7 +30,7 @@ PATIENCE_SECONDS = 0.5
 """For how long a message waits for a slot."""
 
 QUICK_SECONDS = 0.1
-"""Who has its turn so soon may wait however many do."""
+"""An endpoint is answering quickly that has just answered, and has a turn for the next who waits so soon."""
 
 SLOW_SECONDS = 3.0
 """An endpoint that has kept an attempt waiting for so long is not relied on."""
@@ -85,6 +85,7 @@ class Bulkhead:
         self._endpoints: dict[str, _Endpoint] = {}
         self._held = dict.fromkeys(Kind, 0)
         self._freed_at = dict.fromkeys(Kind, -math.inf)
+        """When one of each kind last gave a slot back, or became of another kind."""
         self._lines: dict[str, _Endpoint] = {}
         """Endpoints in whose line somebody waits; the one served last comes last."""
         self._waiting = 0
@@ -144,9 +145,11 @@ class Bulkhead:
         return state
 
     def _become(self, state: _Endpoint, kind: Kind) -> None:
-        self._held[state.kind] -= len(state.began)
-        state.kind = kind
-        self._held[kind] += len(state.began)
+        if kind is not state.kind:
+            self._held[state.kind] -= len(state.began)
+            self._freed_at[state.kind] = self._now()
+            state.kind = kind
+            self._held[kind] += len(state.began)
 
     def _take(self, state: _Endpoint) -> bool:
         now = self._now()
@@ -196,12 +199,13 @@ class Bulkhead:
         return turn.result()
 
     def _worth_waiting(self, state: _Endpoint) -> bool:
-        """Whether a turn at the end of the line is likely to come soon. Those who may wait long leave half of the room
-        that the slots in use leave, so that the host goes on receiving."""
-        if state.failures >= _HOPELESS_AFTER:
-            return False
+        """Whether a turn at the end of the line is likely to come soon. But for those of an endpoint that is answering
+        quickly, all who wait leave half of the free slots' number to the host, so that it goes on receiving."""
         seconds = self._expected_wait(state)
-        return seconds <= QUICK_SECONDS or (seconds <= self._patience and self._waiting < self._free() // 2)
+        if state.failures >= _HOPELESS_AFTER or seconds >= self._patience:
+            return False
+        quick = max(seconds, self._now() - state.freed_at) <= QUICK_SECONDS
+        return quick or self._waiting < self._free() // 2
 
     def _expected_wait(self, state: _Endpoint) -> float:
         """Seconds; with each round of answers an endpoint has about twice as many attempts in flight. One that has not

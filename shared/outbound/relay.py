@@ -203,7 +203,7 @@ class Relay(asyncio.Protocol):
         answer.head = head
         if self._exchange is not None:
             self._exchange.head = head
-        self._reader.data_received(head.raw)
+        self._pass_on(head.raw)
         return rest
 
     def _take_body(self, answer: _Answer, data: bytes) -> None:
@@ -212,7 +212,12 @@ class Relay(asyncio.Protocol):
         if answer.body_bytes > BODY_BYTES:
             self._transport.abort()
         elif answer.head is not None and answer.head.has_body:
-            self._reader.data_received(data)
+            self._pass_on(data)
+
+    def _pass_on(self, data: bytes) -> None:
+        self._reader.data_received(data)
+        if self._transport.is_closing():  # it cannot be read; the end of TLS is not waited for
+            self._transport.abort()
 
     def _is_clean(self) -> bool:
         """Whether the request went out whole, and the answer came in whole, with nothing after it."""

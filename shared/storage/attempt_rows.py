@@ -5,6 +5,7 @@ from shared.storage.clients import Written
 from shared.storage.deliveries import delivery_entity, read_delivery, row_key
 from shared.storage.group_commit import GroupCommit
 from shared.storage.loop_clients import Insert, LoopServices, Replace
+from shared.storage.rows import Versioned, etag_of
 from shared.storage.weeks import table_name
 
 _Partition = tuple[str, str]
@@ -21,10 +22,10 @@ class AttemptRows:
             lambda partition, operations: services.write_together(partition[0], operations),
         )
 
-    async def get(self, delivery_id: DeliveryId) -> tuple[Delivery, str] | None:
+    async def get(self, delivery_id: DeliveryId) -> Versioned[Delivery] | None:
         """The delivery and the etag of its row; None before its first attempt."""
         entity = await self._services.get(_table(delivery_id), delivery_id.endpoint, row_key(delivery_id))
-        return None if entity is None else (read_delivery(entity), entity.metadata["etag"] or "")
+        return None if entity is None else Versioned(read_delivery(entity), etag_of(entity))
 
     async def insert(self, delivery_id: DeliveryId, delivery: Delivery) -> Written:
         entity = delivery_entity(delivery_id.endpoint, delivery_id, delivery)

@@ -7,11 +7,16 @@ from typing import Any
 from azure.data.tables import TableEntity
 
 from shared.model import Endpoint, Health
+from shared.model.health import of_generation
 from shared.storage import chunks
 from shared.storage.cipher import Cipher
+from shared.storage.rows import RowFormat, Versioned, etag_of
 
 _PRIVATE = {"settings", "auth"}
 _KEPT_APART = {"id", "health", "url", "secret", "old_secrets", *_PRIVATE}
+
+
+_ROWS = RowFormat(Endpoint, {"key_revision": "turn"})
 
 
 class EndpointRows:
@@ -19,7 +24,7 @@ class EndpointRows:
 
     def __init__(self, cipher: Cipher) -> None:
         self._cipher = cipher
-        self._opened: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._opened: dict[str, Versioned[dict[str, Any]]] = {}
 
     def columns(self, endpoint: Endpoint) -> dict[str, str | bytes]:
         """All of an endpoint but its id, which is the row's key, and its health, which has a row of its own."""
@@ -27,22 +32,24 @@ class EndpointRows:
             "Url": self._cipher.encrypt(endpoint.url),
             "Secret": self._cipher.encrypt(json.dumps(_secrets(endpoint))),
             **self._private(endpoint),
-            **chunks.split("Row", endpoint.model_dump_json(exclude=_KEPT_APART, exclude_defaults=True).encode()),
+            **chunks.split("Row", _ROWS.dump(endpoint, _KEPT_APART)),
         }
 
     def endpoint(self, row: TableEntity, health: TableEntity | None) -> Endpoint:
-        stored = json.loads(chunks.join("Row", row))
-        state = health_of(health, stored["generation"])
-        return Endpoint.model_validate({**stored, **self._open(row), "id": row["RowKey"], "health": state})
+        """The endpoint of a row, with what its health row says of this registration."""
+        known = None if health is None else Health.model_validate_json(health["Health"])
+        apart = {"id": row["RowKey"], "health": known or Health(generation=0), **self._open(row)}
+        endpoint = _ROWS.load(chunks.join("Row", row), apart)
+        return endpoint.model_copy(update={"health": of_generation(known, endpoint.generation)})
 
     def is_current(self, row: TableEntity) -> bool:
         """Whether the first key alone opens all of it."""
         tokens = (row["Url"], row["Secret"], chunks.join("Private", row).decode())
         return all(self._cipher.is_current(token) for token in tokens if token)
 
-    def forget_others(self, known: Collection[str]) -> None:
+    def forget_others(self, stored: Collection[str]) -> None:
         """Drops what was decrypted of endpoints that are no more."""
-        self._opened = {identity: opened for identity, opened in self._opened.copy().items() if identity in known}
+        self._opened = {each: opened for each, opened in self._opened.copy().items() if each in stored}
 
     def _private(self, endpoint: Endpoint) -> dict[str, bytes]:
         """Settings and authentication, which few endpoints have, and which may take more than one property."""
@@ -50,23 +57,13 @@ class EndpointRows:
         return {} if text == "{}" else chunks.split("Private", self._cipher.encrypt(text).encode())
 
     def _open(self, row: TableEntity) -> dict[str, Any]:
-        version = row.metadata["etag"] or ""
-        known = self._opened.get(row["RowKey"])
-        if known is None or known[0] != version:
-            opened = {"url": self._cipher.decrypt(row["Url"]), **json.loads(self._cipher.decrypt(row["Secret"]))}
+        opened, etag = self._opened.get(row["RowKey"]), etag_of(row)
+        if opened is None or opened.etag != etag:
+            fields = {"url": self._cipher.decrypt(row["Url"]), **json.loads(self._cipher.decrypt(row["Secret"]))}
             private = chunks.join("Private", row).decode()
-            opened |= json.loads(self._cipher.decrypt(private)) if private else {}
-            known = self._opened[row["RowKey"]] = (version, opened)
-        return known[1]
-
-
-def health_of(row: TableEntity | None, generation: int) -> Health:
-    """What a row says of this generation; healthy where it says nothing."""
-    if row is not None:
-        health = Health.model_validate_json(row["Health"])
-        if health.generation >= generation:
-            return health
-    return Health(generation=generation)
+            fields |= json.loads(self._cipher.decrypt(private)) if private else {}
+            opened = self._opened[row["RowKey"]] = Versioned(fields, etag)
+        return opened.value
 
 
 def _secrets(endpoint: Endpoint) -> dict[str, Any]:

@@ -1,17 +1,17 @@
 """Tables `events<week>`: every accepted event and who it is for. Its insert is the check for duplicates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-
-from pydantic import Field
+from typing import Any
 
 from shared.model import Event, Stored, digest, from_ms, to_ms
 from shared.storage import chunks
 from shared.storage.clients import Services, Table, Written
+from shared.storage.rows import RowFormat
 from shared.storage.weeks import WEEK, oldest_kept, table_name, week_start, weeks_back
 
 _ROW = "event"
-_ANCHOR = "anchor"
+_FIRST_CALL = "anchor"
 
 
 class Recipient(Stored):
@@ -27,11 +27,14 @@ class EventRow(Stored):
 
     event: Event
     accepted_ms: int
-    recipients: tuple[Recipient, ...] = Field(alias="addressees")
+    recipients: tuple[Recipient, ...]
     token: str
     fingerprint: str
     traceparent: str
     erased: bool = False
+
+
+_ROWS = RowFormat(EventRow, {"recipients": "addressees"})
 
 
 class Events:
@@ -54,22 +57,22 @@ class Events:
                 earlier = self.get(last_week_ms, key)
                 if earlier is not None:
                     return earlier
-        entity = _entity(row)
+        entity = event_entity(row)
         while True:
             match self._table(row.accepted_ms).insert(entity):
                 case Written.DONE:
                     return row
                 case Written.NO_TABLE:
-                    self.prepare(row.accepted_ms)
+                    self.create_week_tables(row.accepted_ms)
                 case Written.CONFLICT:
-                    known = self.get(row.accepted_ms, key)
-                    if known is not None:  # else somebody took the row or the table away by hand
-                        return known
+                    stored = self.get(row.accepted_ms, key)
+                    if stored is not None:  # else somebody took the row or the table away by hand
+                        return stored
 
     def get(self, accepted_ms: int, key: str) -> EventRow | None:
         """The event of this digest accepted in the week of `accepted_ms`."""
         entity = self._table(accepted_ms).get(key, _ROW)
-        return None if entity is None else EventRow.model_validate_json(chunks.join("Row", entity))
+        return None if entity is None else read_event_row(entity)
 
     def find(self, idempotency_key: str, now: datetime) -> EventRow | None:
         """The newest event of this key that is still kept."""
@@ -86,22 +89,22 @@ class Events:
     def erase(self, row: EventRow) -> None:
         """Replaces the event's row by one that still answers duplicates but says nothing of the content."""
         nothing = row.event.model_copy(update={"content": "{}"})
-        entity = _entity(row.model_copy(update={"event": nothing, "erased": True}))
+        entity = event_entity(row.model_copy(update={"event": nothing, "erased": True}))
         self._table(row.accepted_ms).upsert(entity)
 
-    def anchor(self, name: str, at_ms: int) -> int:
-        """The time given when this name was first anchored, in this week or the one before."""
-        self.prepare(at_ms)
-        entity = {"PartitionKey": digest(name), "RowKey": _ANCHOR, "At": str(at_ms)}
+    def first_call_at(self, name: str, at_ms: int) -> int:
+        """The time of the first call by this name, in this week or the one before: `at_ms` where this is the first."""
+        self.create_week_tables(at_ms)
+        entity = {"PartitionKey": digest(name), "RowKey": _FIRST_CALL, "At": str(at_ms)}
         for week_ms in (at_ms, at_ms - round(WEEK.total_seconds() * 1000)):
-            known = self._table(week_ms).get(entity["PartitionKey"], _ANCHOR)
-            if known is not None:
-                return int(known["At"])
+            stored = self._table(week_ms).get(entity["PartitionKey"], _FIRST_CALL)
+            if stored is not None:
+                return int(stored["At"])
         if self._table(at_ms).insert(entity) is Written.DONE:
             return at_ms
-        return self.anchor(name, at_ms)
+        return self.first_call_at(name, at_ms)
 
-    def prepare(self, accepted_ms: int) -> None:
+    def create_week_tables(self, accepted_ms: int) -> None:
         """Makes the tables of a week. The events table last: once it is there, publishing relies on the others."""
         for prefix in ("deliveries", "failures", "events"):
             self._services.table(table_name(prefix, accepted_ms)).create()
@@ -110,6 +113,11 @@ class Events:
         return self._services.table(table_name("events", at_ms))
 
 
-def _entity(row: EventRow) -> dict[str, str | bytes]:
-    stored = row.model_dump_json(exclude_defaults=True).encode()
-    return {"PartitionKey": digest(row.event.key), "RowKey": _ROW, **chunks.split("Row", stored)}
+def event_entity(row: EventRow) -> dict[str, str | bytes]:
+    """An accepted event as a row."""
+    return {"PartitionKey": digest(row.event.key), "RowKey": _ROW, **chunks.split("Row", _ROWS.dump(row))}
+
+
+def read_event_row(entity: Mapping[str, Any]) -> EventRow:
+    """What is stored of an accepted event."""
+    return _ROWS.load(chunks.join("Row", entity))

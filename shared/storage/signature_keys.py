@@ -5,11 +5,10 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-from azure.data.tables import TableEntity
-
 from shared.model import Stored
 from shared.storage.cipher import Cipher
-from shared.storage.clients import Services, Written
+from shared.storage.clients import Services, Table, Written
+from shared.storage.rows import Versioned, change, etag_of
 from shared.storage.snapshot import Snapshot
 
 _PARTITION = "options"
@@ -29,14 +28,17 @@ class SignatureKeys(Stored):
             return SignatureKeys(current=self.following)
         return self
 
+    def followed_by(self, following: str, activates_at: datetime) -> "SignatureKeys":
+        return SignatureKeys(current=self.current, following=following, activates_at=activates_at)
+
 
 class Options:
     """Settings that the app keeps itself, read at most every few seconds."""
 
     def __init__(self, services: Services, cipher: Cipher) -> None:
         self._table = services.table("options")
-        self._cipher = cipher
-        self._snapshot = Snapshot(lambda: self._read_or_make()[0])
+        self._rows = _Rows(self._table, cipher)
+        self._snapshot = Snapshot(lambda: self._change(_as_they_are))
 
     def signature_key(self, now: datetime) -> str:
         """The text of the key that signs now; made on first use, by whoever comes first."""
@@ -48,40 +50,66 @@ class Options:
 
     def signature_keys(self, now: datetime) -> SignatureKeys:
         """The keys as stored now."""
-        return self._read_or_make()[0].at(now)
+        return self._change(_as_they_are).at(now)
 
     def rotate_signature_key(self, now: datetime, activates_at: datetime) -> SignatureKeys:
         """Announces a new key; one that was announced and does not sign yet is replaced."""
-        while True:
-            keys, row = self._read_or_make()
-            current = keys.at(now).current
-            rotated = SignatureKeys(current=current, following=str(uuid.uuid4()), activates_at=activates_at)
-            if self._table.replace(self._entity(rotated), row.metadata["etag"] or "") is Written.DONE:
-                self._snapshot.forget()
-                return rotated.at(now)
+        following = str(uuid.uuid4())
+        rotated = self._change(lambda keys: keys.at(now).followed_by(following, activates_at))
+        self._snapshot.forget()
+        return rotated.at(now)
 
     def reencrypt(self) -> int:
         """Writes the keys anew where they are not under the first key of SECRETS_KEY; returns 1 or 0."""
-        while True:
-            keys, row = self._read_or_make()
-            if self._cipher.is_current(row["Value"]):
-                return 0
-            if self._table.replace(self._entity(keys), row.metadata["etag"] or "") is Written.DONE:
-                return 1
+        self._change(_as_they_are)
+        if self._rows.is_current():
+            return 0
+        self._change(lambda keys: keys.model_copy())
+        return 1
 
     def ping(self) -> None:
         """Asks the table service for something; raises StorageUnavailable."""
         self._table.get(_PARTITION, _SIGNATURE_KEY)
 
-    def _read_or_make(self) -> tuple[SignatureKeys, TableEntity]:
-        while True:
-            row = self._table.get(_PARTITION, _SIGNATURE_KEY)
-            if row is not None:
-                return SignatureKeys.model_validate_json(self._cipher.decrypt(row["Value"])), row
-            made = self._entity(SignatureKeys(current=str(uuid.uuid4())))
-            if self._table.insert(made) is Written.NO_TABLE:
-                self._table.create()
+    def _change(self, transition: Callable[[SignatureKeys], SignatureKeys]) -> SignatureKeys:
+        """The keys as they then are; the first ones are made here."""
+        first = SignatureKeys(current=str(uuid.uuid4()))
+        stored = self._rows.get(_SIGNATURE_KEY)
+        keys = change(self._rows, _SIGNATURE_KEY, lambda keys: transition(keys or first), stored)
+        assert keys is not None  # noqa: S101 (there is always a row, and its table)
+        return keys
 
-    def _entity(self, keys: SignatureKeys) -> dict[str, str]:
+
+class _Rows:
+    """The one row of the keys."""
+
+    def __init__(self, table: Table, cipher: Cipher) -> None:
+        self._table = table
+        self._cipher = cipher
+
+    def get(self, name: str) -> Versioned[SignatureKeys] | None:
+        row = self._table.get(_PARTITION, name)
+        if row is None:
+            return None
+        return Versioned(SignatureKeys.model_validate_json(self._cipher.decrypt(row["Value"])), etag_of(row))
+
+    def insert(self, name: str, keys: SignatureKeys) -> Written:
+        while (written := self._table.insert(self._entity(name, keys))) is Written.NO_TABLE:
+            self._table.create()
+        return written
+
+    def replace(self, name: str, keys: SignatureKeys, etag: str) -> Written:
+        return self._table.replace(self._entity(name, keys), etag)
+
+    def is_current(self) -> bool:
+        """Whether the first key of SECRETS_KEY alone opens the row."""
+        row = self._table.get(_PARTITION, _SIGNATURE_KEY)
+        return row is None or self._cipher.is_current(row["Value"])
+
+    def _entity(self, name: str, keys: SignatureKeys) -> dict[str, str]:
         value = self._cipher.encrypt(keys.model_dump_json(exclude_none=True))
-        return {"PartitionKey": _PARTITION, "RowKey": _SIGNATURE_KEY, "Value": value}
+        return {"PartitionKey": _PARTITION, "RowKey": name, "Value": value}
+
+
+def _as_they_are(keys: SignatureKeys) -> SignatureKeys:
+    return keys

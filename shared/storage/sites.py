@@ -4,20 +4,26 @@ must know of the one before it.
 A site that has crossed nothing has no row, so the table grows with crossings and not with sites.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Annotated, NamedTuple, TypeVar
+from typing import Annotated, TypeVar
 
+from azure.data.tables import TableEntity
 from pydantic import Field
 
 from shared.model import Event, Stored
 from shared.model.thresholds import Standing, Thresholds
 from shared.storage import chunks
 from shared.storage.clients import Services, Written
+from shared.storage.rows import RowFormat, Versioned, etag_of
 
 _SITES, _SCAN = "sites", "scan"
 _STATE, _LISTING, _THRESHOLDS = "state", "listing", "thresholds"
 _URLS = "urls-"
+_STORED_NAMES = {"resume_at": "walk_from"}
+_NOT_LISTED, _NOT_YET_MET = "", "-"
+"""In a row, instead of a URL."""
 _LARGEST_BYTES = 700_000
 """The most in one entity, which may have 1 MiB; Azurite counts bytes as base64."""
 
@@ -33,12 +39,6 @@ class SiteRow(Stored):
     pending: tuple[Event, ...] = ()
     crossed_at: datetime
     missing_since: datetime | None = None
-
-
-class StoredSite(NamedTuple):
-    id: str
-    row: SiteRow
-    etag: str
 
 
 class ListedSite(Stored):
@@ -57,22 +57,34 @@ class Listing(Stored):
     value: tuple[ListedSite, ...] = ()
 
 
-class JoinedUrls(Stored):
-    """URLs of sites that the report names by id alone, an empty one where Graph's list does not have the site."""
-
+class _UrlsRow(Stored):
     urls: dict[str, str] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class KnownUrls:
+    """What is known of sites that the report names by id alone: URLs by id; ids that the list of all sites did not
+    have; and ids that a look at the list which is not at its end has not met."""
+
+    urls: Mapping[str, str] = field(default_factory=dict)
+    not_listed: frozenset[str] = frozenset()
+    not_yet_met: frozenset[str] = frozenset()
+
+    def settles(self, site_id: str) -> bool:
+        """Whether another look at the list would say no more of this id."""
+        return site_id in self.urls or site_id in self.not_listed
 
 
 class ScanState(Stored):
     """What is to be told of the scans: how the newest ones went, and what is odd about the report. `listed_at` is when
-    the list of all sites was last walked to its end; `walk_from` is where a walk goes on that was cut off."""
+    the list of all sites was last read to its end; `resume_at` is where a look at it goes on that was cut off."""
 
     last_success_at: datetime | None = None
     last_failure_at: datetime | None = None
     names_concealed: bool = False
     report_date: date | None = None
     listed_at: datetime | None = None
-    walk_from: Annotated[str, Field(max_length=8192)] | None = None
+    resume_at: Annotated[str, Field(max_length=8192)] | None = None
 
     @property
     def has_failed(self) -> bool:
@@ -90,25 +102,26 @@ class Sites:
     def __init__(self, services: Services) -> None:
         self._table = services.table("sites")
 
-    def all(self) -> Iterator[StoredSite]:
-        for entity in self._table.query("PartitionKey eq @partition", {"partition": _SITES}):
-            yield _site(entity, entity.metadata["etag"] or "")
+    def all(self) -> dict[str, Versioned[SiteRow]]:
+        """By site id."""
+        found = self._table.query("PartitionKey eq @partition", {"partition": _SITES})
+        return {entity["RowKey"]: _site(entity) for entity in found}
 
-    def get(self, identity: str) -> StoredSite | None:
-        entity = self._table.get(_SITES, identity)
-        return None if entity is None else _site(entity, entity.metadata["etag"] or "")
+    def get(self, site_id: str) -> Versioned[SiteRow] | None:
+        entity = self._table.get(_SITES, site_id)
+        return None if entity is None else _site(entity)
 
-    def insert(self, identity: str, row: SiteRow) -> Written:
+    def insert(self, site_id: str, row: SiteRow) -> Written:
         """CONFLICT where there is one already."""
-        return self._insisting(lambda: self._table.insert(_entity(_SITES, identity, row)))
+        return self._insisting(lambda: self._table.insert(_entity(_SITES, site_id, row)))
 
-    def replace(self, known: StoredSite, row: SiteRow) -> Written:
+    def replace(self, site_id: str, row: SiteRow, etag: str) -> Written:
         """CONFLICT where somebody else changed or removed it meanwhile."""
-        return self._table.replace(_entity(_SITES, known.id, row), known.etag)
+        return self._table.replace(_entity(_SITES, site_id, row), etag)
 
-    def forget(self, known: StoredSite) -> Written:
+    def remove(self, site_id: str, etag: str) -> Written:
         """CONFLICT where somebody else changed it meanwhile."""
-        return self._table.remove(_SITES, known.id, known.etag)
+        return self._table.remove(_SITES, site_id, etag)
 
     def state(self) -> ScanState:
         return self._read(_STATE, ScanState) or ScanState()
@@ -132,28 +145,35 @@ class Sites:
     def write_thresholds(self, thresholds: Thresholds) -> None:
         self._write(_THRESHOLDS, thresholds)
 
-    def joined_urls(self) -> dict[str, str]:
-        """URLs by site id, as joined by earlier scans."""
+    def known_urls(self) -> KnownUrls:
+        """What earlier scans have found out."""
         found: dict[str, str] = {}
         condition = "PartitionKey eq @partition and RowKey ge @first and RowKey lt @end"
         for entity in self._table.query(condition, {"partition": _SCAN, "first": _URLS, "end": _URLS + "~"}):
-            found |= JoinedUrls.model_validate_json(chunks.join("Row", entity)).urls
-        return found
+            found |= _UrlsRow.model_validate_json(chunks.join("Row", entity)).urls
+        return KnownUrls(
+            {site_id: text for site_id, text in found.items() if text not in (_NOT_LISTED, _NOT_YET_MET)},
+            frozenset(site_id for site_id, text in found.items() if text == _NOT_LISTED),
+            frozenset(site_id for site_id, text in found.items() if text == _NOT_YET_MET),
+        )
 
-    def write_joined_urls(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
-        """One row for each first letter of an id; only those that differ are written. What no row can hold is joined
+    def write_known_urls(self, before: KnownUrls, after: KnownUrls) -> None:
+        """One row for each first letter of an id; only those that differ are written. What no row can hold is looked up
         again when it is needed."""
-        for letter in sorted({identity[:1] for identity in (*before, *after)}):
-            old, new = ({key: urls[key] for key in sorted(urls) if key[:1] == letter} for urls in (before, after))
+        old_texts, new_texts = _url_texts(before), _url_texts(after)
+        for letter in sorted({site_id[:1] for site_id in (*old_texts, *new_texts)}):
+            old, new = (
+                {key: texts[key] for key in sorted(texts) if key[:1] == letter} for texts in (old_texts, new_texts)
+            )
             if old != new:
-                kept = JoinedUrls(urls=new)
+                kept = _UrlsRow(urls=new)
                 while len(kept.model_dump_json().encode()) > _LARGEST_BYTES:
-                    kept = JoinedUrls(urls=dict(list(kept.urls.items())[: len(kept.urls) * 9 // 10]))
+                    kept = _UrlsRow(urls=dict(list(kept.urls.items())[: len(kept.urls) * 9 // 10]))
                 self._write(_URLS + letter, kept)
 
     def _read(self, name: str, kind: type[D]) -> D | None:
         entity = self._table.get(_SCAN, name)
-        return None if entity is None else kind.model_validate_json(chunks.join("Row", entity))
+        return None if entity is None else RowFormat(kind, _STORED_NAMES).load(chunks.join("Row", entity))
 
     def _write(self, name: str, value: Stored) -> None:
         self._insisting(lambda: self._table.upsert(_entity(_SCAN, name, value)))
@@ -165,10 +185,19 @@ class Sites:
         return written
 
 
-def _site(entity: Mapping[str, object], etag: str) -> StoredSite:
-    return StoredSite(str(entity["RowKey"]), SiteRow.model_validate_json(chunks.join("Row", entity)), etag)
+def _url_texts(known: KnownUrls) -> dict[str, str]:
+    """As rows hold them."""
+    return {
+        **known.urls,
+        **dict.fromkeys(known.not_listed, _NOT_LISTED),
+        **dict.fromkeys(known.not_yet_met, _NOT_YET_MET),
+    }
+
+
+def _site(entity: TableEntity) -> Versioned[SiteRow]:
+    return Versioned(SiteRow.model_validate_json(chunks.join("Row", entity)), etag_of(entity))
 
 
 def _entity(partition: str, row: str, value: Stored) -> dict[str, str | bytes]:
-    stored = value.model_dump_json(exclude_defaults=True).encode()
+    stored = RowFormat(type(value), _STORED_NAMES).dump(value)
     return {"PartitionKey": partition, "RowKey": row, **chunks.split("Row", stored)}

@@ -7,7 +7,7 @@ that is not marked publishes the same events again, which publishing recognises.
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared import logs
@@ -18,7 +18,8 @@ from shared.model import Event, read_time, to_ms, utc_text
 from shared.model.catalogue import default_severity
 from shared.model.thresholds import Crossing, Standing, Thresholds, compare
 from shared.storage.clients import Written
-from shared.storage.sites import SiteRow, StoredSite
+from shared.storage.rows import Versioned, write
+from shared.storage.sites import SiteRow
 from shared.storage.weeks import week_start
 from shared.usage.graph import LiveUsage
 from shared.usage.report import SiteUsage
@@ -34,7 +35,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Assessment:
     """How a site stands now, and what this scan raised. `refuted`: its live usage did not confirm a crossing;
     `unconfirmed`: it could not be asked for."""
 
@@ -47,74 +48,73 @@ class Judged:
         return sum(crossing.direction == direction for crossing in self.crossings)
 
 
-def judge(app: App, usage: SiteUsage, known: StoredSite | None, rules: Rules) -> Judged:
-    """Compares a site's usage with its thresholds and publishes what it has crossed since it was last compared."""
-    while True:
-        if known is not None and known.row.pending:
-            publish_pending(app, known)
-            known = app.sites.get(usage.id)
-            continue
-        judged, usage_now = _compare(usage, known.row.standing if known else Standing(), rules)
-        row = _changed(app, usage_now, known.row if known else None, judged)
-        if row is None or (known is not None and row == known.row):
-            return judged
-        written = app.sites.insert(usage.id, row) if known is None else app.sites.replace(known, row)
-        if written is Written.DONE and not row.pending:
-            return judged
-        known = app.sites.get(usage.id)
-        if written is Written.DONE:
-            if known is not None and known.row.pending:
-                publish_pending(app, known)
-            return judged
+def apply_thresholds(app: App, usage: SiteUsage, stored: Versioned[SiteRow] | None, rules: Rules) -> Assessment:
+    """Compares a site's usage with its thresholds and publishes what it has crossed since it was last compared. Where
+    another scan changed the row meanwhile, this begins again with what that one wrote."""
+    while stored is not None and stored.value.pending:
+        publish_pending(app, usage.id, stored)
+        stored = app.sites.get(usage.id)
+    before = None if stored is None else stored.value
+    assessment, figures = _assess(usage, before.standing if before else Standing(), rules)
+    row = _changed(app, figures, before, assessment)
+    if row is None or row == before:
+        return assessment
+    if write(app.sites, usage.id, row, stored) is not Written.DONE:
+        return apply_thresholds(app, usage, app.sites.get(usage.id), rules)
+    written = app.sites.get(usage.id) if row.pending else None
+    if written is not None and written.value.pending:
+        publish_pending(app, usage.id, written)
+    return assessment
 
 
-def publish_pending(app: App, known: StoredSite) -> None:
+def publish_pending(app: App, site_id: str, stored: Versioned[SiteRow]) -> None:
     """Publishes the events of a row, the same bytes however often it is done, and marks the row. Where somebody else
     changed the row meanwhile, they have published them too."""
-    for event in known.row.pending:
+    for event in stored.value.pending:
         _publish(app, event)
-    app.sites.replace(known, known.row.model_copy(update={"pending": ()}))
+    app.sites.replace(site_id, stored.value.model_copy(update={"pending": ()}), stored.etag)
 
 
-def _compare(usage: SiteUsage, standing: Standing, rules: Rules) -> tuple[Judged, SiteUsage]:
-    """The verdict and the figures that it rests on."""
-    thresholds = rules.thresholds.of(usage.url)
-
-    def by(figures: SiteUsage, **unsure: bool) -> tuple[Judged, SiteUsage]:
-        after, crossings = compare(standing, figures.used_bytes, figures.quota_bytes, thresholds, rules.hysteresis)
-        return Judged(after, tuple(crossings), **unsure), figures
-
-    judged, figures = by(usage)
-    if not judged.crossings or rules.confirm is None:
-        return judged, figures
+def _assess(usage: SiteUsage, standing: Standing, rules: Rules) -> tuple[Assessment, SiteUsage]:
+    """How the site stands, and the figures that say so: live ones only where the report's would be told of."""
+    assessment = _compare(usage, standing, rules)
+    if not assessment.crossings or rules.confirm is None:
+        return assessment, usage
     try:
         live = rules.confirm(usage.url)
     except Refused:
         live = None
     if live is None:
-        return by(usage, unconfirmed=True)
-    confirmed, figures = by(usage._replace(used_bytes=live.used_bytes, quota_bytes=live.quota_bytes))
-    return (confirmed, figures) if confirmed.crossings else by(figures, refuted=True)
+        return replace(assessment, unconfirmed=True), usage
+    figures = usage._replace(used_bytes=live.used_bytes, quota_bytes=live.quota_bytes)
+    confirmed = _compare(figures, standing, rules)
+    return replace(confirmed, refuted=not confirmed.crossings), figures
 
 
-def _changed(app: App, usage: SiteUsage, row: SiteRow | None, judged: Judged) -> SiteRow | None:
+def _compare(usage: SiteUsage, standing: Standing, rules: Rules) -> Assessment:
+    thresholds = rules.thresholds.of(usage.url)
+    after, crossings = compare(standing, usage.used_bytes, usage.quota_bytes, thresholds, rules.hysteresis)
+    return Assessment(after, tuple(crossings))
+
+
+def _changed(app: App, usage: SiteUsage, row: SiteRow | None, assessment: Assessment) -> SiteRow | None:
     """The row as it should be; None where there is none and none is needed."""
     now = app.now()
     if row is None:
-        if not judged.crossings:
+        if not assessment.crossings:
             return None
         counter = to_ms(now) // 1000
         row = SiteRow(url=usage.url, counter=counter, crossed_at=now)
-    elif judged.standing == row.standing:
+    elif assessment.standing == row.standing:
         return row.model_copy(update={"missing_since": None})
     else:
         counter = row.counter + 1
-    pending = tuple(_event(app, usage, crossing, counter) for crossing in judged.crossings)
+    pending = tuple(_event(app, usage, crossing, counter) for crossing in assessment.crossings)
     return row.model_copy(
         update={
             "url": usage.url,
             "counter": counter,
-            "standing": judged.standing,
+            "standing": assessment.standing,
             "pending": pending,
             "crossed_at": now,
             "missing_since": None,

@@ -1,21 +1,19 @@
 """What is asked of Microsoft Graph: the site usage report, the URLs of sites, and one site's live usage."""
 
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import BinaryIO, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from azure.core.exceptions import AzureError
+from shared.m365 import graph
+from shared.m365.client import MOST_TRIES, Client, GraphFailed, Resource, Truncated, address_at, may_hold_report
+from shared.model.clouds import CLOUDS
+from shared.settings import Settings
 
-from shared.identity import managed_identity
-from shared.m365.client import MOST_TRIES, Asked, Calls, CutOff, GraphFailed, address_at, may_hold_report
-from shared.settings import REPORTING_GRAPH, Settings
-
-REPORT = Asked("the site usage report", "Reports.Read.All")
-SITES = Asked("the list of sites", "Sites.Read.All")
-LIVE_USAGE = Asked("the live usage of a site", "Sites.Read.All")
-CONCEALMENT = Asked("the report settings", "ReportSettings.Read.All")
+REPORT = Resource("the site usage report", "Reports.Read.All")
+SITES = Resource("the list of sites", "Sites.Read.All")
+LIVE_USAGE = Resource("the live usage of a site", "Sites.Read.All")
+CONCEALMENT = Resource("the report settings", "ReportSettings.Read.All")
 
 MOST_REPORT_BYTES = 4 * 2**30
 _MOST_HOPS = 3
@@ -35,41 +33,40 @@ class SitePage(NamedTuple):
 
 
 class Graph:
-    """Microsoft Graph, asked through `calls`. Every method raises GraphFailed."""
+    """Microsoft Graph, asked through a client of it. Every method raises GraphFailed."""
 
-    def __init__(self, base_url: str, calls: Calls) -> None:
-        self._base_url = base_url
-        self._calls = calls
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     def close(self) -> None:
-        self._calls.close()
+        self._client.close()
 
     def left(self) -> float:
         """Seconds until the scan must end; raises GraphFailed where it must now."""
-        return self._calls.left()
+        return self._client.left()
 
     def download_usage(self, to: BinaryIO) -> None:
         """Writes the site usage report, a CSV of the whole tenant, to an empty file. A download that fails begins again
         with a new address: an address is good for minutes."""
         for tries in range(1, MOST_TRIES + 1):
             try:
-                with self._calls.asked(
+                with self._client.stream(
                     "/v1.0/reports/getSharePointSiteUsageDetail(period='D7')", REPORT, redirected=True
                 ) as answer:
                     address = address_at(answer.url, answer.headers["Location"]) if answer.is_redirect else None
                     if address is None:
-                        to.writelines(self._calls.chunks(answer, MOST_REPORT_BYTES))
+                        to.writelines(self._client.chunks(answer, MOST_REPORT_BYTES))
                 if address is None or self._fetched(address, to):
                     return
-            except CutOff:
+            except Truncated:
                 pass  # as good as no answer
             to.seek(0)
             to.truncate()
-            self._calls.back_off(tries, None, REPORT)
+            self._client.back_off(tries, None, REPORT)
 
     def site_page(self, at: str | None) -> SitePage:
         """A page of all sites: the first one, or the one that an earlier page named."""
-        page = self._calls.json(at or "/v1.0/sites/getAllSites?$select=id,webUrl&$top=999", SITES)
+        page = self._client.get_json(at or "/v1.0/sites/getAllSites?$select=id,webUrl&$top=999", SITES)
         following = page.get("@odata.nextLink")
         return SitePage(list(_site_urls(page.get("value"))), following if isinstance(following, str) else None)
 
@@ -78,7 +75,7 @@ class Graph:
         site = urlsplit(site_url)
         path = quote(site.path.strip("/"), safe="/%")
         where = f"{site.hostname}:/{path}:" if path else f"{site.hostname}"
-        quota = self._calls.json(f"/v1.0/sites/{where}/drive?$select=quota", LIVE_USAGE).get("quota")
+        quota = self._client.get_json(f"/v1.0/sites/{where}/drive?$select=quota", LIVE_USAGE).get("quota")
         used, total = (quota.get("used"), quota.get("total")) if isinstance(quota, dict) else (None, None)
         if not (isinstance(used, int) and isinstance(total, int) and used >= 0 and total > 0):
             return None
@@ -86,20 +83,20 @@ class Graph:
 
     def conceals_names(self) -> bool:
         """Whether the tenant's reports are set to conceal the names of users, groups and sites. Raises Refused too."""
-        return self._calls.json("/v1.0/admin/reportSettings", CONCEALMENT).get("displayConcealedNames") is True
+        return self._client.get_json("/v1.0/admin/reportSettings", CONCEALMENT).get("displayConcealedNames") is True
 
     def _fetched(self, address: str, to: BinaryIO) -> bool:
         """Follows the redirect of the report, without the token. False where it is worth asking for a new address."""
         for _ in range(_MOST_HOPS):
-            if not may_hold_report(address, self._base_url):
+            if not may_hold_report(address, self._client.base_url):
                 raise GraphFailed("Microsoft Graph sent the usage report to an address that is not https: not followed")
-            answer = self._calls.get(address, {})
+            answer = self._client.get(address, {})
             if answer is None:
                 return False
             with answer:
                 if not answer.is_redirect:
                     if answer.status_code == 200:
-                        to.writelines(self._calls.chunks(answer, MOST_REPORT_BYTES))
+                        to.writelines(self._client.chunks(answer, MOST_REPORT_BYTES))
                     return answer.status_code == 200
                 address = address_at(address, answer.headers["Location"])
         raise GraphFailed("the usage report is redirected again and again: not followed")
@@ -108,30 +105,17 @@ class Graph:
 def connect(settings: Settings, limit: timedelta) -> Graph:
     """Graph as these settings name it, for a scan that may take `limit`. Raises GraphFailed in clouds without the site
     usage report."""
-    base_url = settings.graph_url
-    if not settings.graph_access_token and base_url != REPORTING_GRAPH:
+    if not settings.graph_access_token and settings.graph_url != CLOUDS["global"].graph_url:
         raise GraphFailed(
             f"the site usage report exists in the global cloud only, and this deployment is in {settings.entra_cloud}: "
             "switch the scan off with AzureWebJobs.scan_storage.Disabled=true"
         )
-
-    def token() -> str:
-        if settings.graph_access_token:
-            return settings.graph_access_token
-        try:
-            return str(managed_identity(settings.client_id).get_token(f"{base_url}/.default").token)
-        except AzureError as error:
-            raise GraphFailed(
-                f"the app's managed identity gives no token for Microsoft Graph ({type(error).__name__}): see that the "
-                "app has one, and where it is user-assigned that AZURE_CLIENT_ID names it"
-            ) from None
-
-    return Graph(base_url, Calls(base_url, token, time.monotonic() + limit.total_seconds()))
+    return Graph(graph.connect(settings, limit))
 
 
 def _site_urls(value: object) -> Iterator[tuple[str, str]]:
     for site in value if isinstance(value, list) else []:
-        identity, url = (site.get("id"), site.get("webUrl")) if isinstance(site, dict) else (None, None)
-        parts = identity.lower().split(",") if isinstance(identity, str) else []
+        ids, url = (site.get("id"), site.get("webUrl")) if isinstance(site, dict) else (None, None)
+        parts = ids.lower().split(",") if isinstance(ids, str) else []
         if len(parts) == 3 and isinstance(url, str) and url:
             yield parts[1], url

@@ -114,24 +114,24 @@ def _worth_a_look(
 
 def _take(report: Report, cells: Sequence[str], near: Near, watched: Collection[str]) -> None:
     """Counts a row or keeps it. Of two rows of one site the fuller counts, so that their order does not matter."""
-    identity, url, deleted, used, quota, _ = cells
-    identity = identity.lower()
-    if identity == CONCEALED_ID:
+    site_id, url, deleted, used, quota, _ = cells
+    site_id = site_id.lower()
+    if site_id == CONCEALED_ID:
         report.concealed += 1
     elif deleted.lower() == "true":
         report.deleted += 1
-    elif not _GUID.fullmatch(identity):
+    elif not _GUID.fullmatch(site_id):
         report.unknown += 1
     else:
-        if identity in watched:
-            report.present.add(identity)
+        if site_id in watched:
+            report.present.add(site_id)
         if not (_is_number(used) and _is_number(quota)):
             report.unknown += 1
             return
-        site = SiteUsage(identity, url if _WEB_ADDRESS.fullmatch(url) else "", int(used), int(quota))
-        known = report.kept.get(identity)
-        if near.holds(site.used_bytes, site.quota_bytes) or identity in watched:
-            report.kept[identity] = site if known is None else max(site, known, key=_fullest)
+        site = SiteUsage(site_id, url if _WEB_ADDRESS.fullmatch(url) else "", int(used), int(quota))
+        before = report.kept.get(site_id)
+        if near.holds(site.used_bytes, site.quota_bytes) or site_id in watched:
+            report.kept[site_id] = site if before is None else max(site, before, key=_fullest)
 
 
 def _fullest(site: SiteUsage) -> tuple[int, int, str]:

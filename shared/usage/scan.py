@@ -16,12 +16,13 @@ from shared.app import App
 from shared.m365.client import GraphFailed
 from shared.model.thresholds import Thresholds, highest
 from shared.storage.clients import StorageUnavailable
-from shared.storage.sites import Listing, ScanState, StoredSite
-from shared.usage.crossings import Judged, Rules, judge, publish_pending
+from shared.storage.rows import Versioned
+from shared.storage.sites import Listing, ScanState, SiteRow
+from shared.usage.crossings import Assessment, Rules, apply_thresholds, publish_pending
 from shared.usage.graph import Graph, connect
 from shared.usage.nearest import Candidate, nearest
 from shared.usage.report import Report, ReportUnreadable, SiteUsage, read_report
-from shared.usage.site_urls import join
+from shared.usage.site_urls import resolve_urls
 
 LIMIT = timedelta(minutes=25)
 """How long a scan may take. host.json's functionTimeout is longer: reaching that would end other invocations too."""
@@ -29,10 +30,10 @@ LIMIT = timedelta(minutes=25)
 NEAREST_LOGGED = 50
 
 
-class _Tally(NamedTuple):
-    """What came of the sites: how each was judged, the candidates for the list, and how many could not be named."""
+class ScanResult(NamedTuple):
+    """What came of the sites: an assessment of each, the candidates for the list, and how many have no known URL."""
 
-    judged: list[Judged]
+    assessments: list[Assessment]
     candidates: list[Candidate]
     unresolved: int
 
@@ -71,16 +72,16 @@ def _scan(app: App, graph: Graph) -> None:
             report = read_report(text, near, stored.keys())
     state = app.sites.state()
     if report.names_are_concealed:
-        _tell_of_concealment(graph, report)
+        _warn_of_concealment(graph, report)
     else:
         rules = Rules(thresholds, hysteresis, graph.live_usage if app.settings.storage_confirm_crossings else None)
-        tally, state = _judge_all(app, graph, rules, report, stored, state)
+        result, state = _assess_all(app, graph, rules, report, stored, state)
         _look_after_idle_rows(app, report, stored)
         before = app.sites.listing()
-        listing = nearest(tally.candidates, before, app.now())
+        listing = nearest(result.candidates, before, app.now())
         if listing != before:
             app.sites.write_listing(listing)
-        _tell(app, report, tally, listing, time.monotonic() - started)
+        _log_scan(app, report, result, listing, time.monotonic() - started)
     app.sites.write_state(
         state.model_copy(
             update={
@@ -92,61 +93,61 @@ def _scan(app: App, graph: Graph) -> None:
     )
 
 
-def _settled(app: App) -> dict[str, StoredSite]:
+def _settled(app: App) -> dict[str, Versioned[SiteRow]]:
     """The rows of sites, after what a scan that was cut off left unpublished is published."""
-    stored = {}
-    for known in app.sites.all():
-        current: StoredSite | None = known
-        if known.row.pending:
-            publish_pending(app, known)
-            current = app.sites.get(known.id)
+    settled = {}
+    for site_id, stored in app.sites.all().items():
+        current: Versioned[SiteRow] | None = stored
+        if stored.value.pending:
+            publish_pending(app, site_id, stored)
+            current = app.sites.get(site_id)
         if current is not None:
-            stored[known.id] = current
-    return stored
+            settled[site_id] = current
+    return settled
 
 
-def _judge_all(
-    app: App, graph: Graph, rules: Rules, report: Report, stored: dict[str, StoredSite], state: ScanState
-) -> tuple[_Tally, ScanState]:
-    nameless = {site.id for site in report.kept.values() if not site.url}
-    urls, state = join(app, graph, state, nameless, stored.keys())
+def _assess_all(
+    app: App, graph: Graph, rules: Rules, report: Report, rows: dict[str, Versioned[SiteRow]], state: ScanState
+) -> tuple[ScanResult, ScanState]:
+    without_url = {site.id for site in report.kept.values() if not site.url}
+    urls, state = resolve_urls(app, graph, state, without_url, rows.keys())
     near = rules.thresholds.near(rules.hysteresis)
-    tally = _Tally([], [], sum(each not in urls and each not in stored for each in nameless))
-    for identity in sorted(report.kept):
-        site, known = report.kept[identity], stored.get(identity)
-        url = site.url or urls.get(identity) or (known.row.url if known else "")
+    result = ScanResult([], [], sum(each not in urls and each not in rows for each in without_url))
+    for site_id in sorted(report.kept):
+        site, stored = report.kept[site_id], rows.get(site_id)
+        url = site.url or urls.get(site_id) or (stored.value.url if stored else "")
         if not url:
             continue
         graph.left()
         usage = site._replace(url=url)
-        judged = judge(app, usage, known, rules)
-        tally.judged.append(judged)
-        if judged.standing.passed or near.holds(usage.used_bytes, usage.quota_bytes):
-            tally.candidates.append(_candidate(usage, judged, rules.thresholds))
-    return tally, state
+        assessment = apply_thresholds(app, usage, stored, rules)
+        result.assessments.append(assessment)
+        if assessment.standing.passed or near.holds(usage.used_bytes, usage.quota_bytes):
+            result.candidates.append(_candidate(usage, assessment, rules.thresholds))
+    return result, state
 
 
-def _candidate(usage: SiteUsage, judged: Judged, thresholds: Thresholds) -> Candidate:
-    passed = [each for each in thresholds.of(usage.url) if each.name in judged.standing.passed]
+def _candidate(usage: SiteUsage, assessment: Assessment, thresholds: Thresholds) -> Candidate:
+    passed = [each for each in thresholds.of(usage.url) if each.name in assessment.standing.passed]
     return Candidate(usage, highest(passed, usage.quota_bytes))
 
 
-def _look_after_idle_rows(app: App, report: Report, stored: dict[str, StoredSite]) -> None:
+def _look_after_idle_rows(app: App, report: Report, rows: dict[str, Versioned[SiteRow]]) -> None:
     """Forgets rows that have had nothing to say for the retention period: of sites that are gone, and of recovered
     ones. A row that somebody else changes at this moment is left to the next scan."""
     now = app.now()
-    for known in stored.values():
-        row = known.row
-        if known.id not in report.present and row.missing_since is None:
-            app.sites.replace(known, row.model_copy(update={"missing_since": now}))
+    for site_id, stored in rows.items():
+        row, present = stored.value, site_id in report.present
+        if not present and row.missing_since is None:
+            app.sites.replace(site_id, row.model_copy(update={"missing_since": now}), stored.etag)
         else:
-            idle_since = row.missing_since if known.id not in report.present else row.crossed_at
-            needed = row.pending or (known.id in report.present and row.standing.passed)
-            if idle_since is not None and not needed and now - idle_since > app.retention:
-                app.sites.forget(known)
+            idle_since = row.crossed_at if present else row.missing_since
+            needed = row.pending or (present and row.standing.passed)
+            if idle_since is not None and not needed and now - idle_since > app.settings.retention:
+                app.sites.remove(site_id, stored.etag)
 
 
-def _tell(app: App, report: Report, tally: _Tally, listing: Listing, seconds: float) -> None:
+def _log_scan(app: App, report: Report, result: ScanResult, listing: Listing, seconds: float) -> None:
     confirming = app.settings.storage_confirm_crossings
     for line in listing.value[:NEAREST_LOGGED]:
         logs.info(
@@ -161,19 +162,19 @@ def _tell(app: App, report: Report, tally: _Tally, listing: Listing, seconds: fl
         "storage.scanned",
         sites=report.sites,
         kept=len(report.kept),
-        exceeded=sum(each.count("exceeded") for each in tally.judged),
-        recovered=sum(each.count("recovered") for each in tally.judged),
+        exceeded=sum(each.count("exceeded") for each in result.assessments),
+        recovered=sum(each.count("recovered") for each in result.assessments),
         unknown=report.unknown,
-        unresolved=tally.unresolved,
+        unresolved=result.unresolved,
         deleted=report.deleted,
-        refuted=sum(each.refuted for each in tally.judged) if confirming else None,
-        unconfirmed=sum(each.unconfirmed for each in tally.judged) if confirming else None,
+        refuted=sum(each.refuted for each in result.assessments) if confirming else None,
+        unconfirmed=sum(each.unconfirmed for each in result.assessments) if confirming else None,
         reportDate=report.refreshed_on,
         seconds=round(seconds, 3),
     )
 
 
-def _tell_of_concealment(graph: Graph, report: Report) -> None:
+def _warn_of_concealment(graph: Graph, report: Report) -> None:
     """Whether the setting is still on tells an admin what to do: switch it off, or wait for the next report."""
     setting: bool | None = None
     with contextlib.suppress(GraphFailed):  # it takes a permission that nothing else needs

@@ -1,76 +1,94 @@
 """The URLs of sites that the usage report names by id alone, from Microsoft Graph's list of all sites.
 
-The list is walked only for ids that nothing is known of, and once a week for all, since URLs change. What was found is
-kept, and so is that an id was not there: neither costs a walk again. A walk that a scan has no more time for goes on in
-the next one.
+The list is paged through only for ids that nothing is known of, and once a week for all, since URLs change. What was
+found is kept, and so is that an id was not there: neither costs another look. A scan that has no more time for the list
+goes on in the next one.
 """
 
-from collections.abc import Collection
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterator
+from datetime import timedelta
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from shared.app import App
 from shared.m365.client import GraphFailed
-from shared.storage.sites import ScanState
-from shared.usage.graph import Graph
+from shared.storage.sites import KnownUrls, ScanState
+from shared.usage.graph import Graph, SitePage
 
-WALK_AGAIN = timedelta(days=7)
+LIST_AGAIN = timedelta(days=7)
 RESERVED_SECONDS = 8 * 60.0
-"""How much of a scan's time is kept for what comes after the walk."""
-
-_NOT_LISTED, _NOT_YET_SEEN = "", "-"
-"""In place of a URL: the whole list does not have the id; the part that was read so far does not have it."""
+"""Of a scan's time, left for what comes after the list."""
 
 
-def join(
-    app: App, graph: Graph, state: ScanState, nameless: Collection[str], known: Collection[str]
+class _Listed(NamedTuple):
+    """What the list has of the ids that were looked for; `resume_at` is where to go on where time ran out."""
+
+    urls: dict[str, str]
+    resume_at: str | None
+
+
+def resolve_urls(
+    app: App, graph: Graph, state: ScanState, without_url: Collection[str], at_hand: Collection[str]
 ) -> tuple[dict[str, str], ScanState]:
-    """URLs of the `nameless` ids as far as they can be found, and the state of the walk. Of the `known` ones a URL is
-    at hand already. Raises GraphFailed."""
-    if not nameless:
+    """URLs of the ids that the report leaves without one, as far as they can be found, and the state of the list. Of
+    the ids `at_hand` a URL is stored elsewhere. Raises GraphFailed."""
+    if not without_url:
         return {}, state
-    joined = app.sites.joined_urls()
-    unseen = {each for each in nameless if each not in known and joined.get(each, _NOT_YET_SEEN) == _NOT_YET_SEEN}
-    due = state.listed_at is not None and app.now() - state.listed_at > WALK_AGAIN
-    if unseen or due:
-        wanted = unseen | (set(nameless) if due else set())
-        found, following = _walk(graph, wanted, state.walk_from)
-        after = {each: url for each, url in joined.items() if each in nameless} | found
-        for each in unseen - found.keys():
-            if following is not None:
-                after[each] = _NOT_YET_SEEN
-            elif state.walk_from is None or joined.get(each) == _NOT_YET_SEEN:
-                after[each] = _NOT_LISTED
-        app.sites.write_joined_urls(joined, after)
-        joined, state = after, _walked(state, following, app.now())
-    return {each: url for each in nameless if (url := joined.get(each, _NOT_LISTED)) not in ("", "-")}, state
+    now, known = app.now(), app.sites.known_urls()
+    unknown = {each for each in without_url if each not in at_hand and not known.settles(each)}
+    due = state.listed_at is not None and now - state.listed_at > LIST_AGAIN
+    if unknown or due:
+        wanted = unknown.union(without_url) if due else unknown
+        listed = _page_through(graph, wanted, state.resume_at)
+        learned = _learn(known, without_url, unknown, listed, from_the_start=state.resume_at is None)
+        app.sites.write_known_urls(known, learned)
+        known = learned
+        listed_at = now if listed.resume_at is None else state.listed_at
+        state = state.model_copy(update={"resume_at": listed.resume_at, "listed_at": listed_at})
+    return {each: known.urls[each] for each in without_url if each in known.urls}, state
 
 
-def _walked(state: ScanState, following: str | None, now: datetime) -> ScanState:
-    listed_at = now if following is None else state.listed_at
-    return state.model_copy(update={"walk_from": following, "listed_at": listed_at})
+def _learn(
+    known: KnownUrls, without_url: Collection[str], unknown: Collection[str], listed: _Listed, *, from_the_start: bool
+) -> KnownUrls:
+    """What is known after a look. An id that was looked for all along the list and is not there is not listed; one that
+    came up when a part of the list was behind is looked for again."""
+    missing = {each for each in unknown if each not in listed.urls}
+    ended = listed.resume_at is None
+    absent = {each for each in missing if ended and (from_the_start or each in known.not_yet_met)}
+    return KnownUrls(
+        urls={each: url for each, url in known.urls.items() if each in without_url} | listed.urls,
+        not_listed=(known.not_listed.intersection(without_url) - listed.urls.keys()) | absent,
+        not_yet_met=frozenset() if ended else frozenset(missing),
+    )
 
 
-def _walk(graph: Graph, wanted: Collection[str], start: str | None) -> tuple[dict[str, str], str | None]:
-    """What the list has of the wanted ids, and where to go on if time ran out; stops when all are found."""
-    found: dict[str, str] = {}
-    at = start
-    while True:
-        try:
-            page = graph.site_page(at)
-        except GraphFailed:
-            if at is None or at != start:
-                raise
-            at = start = None  # the place where the last scan stopped is no longer known
-            continue
-        for identity, url in page.urls:
-            if identity in wanted and len(url) < len(found.get(identity, url + "…")):
-                found[identity] = url  # subsites have the id of their collection, whose root has the shortest URL
-        at = page.following
-        if at is None or sum(map(_is_surely_a_root, found.values())) == len(wanted):
-            return found, None
-        if graph.left() < RESERVED_SECONDS:
-            return found, at
+def _page_through(graph: Graph, wanted: Collection[str], start: str | None) -> _Listed:
+    """Stops when all are found for sure, or when time runs out."""
+    urls: dict[str, str] = {}
+    for page in _pages(graph, start):
+        for site_id, url in page.urls:
+            if site_id in wanted and (site_id not in urls or len(url) < len(urls[site_id])):
+                urls[site_id] = url  # subsites have the id of their collection, whose root has the shortest URL
+        if sum(map(_is_surely_a_root, urls.values())) == len(wanted):
+            break
+        if page.following is not None and graph.left() < RESERVED_SECONDS:
+            return _Listed(urls, page.following)
+    return _Listed(urls, None)
+
+
+def _pages(graph: Graph, start: str | None) -> Iterator[SitePage]:
+    """From the place where the last scan stopped, or where Graph no longer knows that, from the first page on."""
+    try:
+        page = graph.site_page(start)
+    except GraphFailed:
+        if start is None:
+            raise
+        page = graph.site_page(None)
+    yield page
+    while page.following is not None:
+        page = graph.site_page(page.following)
+        yield page
 
 
 def _is_surely_a_root(url: str) -> bool:

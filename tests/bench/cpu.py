@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from bench.figures import Report
 from bench.rig import Rig, Step
 from bench.sizes import Sizes
+from doubles import registering
 from doubles.running import dispatch
 from doubles.running import run as run_coroutine
 from shared.app import build
@@ -86,7 +87,7 @@ def _parts(rig: Rig) -> list[Part]:
         return {**sign_point(body, signing_key), **sign_standard(EVENT.key, NOW, body, [secret])}
 
     headers = {"Content-Type": content_type, **sign()}
-    endpoint, _ = app.endpoints.register(f"{rig.receiver.url}/cpu", make_secret(), {"types": ("*",)}, NOW)
+    endpoint = registering.register(app.endpoints, f"{rig.receiver.url}/cpu", NOW)
 
     def deliver() -> None:
         identity = DeliveryId(to_ms(NOW) + next(numbers), digest(EVENT.key), endpoint.id)

@@ -87,10 +87,11 @@ def read_request(connection: socket.socket) -> bytes | None:
     data = read_head(connection)
     if data is None:
         return None
-    head, _, body = data.partition(b"\r\n\r\n")
+    head, _, begun = data.partition(b"\r\n\r\n")
     length = next(
         (int(line.partition(b":")[2]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0
     )
+    body = bytearray(begun)
     while len(body) < length:
         part = connection.recv(65536)
         if not part:

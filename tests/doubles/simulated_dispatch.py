@@ -1,4 +1,4 @@
-"""A host, its queue and its receivers in virtual time, around the real breaker, pacing and bulkhead.
+"""A host and its queue in virtual time, around the real breaker, pacing and bulkhead.
 
 `Host._attempt_or_defer`, `_held` and `_conclude` do what the functions of these names in shared/delivery/dispatcher.py
 do, without tables and signatures, so that ten minutes of a hundred endpoints take seconds.
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from doubles.simulated_receivers import Answer, Receiver
 from shared.outbound.breaker import PROBE_DEADLINE, Breaker
 from shared.outbound.bulkhead import Bulkhead
 from shared.outbound.pacing import SOON_SECONDS, Pacing
@@ -37,21 +38,6 @@ _PACED_EARLY_SECONDS = 2.0
 _MOST_PACED_IN_MEMORY = 64
 _PACED_LONGEST_SECONDS = 24 * 3600.0
 _STILL_TAKING = timedelta(minutes=15)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """After so many seconds: taken, failed, or (`retry_after` is given) asked for less."""
-
-    seconds: float
-    taken: bool = True
-    retry_after: float | None = None
-
-
-Receiver = Callable[[float], Answer]
-"""What an endpoint does with a POST at a time."""
-
-HANGS = Answer(10**6, taken=False)
 
 
 @dataclass(frozen=True)
@@ -295,54 +281,3 @@ def most_within(times: list[float], seconds: float) -> int:
             first += 1
         most = max(most, last - first + 1)
     return most
-
-
-def healthy(seconds: float) -> Receiver:
-    return lambda now: Answer(seconds)
-
-
-def hangs_from(at: float, seconds: float = 0.02) -> Receiver:
-    """Answers well until a time, and never after it."""
-    return lambda now: Answer(seconds) if now < at else HANGS
-
-
-def spaced(every: float, retry_after: float, seconds: float = 0.02) -> Receiver:
-    """Takes a POST once in a while, counted from the last one that it took."""
-    last = -math.inf
-
-    def receive(now: float) -> Answer:
-        nonlocal last
-        if now - last < every:
-            return Answer(seconds, retry_after=retry_after)
-        last = now
-        return Answer(seconds)
-
-    return receive
-
-
-def windowed(limit: int, window: float, retry_after: float, seconds: float = 0.02) -> Receiver:
-    """Takes so many POSTs in each second (or whatever the window) of its clock."""
-    counts: dict[int, int] = defaultdict(int)
-
-    def receive(now: float) -> Answer:
-        counts[int(now / window)] += 1
-        if counts[int(now / window)] > limit:
-            return Answer(seconds, retry_after=retry_after)
-        return Answer(seconds)
-
-    return receive
-
-
-def bucket(per_second: float, size: float, retry_after: float, seconds: float = 0.02) -> Receiver:
-    """Has tokens, of which each POST that is taken costs one."""
-    tokens, at = size, 0.0
-
-    def receive(now: float) -> Answer:
-        nonlocal tokens, at
-        tokens, at = min(size, tokens + (now - at) * per_second), now
-        if tokens < 1:
-            return Answer(seconds, retry_after=retry_after)
-        tokens -= 1
-        return Answer(seconds)
-
-    return receive

@@ -11,9 +11,11 @@ from greenlet import getcurrent, greenlet
 
 from doubles.storage_account import Account, Crash, Services
 from shared.model import Delivery, DeliveryId, Endpoint, Health, endpoint_id, to_ms
+from shared.storage.alerts import Alerts, Malformed
 from shared.storage.clients import StorageUnavailable
-from shared.storage.deliveries import Deliveries, Filters, Malformed
+from shared.storage.deliveries import Deliveries
 from shared.storage.events import EventRow, Events
+from shared.storage.pages import Filters
 from shared.storage.queues import DELIVERIES, POISON
 from shared.storage.weeks import table_name
 
@@ -110,7 +112,8 @@ class World:
         return {at: row for url in URLS for at, row in deliveries.log(endpoint_id(url), Filters(), self.now, 500).items}
 
     def alerts(self) -> list[tuple[DeliveryId, Delivery] | Malformed]:
-        return self.stores()[1].alerts(Filters(), self.now, 500).items
+        services: Any = Services(Account(self.account.tables))
+        return Alerts(services, timedelta(days=30)).log(Filters(), self.now, 500).items
 
 
 class FixedEndpoints:
@@ -134,7 +137,7 @@ class FixedEndpoints:
     async def get_on_loop(self, identity: str, in_thread: object) -> Endpoint | None:
         return self.known.get(identity)
 
-    def note_exhausted(self, endpoint: Endpoint, delivery: str, at: datetime, error: str, now: datetime) -> Endpoint:
+    def change_health(self, endpoint: Endpoint, transition: Callable[[Health], Health]) -> Endpoint:
         return endpoint
 
 

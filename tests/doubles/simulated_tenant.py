@@ -9,14 +9,13 @@ from typing import Any, BinaryIO, NoReturn
 
 from cryptography.fernet import Fernet
 
+from doubles import registering
 from doubles.storage_account import Account, app_on
 from shared.app import App
 from shared.m365.client import GraphFailed
 from shared.model import Event
-from shared.outbound.signing import make_secret
 from shared.settings import read_settings
-from shared.storage import chunks
-from shared.storage.events import EventRow
+from shared.storage.events import read_event_row
 from shared.storage.messages import decode
 from shared.storage.queues import DELIVERIES
 from shared.usage.graph import Graph, LiveUsage, SitePage
@@ -106,7 +105,7 @@ class Tenant:
     def __post_init__(self) -> None:
         self.app = self.instance()
         if not self.account.tables:
-            self.app.endpoints.register(URL, make_secret(), {"types": ("*",)}, self.now)
+            registering.register(self.app.endpoints, URL, self.now)
             self.account.writes.clear()
 
     def instance(self) -> App:
@@ -123,7 +122,7 @@ class Tenant:
     def events(self) -> list[Event]:
         """All that were ever published, in order of their keys."""
         rows = [
-            EventRow.model_validate_json(chunks.join("Row", entity)).event
+            read_event_row(entity).event
             for name, table in self.account.tables.items()
             if name.startswith("events")
             for entity, _ in table.values()

@@ -10,6 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from bench.ledger import balance
+from doubles import registering
 from doubles.hooks import Receivers
 from doubles.running import dispatch, exhausted
 from doubles.storage_account import Account, Queue, app_on
@@ -20,7 +21,6 @@ from integration.scene import Clock, an_event
 from shared.delivery.publisher import publish
 from shared.outbound.breaker import OPENS_AFTER
 from shared.outbound.client import NoResponse, Response
-from shared.outbound.signing import make_secret
 from shared.settings import read_settings
 from shared.storage import snapshot
 from shared.storage.queues import DELIVERIES, POISON
@@ -63,7 +63,7 @@ def test_a_clock_that_jumps_while_deliveries_wait_loses_none(
     account = Account()
     queue, poison = Queue(account, DELIVERIES, storages), Queue(account, POISON, storages)
     app = app_on(account, SETTINGS, post, ours, storages, storages.move)
-    app.endpoints.register(URL, make_secret(), {"types": ("*",)}, ours.now)
+    registering.register(app.endpoints, URL, ours.now)
     keys = [f"key-{number}" for number in range(2 * OPENS_AFTER)]
 
     def work_until(at: datetime) -> None:

@@ -25,7 +25,10 @@ from bench.ledger import balance
 from doubles.running import dispatch, exhausted
 from doubles.storage_account import Account, Crash, Fault, Queue, Queued, Services, app_on
 from integration.scene import THURSDAY, Clock, an_event
+from shared.admin import registration
+from shared.admin.changes import Changes
 from shared.admin.erasure import erase
+from shared.admin.registration import Registered, Registration
 from shared.admin.replay import replay
 from shared.admin.retry import retry
 from shared.app import App
@@ -36,12 +39,13 @@ from shared.outbound.client import NoResponse, Response
 from shared.outbound.signing import make_secret
 from shared.settings import read_settings
 from shared.storage import snapshot
+from shared.storage.alerts import Malformed
 from shared.storage.cipher import Cipher
 from shared.storage.clients import StorageUnavailable
-from shared.storage.deliveries import Filters, Malformed
 from shared.storage.endpoints import Endpoints
 from shared.storage.events import Recipient
 from shared.storage.messages import Message, decode
+from shared.storage.pages import Filters
 from shared.storage.queues import DELIVERIES, POISON
 from shared.storage.retention import drop_old_tables
 from shared.storage.snapshot import FAILURE_SECONDS
@@ -151,14 +155,16 @@ class Hooks(RuleBasedStateMachine):
     def register(self, url: str, wanted: set[str]) -> None:
         self.clock.move(timedelta(seconds=1))
         fresh = make_secret()
-        endpoint, new = self.app.endpoints.register(url, fresh, {"types": tuple(sorted(wanted))}, self.clock.now)
-        assert endpoint.types == tuple(sorted(wanted))
-        if new:
+        changes = Changes({"types": tuple(sorted(wanted))})
+        registered = registration.register(self.app, Registration(url, changes, secret=fresh))
+        assert isinstance(registered, Registered)
+        assert registered.endpoint.types == tuple(sorted(wanted))
+        if registered.new:
             self.secrets[url] = [fresh]
 
     @rule(url=urls, enabled=st.booleans())
     def enable(self, url: str, enabled: bool) -> None:
-        if self.app.endpoints.change(endpoint_id(url), {"enabled": enabled}, self.clock.now) and not enabled:
+        if registration.change_endpoint(self.app, endpoint_id(url), Changes({"enabled": enabled})) and not enabled:
             self.excuse(url)
 
     @rule(url=urls)
@@ -168,9 +174,9 @@ class Hooks(RuleBasedStateMachine):
 
     @rule(url=urls)
     def rotate(self, url: str) -> None:
-        fresh, now = make_secret(), self.clock.now
-        if self.app.endpoints.rotate_secret(endpoint_id(url), fresh, now, now + timedelta(hours=24)):
-            self.secrets[url].append(fresh)
+        rotated = registration.rotate_secret(self.app, endpoint_id(url), self.clock.now + timedelta(hours=24))
+        if rotated:
+            self.secrets[url].append(rotated.secret)
 
     @rule(key=keys, event_type=types, content=st.sampled_from(['{"a":1}', '{"a":2}']), fault=faults)
     def publish(self, key: str, event_type: str, content: str, fault: Fault | None) -> None:
@@ -248,7 +254,7 @@ class Hooks(RuleBasedStateMachine):
 
     @rule()
     def retire(self) -> None:
-        drop_old_tables(self.app.services, self.clock.now, self.app.retention)
+        drop_old_tables(self.app.services, self.clock.now, self.app.settings.retention)
 
     @precondition(lambda self: not self.queue.messages and not self.poison.messages)
     @rule()
@@ -356,7 +362,7 @@ class Hooks(RuleBasedStateMachine):
         excused = {due for due, owed in self.owed.items() if owed.excused}
         cancelled = {_due(self.url(at), row) for at, row in rows if row.status == "cancelled"}
         assert cancelled <= excused | self.doubtful()
-        alerts = self.app.deliveries.alerts(Filters(), self.clock.now, 500).items
+        alerts = self.app.alerts.log(Filters(), self.clock.now, 500).items
         unknown = [decode(alert.message.encode()) for alert in alerts if isinstance(alert, Malformed)]
         assert not any(self.is_kept(_due("", message)) for message in unknown), "what is kept is known"
         told = {alert[0] for alert in alerts if not isinstance(alert, Malformed)}
@@ -372,7 +378,7 @@ class Hooks(RuleBasedStateMachine):
 
     def is_kept(self, due: Due) -> bool:
         accepted_at = from_ms(int(due[1].partition("@")[2]))
-        return accepted_at > oldest_kept(self.clock.now, self.app.retention) + timedelta(days=7)
+        return accepted_at > oldest_kept(self.clock.now, self.app.settings.retention) + timedelta(days=7)
 
     def url(self, delivery_id: DeliveryId) -> str:
         return next(url for url in URLS if endpoint_id(url) == delivery_id.endpoint)

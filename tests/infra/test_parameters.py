@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic.fields import FieldInfo
 
 from shared.settings import Settings, read_settings
 from shared.storage.queues import DELIVERIES, POISON
@@ -112,15 +111,20 @@ BOUNDED = [
 ]
 
 
-def bound(field: FieldInfo, which: str) -> int | None:
-    limits = [getattr(each, which) for each in field.metadata if hasattr(each, which)]
-    return next((int(x.total_seconds()) if isinstance(x, timedelta) else int(x) for x in limits), None)
+UNITS = {"SECONDS": timedelta(seconds=1), "HOURS": timedelta(hours=1), "DAYS": timedelta(days=1)}
+
+
+def bound(setting: str, which: str) -> int | None:
+    """A duration in the unit that the setting is named for."""
+    limits = [getattr(each, which) for each in FIELDS[setting].metadata if hasattr(each, which)]
+    unit = UNITS.get(setting.rpartition("_")[2], timedelta(seconds=1))
+    return next((x // unit if isinstance(x, timedelta) else int(x) for x in limits), None)
 
 
 @pytest.mark.parametrize(("setting", "name"), BOUNDED)
 def test_a_number_that_the_app_would_refuse_cannot_be_deployed(setting: str, name: str) -> None:
     decorators = PARAMETERS[name].decorators
-    limits = {which: bound(FIELDS[setting], which) for which in ("ge", "le")}
+    limits = {which: bound(setting, which) for which in ("ge", "le")}
     assert limits == {"ge": int(decorators["minValue"]), "le": int(decorators["maxValue"])}
     assert None not in limits.values()
 

@@ -5,20 +5,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from doubles import registering
 from doubles.running import dispatch, exhausted, open_until_the_end
 from shared.app import App, Doors, build_on
 from shared.delivery.publisher import Accepted, delivery_ids, publish
 from shared.model import Delivery, DeliveryId, Endpoint, Event
 from shared.outbound.addresses import AddressPolicy
 from shared.outbound.client import NoResponse, Response, WebhookClient
-from shared.outbound.signing import make_secret
 from shared.settings import Settings
-from shared.storage import chunks
+from shared.storage.alerts import Malformed
 from shared.storage.clients import Services
-from shared.storage.deliveries import Filters, Malformed
-from shared.storage.events import EventRow
+from shared.storage.events import read_event_row
 from shared.storage.loop_clients import LoopServices
 from shared.storage.messages import Message, decode
+from shared.storage.pages import Filters
 from shared.storage.queues import DELIVERIES, POISON, Queue
 
 THURSDAY = datetime(2026, 11, 19, 10, tzinfo=UTC)
@@ -120,7 +120,10 @@ class Scene:
     poison: HeldQueue
 
     def register(self, url: str = URL, **given: Any) -> Endpoint:
-        return self.app.endpoints.register(url, make_secret(), {"types": ("*",)} | given, self.clock.now)[0]
+        return registering.register(self.app.endpoints, url, self.clock.now, **given)
+
+    def change(self, endpoint_id: str, **given: Any) -> Endpoint | None:
+        return registering.modify(self.app.endpoints, endpoint_id, self.clock.now, **given)
 
     def publish(self, event: Event) -> Accepted:
         result = publish(self.app, [event])
@@ -134,9 +137,9 @@ class Scene:
         return delivery_ids(row)
 
     def row(self, delivery_id: DeliveryId) -> Delivery:
-        known = self.app.deliveries.get(delivery_id)
-        assert known is not None, "there is no row yet"
-        return known[0]
+        stored = self.app.deliveries.get(delivery_id)
+        assert stored is not None, "there is no row yet"
+        return stored.value
 
     def dispatch_next(self, dequeue_count: int = 1) -> timedelta:
         """Lets the next message become visible and dispatches it; answers how long it was hidden."""
@@ -175,12 +178,12 @@ class Scene:
                 self.exhaust_next()
 
     def alerts(self) -> list[tuple[DeliveryId, Delivery] | Malformed]:
-        return self.app.deliveries.alerts(Filters(), self.clock.now, 500).items
+        return self.app.alerts.log(Filters(), self.clock.now, 500).items
 
     def events(self, prefix: str = "") -> list[Event]:
         """Every event kept whose type begins so."""
         rows = [
-            EventRow.model_validate_json(chunks.join("Row", entity)).event
+            read_event_row(entity).event
             for name in sorted(self.app.services.table_names())
             if name.startswith("events")
             for entity in self.app.services.table(name).query("RowKey eq @row", {"row": "event"})

@@ -10,7 +10,7 @@ from shared.admin.retry import retry
 from shared.model import Endpoint
 from shared.outbound.breaker import OPENS_AFTER
 from shared.outbound.client import Response
-from shared.storage.deliveries import Malformed
+from shared.storage.alerts import Malformed
 
 from .scene import OK, Scene, an_event
 

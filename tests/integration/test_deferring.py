@@ -13,14 +13,15 @@ from shared.model import from_ms
 from shared.outbound.breaker import OPENS_AFTER, PROBE_FACTORS
 from shared.outbound.bulkhead import Bulkhead
 from shared.outbound.client import Response
-from shared.settings import GRACE, PROBE_EVERY
-from shared.storage.deliveries import Malformed
+from shared.storage.alerts import Malformed
 from shared.storage.messages import decode
 
 from .scene import BUSY, OK, THURSDAY, URL, Scene, an_event
 
 SCHEDULE = timedelta(seconds=30 + 120 + 600)
 SLACK = timedelta(seconds=1)
+PROBE_EVERY, GRACE = timedelta(seconds=60), timedelta(minutes=15)
+"""The defaults of the settings."""
 TOO_MANY = Response(429, "slower", timedelta(seconds=30))
 
 
@@ -164,7 +165,7 @@ def test_a_delivery_cancelled_while_it_waits_is_not_sent(scene: Scene) -> None:
     scene.publish(an_event())
     delivery_id = scene.ids(an_event())[0]
     scene.dispatch_next()
-    scene.app.endpoints.change(delivery_id.endpoint, {"enabled": False}, scene.clock.now)
+    scene.change(delivery_id.endpoint, enabled=False)
     scene.run_in_order()
     assert (scene.row(delivery_id).status, scene.row(delivery_id).attempts) == ("cancelled", ())
     assert scene.alerts() == []

@@ -1,4 +1,4 @@
-"""The delivery log by endpoint and the alert log across endpoints."""
+"""The delivery log, by endpoint."""
 
 import base64
 import json
@@ -10,7 +10,8 @@ import pytest
 
 from shared.model import Attempt, Delivery, DeliveryId, Status, digest, to_ms
 from shared.storage.clients import Services, Written
-from shared.storage.deliveries import Deliveries, Filters, Malformed
+from shared.storage.deliveries import Deliveries
+from shared.storage.pages import Filters
 from shared.storage.weeks import table_name
 
 from .scene import THURSDAY
@@ -84,7 +85,7 @@ def test_a_row_is_inserted_once_and_replaced_only_as_it_was_read(deliveries: Del
     assert row == a_delivery(status="pending")
     assert deliveries.replace(an_id(), a_delivery(status="failed"), etag) is Written.DONE
     assert deliveries.replace(an_id(), a_delivery(), etag) is Written.CONFLICT
-    assert (deliveries.get(an_id()) or pytest.fail("no row"))[0].status == "failed"
+    assert (deliveries.get(an_id()) or pytest.fail("no row")).value.status == "failed"
 
 
 def test_a_row_that_is_gone_is_a_conflict_and_a_week_that_is_gone_no_table(deliveries: Deliveries) -> None:
@@ -92,7 +93,6 @@ def test_a_row_that_is_gone_is_a_conflict_and_a_week_that_is_gone_no_table(deliv
     assert deliveries.replace(an_id(), a_delivery(), 'W/"etag"') is Written.CONFLICT
     assert deliveries.insert(dropped, a_delivery()) is Written.NO_TABLE
     assert deliveries.replace(dropped, a_delivery(), 'W/"etag"') is Written.NO_TABLE
-    assert deliveries.note_alert(dropped, a_delivery()) is Written.NO_TABLE
     assert deliveries.get(dropped) is None
 
 
@@ -100,13 +100,13 @@ def test_everything_that_a_row_says_is_read_back(deliveries: Deliveries) -> None
     attempts = (an_attempt(1, response="é\x00\U0001f600"), an_attempt(2, status=None, error="timed out"))
     row = a_delivery(*attempts, status="cancelled", reason="why", gone=True, schedule_start=2, next_attempt_at=THURSDAY)
     deliveries.insert(an_id(), row)
-    assert (deliveries.get(an_id()) or pytest.fail("no row"))[0] == row
+    assert (deliveries.get(an_id()) or pytest.fail("no row")).value == row
 
 
 def test_a_long_list_of_attempts_is_trimmed_to_fit_with_the_first_and_newest_kept(deliveries: Deliveries) -> None:
     attempts = [an_attempt(number, status=None, error="e" * 500) for number in range(1, 201)]
     assert deliveries.insert(an_id(), a_delivery(*attempts, status="failed")) is Written.DONE
-    row = (deliveries.get(an_id()) or pytest.fail("no row"))[0]
+    row = (deliveries.get(an_id()) or pytest.fail("no row")).value
     numbers = [attempt.number for attempt in row.attempts]
     assert (numbers[0], numbers[-1], row.last_number) == (1, 200, 200)
     assert numbers == [1, *range(202 - len(numbers), 201)]
@@ -116,7 +116,7 @@ def test_a_long_list_of_attempts_is_trimmed_to_fit_with_the_first_and_newest_kep
 def test_of_some_long_answers_the_oldest_go_first_and_every_attempt_stays(deliveries: Deliveries) -> None:
     attempts = [an_attempt(number, response="\x00" * 2048) for number in range(1, 13)]
     deliveries.insert(an_id(), a_delivery(*attempts))
-    row = (deliveries.get(an_id()) or pytest.fail("no row"))[0]
+    row = (deliveries.get(an_id()) or pytest.fail("no row")).value
     assert [attempt.number for attempt in row.attempts] == list(range(1, 13))
     kept = [attempt.response is not None for attempt in row.attempts]
     assert kept == sorted(kept)
@@ -223,47 +223,3 @@ def test_what_is_older_than_all_tables_is_not_looked_for(deliveries: Deliveries)
 def test_a_continuation_that_is_not_ours_is_an_error(deliveries: Deliveries, token: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 (any of them is answered with 400)
         deliveries.log(ENDPOINT, ALL, THURSDAY, 10, token)
-
-
-# The alert log
-
-
-def test_the_alert_log_has_one_line_a_delivery_newest_first(deliveries: Deliveries) -> None:
-    ids = [an_id(WEEKS[1]), an_id(THURSDAY, endpoint=OTHER), an_id(THURSDAY - timedelta(hours=1))]
-    for each in ids:
-        for reason in ("first", "renewed"):
-            deliveries.note_alert(each, a_delivery(status="failed", reason=reason))
-    found = deliveries.alerts(ALL, THURSDAY, 10).items
-    assert [line[0] for line in found if not isinstance(line, Malformed)] == [ids[1], ids[2], ids[0]]
-    assert {line[1].reason for line in found if not isinstance(line, Malformed)} == {"renewed"}
-
-
-def test_a_line_that_is_not_failed_any_more_is_not_listed(deliveries: Deliveries) -> None:
-    deliveries.note_alert(an_id(), a_delivery(status="failed"))
-    deliveries.note_alert(an_id(), a_delivery(status="delivered"))
-    assert deliveries.alerts(ALL, THURSDAY, 10).items == []
-
-
-def test_a_malformed_line_stands_among_the_others_and_is_found_by_its_id(deliveries: Deliveries) -> None:
-    deliveries.note_alert(an_id(), a_delivery(status="failed"))
-    line_id = deliveries.note_malformed(THURSDAY + timedelta(minutes=1), digest("body"), b"body \xff", "unreadable")
-    page = deliveries.alerts(ALL, THURSDAY + timedelta(minutes=2), 1)
-    assert page.items == [Malformed(id=line_id, reason="unreadable", message="body \ufffd")]
-    assert page.continuation
-    assert deliveries.malformed(line_id) == page.items[0]
-    rest = deliveries.alerts(ALL, THURSDAY + timedelta(minutes=2), 1, page.continuation)
-    assert [line[0] for line in rest.items if not isinstance(line, Malformed)] == [an_id()]
-
-
-@pytest.mark.parametrize("line_id", ["", "x", str(an_id()), f"0{'F' * 11}-{'A' * 26}", f"0{'0' * 11}-{'A' * 26}"])
-def test_what_is_no_malformed_line_is_none(deliveries: Deliveries, line_id: str) -> None:
-    deliveries.note_alert(an_id(), a_delivery(status="failed"))
-    assert deliveries.malformed(line_id) is None
-
-
-def test_a_malformed_message_is_kept_even_before_the_week_has_tables(services: Services) -> None:
-    deliveries = Deliveries(services, timedelta(days=30))
-    line_id = deliveries.note_malformed(THURSDAY, digest("x"), b"x" * 65_000, "unreadable")
-    line = deliveries.malformed(line_id)
-    assert line is not None
-    assert len(line.message) == 65_000

@@ -10,8 +10,8 @@ from standardwebhooks import Webhook
 from doubles.running import dispatch
 from shared.outbound.client import NoResponse, Response
 from shared.outbound.signing import sign_point
+from shared.storage.alerts import Malformed
 from shared.storage.clients import StorageUnavailable
-from shared.storage.deliveries import Malformed
 from shared.storage.messages import decode, encode
 
 from .conftest import Calls

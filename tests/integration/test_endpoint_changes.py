@@ -31,7 +31,7 @@ def test_410_cancels_the_delivery_and_disables_the_endpoint_until_it_is_enabled_
     assert len(scene.receiver.posts) == 1
     assert scene.alerts() == []
     assert scene.publish(an_event("later")).deliveries == 0
-    scene.app.endpoints.change(endpoint.id, {"enabled": True}, scene.clock.now)
+    scene.change(endpoint.id, enabled=True)
     assert scene.publish(an_event("enabled")).deliveries == 1
 
 
@@ -41,7 +41,7 @@ def test_deliveries_of_an_endpoint_that_is_gone_end_cancelled_outside_the_alert_
     delivery_id = published(scene)
     scene.dispatch_next()
     if how == "disabled":
-        scene.app.endpoints.change(delivery_id.endpoint, {"enabled": False}, scene.clock.now)
+        scene.change(delivery_id.endpoint, enabled=False)
     else:
         assert scene.app.endpoints.delete(delivery_id.endpoint)
     if how == "registered again":
@@ -58,7 +58,7 @@ def test_deliveries_of_an_endpoint_that_is_gone_end_cancelled_outside_the_alert_
 
 def test_url_and_secret_are_the_current_ones_and_the_format_that_of_publishing(scene: Scene) -> None:
     delivery_id = published(scene)
-    scene.app.endpoints.change(delivery_id.endpoint, {"format": "spscan"}, scene.clock.now)
+    scene.change(delivery_id.endpoint, format="spscan")
     scene.dispatch_next()
     assert set(json.loads(scene.receiver.posts[0][2])) == {"type", "content", "meta"}
 
@@ -66,10 +66,10 @@ def test_url_and_secret_are_the_current_ones_and_the_format_that_of_publishing(s
 def test_a_late_copy_of_a_cancelled_delivery_is_not_sent(scene: Scene) -> None:
     delivery_id = published(scene)
     scene.publish(an_event())  # the caller's own retry: a copy, hidden 120 s
-    scene.app.endpoints.change(delivery_id.endpoint, {"enabled": False}, scene.clock.now)
+    scene.change(delivery_id.endpoint, enabled=False)
     scene.dispatch_next()
     assert scene.row(delivery_id).status == "cancelled"
-    scene.app.endpoints.change(delivery_id.endpoint, {"enabled": True}, scene.clock.now)
+    scene.change(delivery_id.endpoint, enabled=True)
     scene.dispatch_next()
     assert scene.receiver.posts == []
     assert scene.row(delivery_id).status == "cancelled"
@@ -94,9 +94,9 @@ def test_a_late_copy_of_a_failed_first_attempt_is_not_sent(scene: Scene) -> None
 
 def test_a_cancelled_delivery_is_revived_by_who_asks_for_it(scene: Scene) -> None:
     delivery_id = published(scene)
-    scene.app.endpoints.change(delivery_id.endpoint, {"enabled": False}, scene.clock.now)
+    scene.change(delivery_id.endpoint, enabled=False)
     scene.dispatch_next()
-    scene.app.endpoints.change(delivery_id.endpoint, {"enabled": True}, scene.clock.now)
+    scene.change(delivery_id.endpoint, enabled=True)
     assert retry(scene.app, delivery_id, scene.row(delivery_id)) is None
     scene.run()
     assert (scene.row(delivery_id).status, len(scene.receiver.posts)) == ("delivered", 1)

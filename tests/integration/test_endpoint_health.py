@@ -2,12 +2,12 @@
 
 import pytest
 
-from shared.outbound.signing import make_secret
+from doubles.registering import fail, modify, succeed, switch_off
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services
 from shared.storage.endpoints import Endpoints
 
-from .scene import THURSDAY, URL
+from .scene import THURSDAY
 from .test_endpoints import LATER, register, stored
 
 
@@ -26,15 +26,15 @@ def test_health_of_an_earlier_registration_is_not_believed(endpoints: Endpoints,
     old = register(endpoints)
     endpoints.delete(old.id)
     new = register(endpoints, at=LATER)
-    elsewhere.disable(old, "the receiver answered 410 Gone", LATER)
+    switch_off(elsewhere, old, LATER)
     assert stored(endpoints, new.id).receives
 
 
 def test_health_is_a_row_of_its_own(endpoints: Endpoints, elsewhere: Endpoints) -> None:
     first = register(endpoints)
     stale = stored(elsewhere, first.id)
-    endpoints.change(first.id, {"name": "changed meanwhile"}, LATER)
-    elsewhere.note_exhausted(stale, "delivery-1", THURSDAY, "timed out", THURSDAY)
+    modify(endpoints, first.id, LATER, name="changed meanwhile")
+    fail(elsewhere, stale, "delivery-1", THURSDAY)
     found = stored(endpoints, first.id)
     assert found.name == "changed meanwhile"
     assert (found.health.state, found.health.first_failure_at, found.health.last_error) == (
@@ -46,11 +46,11 @@ def test_health_is_a_row_of_its_own(endpoints: Endpoints, elsewhere: Endpoints) 
 
 def test_a_failing_time_begins_once_and_a_success_ends_it(endpoints: Endpoints) -> None:
     first = register(endpoints)
-    endpoints.note_exhausted(first, "delivery-1", THURSDAY, "timed out", THURSDAY)
-    endpoints.note_exhausted(stored(endpoints, first.id), "delivery-2", LATER, "connection refused", LATER)
+    fail(endpoints, first, "delivery-1", THURSDAY)
+    fail(endpoints, stored(endpoints, first.id), "delivery-2", LATER, "connection refused")
     failing = stored(endpoints, first.id)
     assert (failing.health.first_failure_at, failing.health.last_error) == (THURSDAY, "connection refused")
-    endpoints.note_success(failing, LATER)
+    succeed(endpoints, failing, LATER)
     healthy = stored(endpoints, first.id).health
     assert (healthy.state, healthy.last_success_at, healthy.last_error) == ("healthy", LATER, None)
     assert healthy.exhausted == ()
@@ -60,41 +60,41 @@ def test_exhausted_deliveries_are_counted_once_each_whoever_tells(endpoints: End
     first = register(endpoints)
     for name in ("delivery-1", "delivery-2", "delivery-1"):
         for instance in (endpoints, elsewhere):
-            instance.note_exhausted(first, name, THURSDAY, "timed out", THURSDAY)
+            fail(instance, first, name, THURSDAY)
     assert stored(endpoints, first.id).health.exhausted == ("delivery-1", "delivery-2")
 
 
 def test_enabling_clears_a_disabled_state_and_other_changes_do_not(endpoints: Endpoints) -> None:
     first = register(endpoints)
-    endpoints.disable(first, "the receiver answered 410 Gone", LATER)
-    endpoints.change(first.id, {"name": "x"}, LATER)
-    endpoints.register(URL, make_secret(), {"types": ("*",)}, LATER)
+    switch_off(endpoints, first, LATER)
+    modify(endpoints, first.id, LATER, name="x")
+    register(endpoints, at=LATER)
     assert not stored(endpoints, first.id).receives
-    endpoints.change(first.id, {"enabled": True}, LATER)
+    modify(endpoints, first.id, LATER, enabled=True)
     assert stored(endpoints, first.id).receives
 
 
-@pytest.mark.parametrize("late_write", ["note_exhausted", "note_success"])
+@pytest.mark.parametrize("late_write", ["fail", "succeed"])
 def test_an_endpoint_disabled_elsewhere_is_not_enabled_by_a_stale_instance(
     endpoints: Endpoints, elsewhere: Endpoints, late_write: str
 ) -> None:
     first = register(endpoints)
-    endpoints.note_exhausted(first, "delivery-1", THURSDAY, "timed out", THURSDAY)
+    fail(endpoints, first, "delivery-1", THURSDAY)
     stale = stored(elsewhere, first.id)
-    endpoints.disable(stored(endpoints, first.id), "the receiver answered 410 Gone", LATER)
-    if late_write == "note_exhausted":
-        elsewhere.note_exhausted(stale, "delivery-2", THURSDAY, "connection refused", THURSDAY)
+    switch_off(endpoints, stored(endpoints, first.id), LATER)
+    if late_write == "fail":
+        fail(elsewhere, stale, "delivery-2", THURSDAY, "connection refused")
     else:
-        elsewhere.note_success(stale, LATER)
+        succeed(elsewhere, stale, LATER)
     assert not stored(endpoints, first.id).receives
 
 
 def test_of_several_reasons_to_disable_the_first_stands(endpoints: Endpoints, elsewhere: Endpoints) -> None:
     first = register(endpoints)
-    disabled = endpoints.disable(first, "the receiver answered 410 Gone", THURSDAY)
-    assert elsewhere.disable(first, "no success", LATER).health == disabled.health
+    disabled = switch_off(endpoints, first, THURSDAY)
+    assert switch_off(elsewhere, first, LATER, "no success").health == disabled.health
     assert (disabled.health.disabled_reason, disabled.health.disabled_at) == (
-        "the receiver answered 410 Gone",
+        "410 Gone",
         THURSDAY,
     )
 
@@ -104,9 +104,9 @@ def test_health_of_an_older_generation_is_written_nowhere(endpoints: Endpoints, 
     old = register(endpoints)
     endpoints.delete(old.id)
     new = register(endpoints, at=LATER)
-    endpoints.note_exhausted(new, "delivery-1", LATER, "timed out", LATER)
+    fail(endpoints, new, "delivery-1", LATER)
     before = stored(endpoints, new.id)
-    elsewhere.note_exhausted(old, "delivery-0", THURSDAY, "connection refused", THURSDAY)
-    elsewhere.note_success(old, THURSDAY)
-    elsewhere.disable(old, "the receiver answered 410 Gone", LATER)
+    fail(elsewhere, old, "delivery-0", THURSDAY, "connection refused")
+    succeed(elsewhere, old, THURSDAY)
+    switch_off(elsewhere, old, LATER)
     assert stored(endpoints, new.id) == before

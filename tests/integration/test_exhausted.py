@@ -8,7 +8,7 @@ import pytest
 
 from doubles.running import dispatch, exhausted
 from shared.model import Delivery, DeliveryId, to_ms
-from shared.storage.deliveries import Malformed
+from shared.storage.alerts import Malformed
 from shared.storage.messages import decode
 
 from .scene import BUSY, THURSDAY, Scene, an_event
@@ -96,8 +96,8 @@ def test_what_cannot_be_read_is_kept_verbatim_once(scene: Scene, body: bytes) ->
     assert isinstance(line, Malformed)
     assert line.message == body.decode(errors="replace")
     assert line.reason.startswith("not a delivery message")
-    assert scene.app.deliveries.malformed(line.id) == line
-    assert scene.app.deliveries.malformed(line.id.lower()) == line
+    assert scene.app.alerts.malformed(line.id) == line
+    assert scene.app.alerts.malformed(line.id.lower()) == line
 
 
 @pytest.mark.parametrize("claimed", [None, THURSDAY - timedelta(days=30), THURSDAY + timedelta(days=1)])

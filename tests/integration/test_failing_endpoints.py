@@ -89,9 +89,9 @@ def test_enabling_it_again_starts_anew(scene: Scene, bad: Endpoint) -> None:
     for hours in (0, 30, 60, 90, 120):
         fail(scene, hours * HOUR)
     assert health(scene, bad).state == "disabled"
-    scene.app.endpoints.change(bad.id, {"name": "still broken"}, scene.clock.now)
+    scene.change(bad.id, name="still broken")
     assert scene.publish(an_event("no")).deliveries == 0
-    scene.app.endpoints.change(bad.id, {"enabled": True}, scene.clock.now)
+    scene.change(bad.id, enabled=True)
     assert health(scene, bad) == Health(generation=bad.generation)
     fail(scene, 150 * HOUR)
     assert health(scene, bad).state == "failing"
@@ -140,7 +140,7 @@ def test_one_delivery_sent_again_and_again_counts_once(scene: Scene, bad: Endpoi
 
 
 def test_a_day_at_least_lies_between_the_first_and_the_last_that_count(scene: Scene, bad: Endpoint) -> None:
-    scene.app = replace(scene.app, settings=scene.app.settings.model_copy(update={"disable_after_hours": 1}))
+    scene.app = replace(scene.app, settings=scene.app.settings.model_copy(update={"disable_after": timedelta(hours=1)}))
     for hours in (0, 1, 2, 3, 4, 10, 23):
         fail(scene, hours * HOUR)
     assert told(scene) == [FAILING]
@@ -159,7 +159,7 @@ def test_what_crashed_in_the_dispatcher_is_no_failure_of_the_endpoint(scene: Sce
 
 def test_one_webhook_delivery_does_not_use_up_the_warning(scene: Scene, bad: Endpoint) -> None:
     """An endpoint that also wants `webhook.*` may have one of those exhausted first when the time has come."""
-    scene.app.endpoints.change(bad.id, {"types": ("*", "webhook.delivery_failed")}, scene.clock.now)
+    scene.change(bad.id, types=("*", "webhook.delivery_failed"))
     for hours in (0, 30, 59.7):
         fail(scene, hours * HOUR)
     scene.run_in_order()

@@ -11,7 +11,8 @@ from azure.data.tables import TableClient
 from shared.model import Delivery, DeliveryId, digest, to_ms
 from shared.settings import Settings
 from shared.storage.clients import Services
-from shared.storage.deliveries import Deliveries, Filters, Page, delivery_entity
+from shared.storage.deliveries import Deliveries, delivery_entity
+from shared.storage.pages import Filters, Page
 from shared.storage.weeks import table_name
 
 from .conftest import Calls

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
+from doubles.registering import modify, register
 from shared.api import endpoints as handlers
 from shared.formats import FORMATS
 from shared.model import Auth, endpoint_id
-from shared.outbound.signing import make_secret
 from shared.settings import Settings, SettingsError
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services
@@ -26,7 +26,7 @@ HEADERS = Auth(type="headers", headers={"X-Token": "HIDDEN"})
 BASIC = Auth(type="basic", username="desk", password="HIDDEN")
 JIRA = {"projectKey": "OPS", "issueType": "Incident"}
 SETTINGS = {"jira": json.dumps(JIRA), "template": json.dumps({"document": {"key": "HIDDEN" * 10_000}})}
-PRIVATE = {"auth": HEADERS, "settings": SETTINGS}
+PRIVATE: dict[str, Any] = {"auth": HEADERS, "settings": SETTINGS}
 
 
 def a_store(settings: Settings, *keys: str) -> Endpoints:
@@ -42,7 +42,7 @@ def row(store: Endpoints, url: str = URL) -> dict[str, Any]:
 @pytest.mark.parametrize("given", [PRIVATE, {"auth": BASIC}, {"settings": SETTINGS}], ids=["both", "auth", "settings"])
 def test_they_are_read_as_they_were_stored_and_no_row_shows_them(settings: Settings, given: dict[str, Any]) -> None:
     store = a_store(settings, KEY)
-    made, _ = store.register(URL, make_secret(), {"types": ("*",), **given}, THURSDAY)
+    made = register(store, URL, THURSDAY, **given)
     assert (made.auth, made.settings) == (given.get("auth"), given.get("settings", {}))
     assert a_store(settings, KEY).read_all() == [made]
     assert "HIDDEN" not in str(row(store))
@@ -51,28 +51,28 @@ def test_they_are_read_as_they_were_stored_and_no_row_shows_them(settings: Setti
 
 def test_what_is_taken_away_leaves_nothing_behind(settings: Settings) -> None:
     store = a_store(settings, KEY)
-    store.register(URL, make_secret(), {"types": ("*",)}, THURSDAY)
+    register(store, URL, THURSDAY)
     plain = row(store)
-    store.change(endpoint_id(URL), PRIVATE, LATER)
+    modify(store, endpoint_id(URL), LATER, **PRIVATE)
     assert len([name for name in row(store) if name.startswith("Private")]) > 1, "larger than one property"
-    store.change(endpoint_id(URL), {"auth": None, "settings": {}}, LATER)
+    modify(store, endpoint_id(URL), LATER, auth=None, settings={})
     assert row(store).keys() == plain.keys()
 
 
 def test_what_deleted_endpoints_had_stayed_in_memory(settings: Settings) -> None:
     store = a_store(settings, KEY)
     for number in range(3):
-        made, _ = store.register(f"{URL}{number}", make_secret(), {"types": ("*",), **PRIVATE}, THURSDAY)
+        made = register(store, f"{URL}{number}", THURSDAY, **PRIVATE)
         assert store.read(made.id) == made
         store.delete(made.id)
     assert store.read_all() == []
-    assert store._rows._opened == {}
+    assert store._format._opened == {}
 
 
 def test_a_rotation_of_secrets_key_takes_them_along(settings: Settings) -> None:
     """Also in a row of which nothing else is under the old key."""
     store = a_store(settings, KEY)
-    store.register(URL, make_secret(), {"types": ("*",), **PRIVATE}, THURSDAY)
+    register(store, URL, THURSDAY, **PRIVATE)
     old = row(store)
     both = a_store(settings, NEW, KEY)
     before = both.read_all()
@@ -215,7 +215,7 @@ def test_registering_again_with_settings_replaces_them(api: Api) -> None:
 def test_an_endpoint_that_no_longer_fits_can_still_be_disabled_and_mended(api: Api, patch: Any) -> None:
     """As after an update of the app whose format asks for more."""
     [endpoint] = api.scene.app.endpoints.read_all()
-    api.scene.app.endpoints.change(endpoint.id, {"format": "jira", "settings": {"jira": "{}"}}, THURSDAY)
+    api.scene.change(endpoint.id, format="jira", settings={"jira": "{}"})
     assert "settings" not in patch({"enabled": False}).body
     assert patch({"types": ["storage.*"]}).status == 400
     assert patch({"settings": JIRA}).status == 200
@@ -224,7 +224,7 @@ def test_an_endpoint_that_no_longer_fits_can_still_be_disabled_and_mended(api: A
 @pytest.mark.parametrize("left", [("telex", "{}"), ("cloudevents", '{"handshake":"yes"}')])
 def test_what_another_version_left_can_be_disabled_and_moved(api: Api, patch: Any, left: tuple[str, str]) -> None:
     [endpoint] = api.scene.app.endpoints.read_all()
-    api.scene.app.endpoints.change(endpoint.id, {"format": left[0], "settings": dict([left])}, THURSDAY)
+    api.scene.change(endpoint.id, format=left[0], settings=dict([left]))
     assert patch({"enabled": False}).body["enabled"] is False
     assert patch({"types": ["storage.*"]}).status == 400
     assert patch({"format": "point"}).body["format"] == "point"

@@ -157,7 +157,7 @@ def test_authentication_taken_off_is_gone_with_the_next_attempt(scene: Scene) ->
     auth = Auth(type="headers", headers={"X-Token": "t"})
     delivered(scene, auth=auth)
     [endpoint] = scene.app.endpoints.read_all()
-    scene.app.endpoints.change(endpoint.id, {"auth": None}, scene.clock.now)
+    scene.change(endpoint.id, auth=None)
     scene.publish(an_event("next"))
     scene.dispatch_next()
     assert "X-Token" not in scene.receiver.posts[-1][1]
@@ -168,7 +168,7 @@ def test_deliveries_of_an_earlier_format_keep_its_settings(scene: Scene) -> None
     endpoint = scene.register(format="jira", settings={"jira": JIRA})
     scene.publish(an_event("waits"))
     moved = {"format": "point", "settings": {"jira": json.dumps({"projectKey": "IT"})}}
-    scene.app.endpoints.change(endpoint.id, moved, scene.clock.now)
+    scene.change(endpoint.id, **moved)
     scene.publish(an_event("new"))
     scene.run()
     first, second = (json.loads(body) for _, body in scene.receiver.of(URL))
@@ -181,7 +181,7 @@ def test_without_settings_that_fit_nothing_is_sent_until_they_are_mended(scene: 
     row = not_sent(scene, format="jira", settings=given)
     assert "nothing was sent: the endpoint's settings do not fit the wire format 'jira'" in str(row.attempts[0].error)
     [endpoint] = scene.app.endpoints.read_all()
-    scene.app.endpoints.change(endpoint.id, {"settings": {"jira": JIRA}}, scene.clock.now)
+    scene.change(endpoint.id, settings={"jira": JIRA})
     scene.run()
     assert scene.row(scene.ids(an_event())[0]).status == "delivered"
 

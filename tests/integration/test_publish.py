@@ -147,7 +147,7 @@ def test_an_endpoint_disabled_elsewhere_is_seen_within_the_cache_time(
 ) -> None:
     endpoint, elsewhere = scene.register(), scene.elsewhere()
     assert elsewhere.publish(an_event("a")).deliveries == 1
-    scene.app.endpoints.change(endpoint.id, {"enabled": False}, scene.clock.now)
+    scene.change(endpoint.id, enabled=False)
     monkeypatch.setattr("shared.storage.snapshot.CACHE_SECONDS", -1.0)
     assert elsewhere.publish(an_event("b")).deliveries == 0
 

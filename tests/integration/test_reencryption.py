@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from cryptography.fernet import Fernet
 
+from doubles import registering
 from shared.model import endpoint_id
-from shared.outbound.signing import make_secret
 from shared.settings import Settings, SettingsError
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services
@@ -26,9 +26,9 @@ def _rows_of_old(settings: Settings) -> None:
     """Endpoints, one with rotated secrets, and a rotated signature key, all under the old key."""
     endpoints, options = stores(settings, KEY)
     for url in URLS:
-        endpoints.register(url, make_secret(), {"types": ("*",), "name": "SIEM"}, THURSDAY, owner="somebody")
-    endpoints.rotate_secret(endpoint_id(URLS[0]), make_secret(), THURSDAY, THURSDAY + timedelta(days=1))
-    endpoints.note_exhausted(endpoints.read_all()[0], "delivery", THURSDAY, "the receiver answered 500", THURSDAY)
+        registering.register(endpoints, url, THURSDAY, owner="somebody", name="SIEM")
+    registering.rotate(endpoints, endpoint_id(URLS[0]), THURSDAY, THURSDAY + timedelta(days=1))
+    registering.fail(endpoints, endpoints.read_all()[0], "delivery", THURSDAY)
     options.rotate_signature_key(THURSDAY, THURSDAY + timedelta(days=1))
 
 
@@ -61,7 +61,7 @@ def test_after_a_rotation_the_old_key_is_not_needed(settings: Settings, calls: C
 @pytest.mark.usefixtures("_rows_of_old")
 def test_what_was_written_under_the_new_key_meanwhile_is_left_alone(settings: Settings) -> None:
     endpoints, options = stores(settings, NEW, KEY)
-    endpoints.change(endpoint_id(URLS[1]), {"name": "Jira"}, THURSDAY)
+    registering.modify(endpoints, endpoint_id(URLS[1]), THURSDAY, name="Jira")
     assert reencrypt(endpoints, options) == len(URLS)
     named = {endpoint.url: endpoint.name for endpoint in stores(settings, NEW)[0].read_all()}
     assert named == {URLS[0]: "SIEM", URLS[1]: "Jira", URLS[2]: "SIEM"}

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from doubles import registering
 from doubles.running import dispatch
 from shared.admin import replay as replay_module
 from shared.admin.erasure import erase
@@ -14,8 +15,8 @@ from shared.admin.replay import MOST_REPLAYED, Replayed, replay
 from shared.delivery.publisher import REPEAT_DELAY
 from shared.model import Delivery, DeliveryId, Endpoint
 from shared.outbound.client import Response
-from shared.storage.deliveries import Filters
 from shared.storage.messages import decode
+from shared.storage.pages import Filters
 from shared.storage.weeks import week_start
 
 from .scene import BUSY, OK, THURSDAY, URL, Scene, an_event
@@ -88,7 +89,7 @@ def test_a_replay_has_the_body_of_the_first_time_in_the_format_of_then(scene: Sc
     scene.run_in_order()
     [(_, _, first)] = scene.receiver.posts
     scene.clock.move(MINUTE)
-    scene.app.endpoints.change(endpoint.id, {"format": "spscan"}, scene.clock.now)
+    scene.change(endpoint.id, format="spscan")
     replay(scene.app, endpoint, scene.clock.now - MINUTE)
     scene.run_in_order()
     assert [body for _, _, body in scene.receiver.posts] == [first, first]
@@ -290,7 +291,7 @@ def test_a_call_repeated_after_midnight_on_monday_is_the_same_call(scene: Scene,
 
 
 def disable(scene: Scene, endpoint: Endpoint) -> None:
-    scene.app.endpoints.change(endpoint.id, {"enabled": False}, scene.clock.now)
+    scene.change(endpoint.id, enabled=False)
 
 
 def delete(scene: Scene, endpoint: Endpoint) -> None:
@@ -327,8 +328,8 @@ def test_replays_of_an_endpoint_that_is_gone_end_cancelled(
 def test_replays_follow_a_change_of_filters_and_secret(scene: Scene, endpoint: Endpoint) -> None:
     """What matched then is sent again whatever would match now, signed as now."""
     replay(scene.app, endpoint, THURSDAY)
-    scene.app.endpoints.change(endpoint.id, {"types": ("storage.*",)}, scene.clock.now)
-    scene.app.endpoints.rotate_secret(endpoint.id, endpoint.secret, scene.clock.now, scene.clock.now + MINUTE)
+    scene.change(endpoint.id, types=("storage.*",))
+    registering.rotate(scene.app.endpoints, endpoint.id, scene.clock.now, scene.clock.now + MINUTE)
     scene.run_in_order()
     assert {len(headers["webhook-signature"].split()) for headers, _ in scene.receiver.of(URL)} == {3}
     assert sorted(sent(scene)) == KEYS

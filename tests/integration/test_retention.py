@@ -9,8 +9,8 @@ import pytest
 from doubles.running import dispatch, exhausted
 from shared.admin.replay import replay
 from shared.model import Attempt, to_ms
-from shared.storage.deliveries import Filters
 from shared.storage.messages import decode, encode
+from shared.storage.pages import Filters
 from shared.storage.retention import drop_old_tables
 from shared.storage.weeks import WEEK, table_name, week_start
 
@@ -28,7 +28,7 @@ def tables_of(week: int) -> set[str]:
 
 
 def drop(scene: Scene) -> set[str]:
-    return set(drop_old_tables(scene.app.services, scene.clock.now, scene.app.retention))
+    return set(drop_old_tables(scene.app.services, scene.clock.now, scene.app.settings.retention))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_only_weeks_that_ended_long_enough_ago_go_and_all_else_stays(
 
 def test_retention_days_count(scene: Scene) -> None:
     scene.publish(an_event())
-    scene.app = replace(scene.app, settings=scene.app.settings.model_copy(update={"retention_days": 100}))
+    scene.app = replace(scene.app, settings=scene.app.settings.model_copy(update={"retention": timedelta(days=100)}))
     scene.clock.now = MONDAY + WEEK + timedelta(days=114)
     assert drop(scene) == set()
     scene.clock.move(timedelta(seconds=1))
@@ -134,7 +134,7 @@ def test_an_attempt_of_a_dropped_week_ends_in_the_alert_log_of_now(scene: Scene,
 def test_a_cancellation_in_a_dropped_week_ends_quietly(scene: Scene, calls: Calls) -> None:
     endpoint = scene.register()
     scene.publish(an_event())
-    scene.app.endpoints.change(endpoint.id, {"enabled": False}, scene.clock.now)
+    scene.change(endpoint.id, enabled=False)
     dropped_meanwhile(scene, calls)
     dispatch(scene.app, scene.queue.take()[0].encode(), 1)
     assert scene.receiver.posts == []

@@ -6,7 +6,6 @@ from doubles.running import dispatch, exhausted
 from shared.admin.retry import LOST_AFTER, Refusal, retry
 from shared.delivery.schedule import JITTER
 from shared.model import Delivery
-from shared.settings import GRACE
 
 from .scene import BUSY, OK, THURSDAY, Scene, an_event
 from .test_exhausted import failed_delivery, lines
@@ -67,7 +66,7 @@ def test_what_is_delivered_or_under_way_or_has_no_endpoint_is_not_tried_again(sc
     delivery_id = scene.ids(an_event())[0]
     assert "still on its way" in str(retry(scene.app, delivery_id, scene.row(delivery_id)))
     scene.run()
-    scene.app.endpoints.change(delivery_id.endpoint, {"enabled": False}, scene.clock.now)
+    scene.change(delivery_id.endpoint, enabled=False)
     assert "enable it first" in str(retry(scene.app, delivery_id, scene.row(delivery_id)))
     scene.app.endpoints.delete(delivery_id.endpoint)
     assert "not registered any more" in str(retry(scene.app, delivery_id, scene.row(delivery_id)))
@@ -84,7 +83,7 @@ def test_a_delivery_whose_message_was_lost_can_be_tried_again(scene: Scene) -> N
     scene.dispatch_next()
     scene.queue.held.clear()
     delivery_id = scene.ids(an_event())[0]
-    scene.clock.move(timedelta(seconds=29) + SCHEDULE + GRACE + LOST_AFTER)
+    scene.clock.move(timedelta(seconds=29) + SCHEDULE + scene.app.settings.breaker_grace + LOST_AFTER)
     assert "still on its way" in str(retry(scene.app, delivery_id, scene.row(delivery_id)))
     scene.clock.move(timedelta(seconds=4) + 30 * JITTER * timedelta(seconds=1))
     assert retry(scene.app, delivery_id, scene.row(delivery_id)) is None

@@ -8,9 +8,12 @@ from datetime import timedelta
 
 import pytest
 
+from doubles import registering
+from shared.admin.registration import rotate_secret
 from shared.api.endpoints import SECRET_OVERLAP
 from shared.model import Endpoint
-from shared.outbound.signing import make_secret, sign_point, sign_standard
+from shared.model.health import note_warned
+from shared.outbound.signing import sign_point, sign_standard
 from shared.settings import Settings
 from shared.storage import snapshot
 from shared.storage.cipher import Cipher
@@ -130,8 +133,7 @@ def test_two_who_rotate_at_once_announce_one_key(settings: Settings, cipher: Cip
 
 
 def rotate(scene: Scene, endpoint: Endpoint) -> Endpoint:
-    now = scene.clock.now
-    rotated = scene.app.endpoints.rotate_secret(endpoint.id, make_secret(), now, now + SECRET_OVERLAP)
+    rotated = rotate_secret(scene.app, endpoint.id, scene.clock.now + SECRET_OVERLAP)
     assert rotated is not None
     return rotated
 
@@ -172,7 +174,7 @@ def test_rotating_again_within_the_day_keeps_each_secret_for_its_own_day(scene: 
 def test_other_changes_keep_the_old_secret_and_a_new_registration_does_not(scene: Scene) -> None:
     first = scene.register()
     second = rotate(scene, first)
-    scene.app.endpoints.change(first.id, {"name": "x"}, scene.clock.now)
+    scene.change(first.id, name="x")
     scene.register()
     assert secrets_used(scene, "kept", first.secret, second.secret) == [1, 0, 1]
     scene.app.endpoints.delete(first.id)
@@ -206,18 +208,16 @@ def test_no_old_secret_is_in_the_table_in_the_clear(scene: Scene) -> None:
 
 def test_what_many_note_of_an_endpoint_at_once_is_all_kept(settings: Settings, cipher: Cipher) -> None:
     instances = [Endpoints(Services(settings), cipher) for _ in range(3)]
-    endpoint = instances[0].register(URL, make_secret(), {"types": ("*",)}, THURSDAY)[0]
+    endpoint = registering.register(instances[0], URL, THURSDAY)
     start = threading.Barrier(6)
 
     def note(number: int) -> None:
         instance = instances[number % 3]
         start.wait()
         if number == 5:
-            instance.note_warned(endpoint)
+            instance.change_health(endpoint, note_warned)
         else:
-            instance.note_exhausted(
-                endpoint, f"delivery-{number}", THURSDAY + number * HOUR, "timed out", THURSDAY + number * HOUR
-            )
+            registering.fail(instance, endpoint, f"delivery-{number}", THURSDAY + number * HOUR)
 
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(note, range(6)))
@@ -230,17 +230,17 @@ def test_what_many_note_of_an_endpoint_at_once_is_all_kept(settings: Settings, c
 
 def test_an_endpoint_disabled_and_well_at_once_is_disabled(settings: Settings, cipher: Cipher) -> None:
     instances = [Endpoints(Services(settings), cipher) for _ in range(2)]
-    endpoint = instances[0].register(URL, make_secret(), {"types": ("*",)}, THURSDAY)[0]
-    failing = instances[0].note_exhausted(endpoint, "delivery-1", THURSDAY, "timed out", THURSDAY)
+    endpoint = registering.register(instances[0], URL, THURSDAY)
+    failing = registering.fail(instances[0], endpoint, "delivery-1", THURSDAY)
     start = threading.Barrier(2)
 
     def disable() -> None:
         start.wait()
-        instances[0].disable(failing, "the receiver answered 410 Gone", THURSDAY)
+        registering.switch_off(instances[0], failing, THURSDAY)
 
     def note_success() -> None:
         start.wait()
-        instances[1].note_success(failing, THURSDAY)
+        registering.succeed(instances[1], failing, THURSDAY)
 
     with ThreadPoolExecutor(2) as threads:
         for each in [threads.submit(disable), threads.submit(note_success)]:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.model.thresholds import Standing, Thresholds, read_thresholds
+from shared.storage import chunks
 from shared.storage.clients import Services, StorageUnavailable, Written
-from shared.storage.sites import ListedSite, Listing, ScanState, SiteRow, Sites
+from shared.storage.sites import KnownUrls, ListedSite, Listing, ScanState, SiteRow, Sites
 
 from .conftest import Calls
 from .scanning import run_scan, site_id, site_url, told
@@ -27,12 +28,12 @@ def sites(services: Services) -> Sites:
 
 def test_a_row_comes_back_as_it_was_written(sites: Sites) -> None:
     assert sites.get(site_id(1)) is None
-    assert [*sites.all()] == []
+    assert sites.all() == {}
     assert sites.insert(site_id(1), ROW) is Written.DONE
     stored = sites.get(site_id(1))
     assert stored is not None
-    assert (stored.id, stored.row) == (site_id(1), ROW)
-    assert [*sites.all()] == [stored]
+    assert stored.value == ROW
+    assert sites.all() == {site_id(1): stored}
 
 
 def test_only_one_of_two_writers_wins(sites: Sites) -> None:
@@ -41,42 +42,50 @@ def test_only_one_of_two_writers_wins(sites: Sites) -> None:
     stored = sites.get(site_id(1))
     assert stored is not None
     changed = ROW.model_copy(update={"counter": 8})
-    assert sites.replace(stored, changed) is Written.DONE
-    assert sites.replace(stored, ROW) is Written.CONFLICT
-    assert sites.forget(stored) is Written.CONFLICT
+    assert sites.replace(site_id(1), changed, stored.etag) is Written.DONE
+    assert sites.replace(site_id(1), ROW, stored.etag) is Written.CONFLICT
+    assert sites.remove(site_id(1), stored.etag) is Written.CONFLICT
     stored = sites.get(site_id(1))
     assert stored is not None
-    assert stored.row == changed
-    assert sites.forget(stored) is Written.DONE
-    assert sites.replace(stored, ROW) is Written.CONFLICT
+    assert stored.value == changed
+    assert sites.remove(site_id(1), stored.etag) is Written.DONE
+    assert sites.replace(site_id(1), ROW, stored.etag) is Written.CONFLICT
     assert sites.get(site_id(1)) is None
 
 
 def test_the_rows_of_the_scan_are_no_sites(sites: Sites) -> None:
-    assert (sites.state(), sites.listing(), sites.thresholds(), sites.joined_urls()) == (
-        ScanState(),
-        Listing(),
-        None,
-        {},
-    )
-    state = ScanState(last_success_at=NOW, names_concealed=True, walk_from="/next?$skiptoken=a")
+    assert (sites.state(), sites.listing(), sites.thresholds()) == (ScanState(), Listing(), None)
+    assert sites.known_urls() == KnownUrls()
+    state = ScanState(last_success_at=NOW, names_concealed=True, resume_at="/next?$skiptoken=a")
     thresholds = Thresholds(default=read_thresholds("90:high,500GB:low"))
+    known = KnownUrls({site_id(1): site_url(1)}, frozenset({site_id(2)}), frozenset({site_id(3)}))
     sites.write_state(state)
     sites.write_thresholds(thresholds)
-    sites.write_joined_urls({}, {site_id(1): site_url(1), site_id(2): ""})
-    assert (sites.state(), sites.thresholds()) == (state, thresholds)
-    assert sites.joined_urls() == {site_id(1): site_url(1), site_id(2): ""}
-    assert [*sites.all()] == []
+    sites.write_known_urls(KnownUrls(), known)
+    assert (sites.state(), sites.thresholds(), sites.known_urls()) == (state, thresholds, known)
+    assert sites.all() == {}
 
 
-def test_only_the_joined_urls_that_differ_are_written(sites: Sites, calls: Calls) -> None:
-    before = {f"{letter}-id": "https://x" for letter in "0a"}
-    sites.write_joined_urls({}, before)
+def test_rows_have_the_names_and_marks_of_the_first_ones(sites: Sites, services: Services) -> None:
+    """Scans of an earlier version run while this one is deployed."""
+    sites.write_state(ScanState(resume_at="/next"))
+    sites.write_known_urls(KnownUrls(), KnownUrls({"1a": "https://x"}, frozenset({"1b"}), frozenset({"1c"})))
+    rows = {
+        row: json.loads(chunks.join("Row", services.table("sites").get("scan", row) or {}))
+        for row in ("state", "urls-1")
+    }
+    assert rows == {"state": {"walk_from": "/next"}, "urls-1": {"urls": {"1a": "https://x", "1b": "", "1c": "-"}}}
+
+
+def test_only_the_known_urls_that_differ_are_written(sites: Sites, calls: Calls) -> None:
+    before = KnownUrls({f"{letter}-id": "https://x" for letter in "0a"})
+    sites.write_known_urls(KnownUrls(), before)
     calls.clear()
-    sites.write_joined_urls(before, before | {"a-other": "https://y"})
+    more = KnownUrls({**before.urls, "a-other": "https://y"})
+    sites.write_known_urls(before, more)
     assert [method for method, _ in calls] == ["PUT"]
-    sites.write_joined_urls(before | {"a-other": "https://y"}, {"a-other": "https://y"})
-    assert sites.joined_urls() == {"a-other": "https://y"}
+    sites.write_known_urls(more, KnownUrls({"a-other": "https://y"}))
+    assert sites.known_urls() == KnownUrls({"a-other": "https://y"})
 
 
 def test_a_list_that_no_entity_can_hold_is_shortened(sites: Sites) -> None:
@@ -113,7 +122,7 @@ def test_scans_of_several_hosts_at_once_publish_each_crossing_once(scene: Scene)
         for _ in threads.map(lambda host: run_scan(host, percents, named=False), hosts):
             pass
     assert told(scene) == sorted(("exceeded", str(number), 90) for number in percents)
-    assert not any(site.row.pending for site in scene.app.sites.all())
+    assert not any(site.value.pending for site in scene.app.sites.all().values())
     assert not scene.app.sites.state().has_failed
 
 

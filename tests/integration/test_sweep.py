@@ -11,8 +11,8 @@ from doubles.running import open_until_the_end, sweep
 from shared.app import App, build
 from shared.delivery import poison as exhausted_module
 from shared.settings import Settings
+from shared.storage.alerts import Malformed
 from shared.storage.clients import StorageUnavailable
-from shared.storage.deliveries import Malformed
 from shared.storage.loop_clients import LoopServices
 from shared.storage.messages import Message, decode
 
@@ -50,7 +50,7 @@ def test_a_sweep_that_cannot_write_deletes_nothing(real: App, monkeypatch: pytes
     def fail(*given: object) -> str:
         raise RuntimeError("killed")
 
-    monkeypatch.setattr(real.deliveries, "note_malformed", fail)
+    monkeypatch.setattr(real.alerts, "write_malformed", fail)
     with pytest.raises(RuntimeError, match="killed"):
         sweep(real, NO_TIME)
     assert real.poison.length() == 1
@@ -83,7 +83,7 @@ def test_storage_that_fails_ends_a_sweep_with_the_message_still_there(
     def fail(*given: object) -> str:
         raise StorageUnavailable("no")
 
-    monkeypatch.setattr(real.deliveries, "note_malformed", fail)
+    monkeypatch.setattr(real.alerts, "write_malformed", fail)
     with pytest.raises(StorageUnavailable):
         sweep(real, NO_TIME)
     assert real.poison.length() == 1

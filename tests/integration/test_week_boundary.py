@@ -8,7 +8,8 @@ import pytest
 from shared.model import DeliveryId, from_ms, to_ms
 from shared.outbound.client import NoResponse, Response
 from shared.settings import LONGEST_SCHEDULE
-from shared.storage.deliveries import Filters, Malformed
+from shared.storage.alerts import Malformed
+from shared.storage.pages import Filters
 from shared.storage.weeks import week_start
 
 from .scene import BUSY, OK, THURSDAY, Scene, an_event

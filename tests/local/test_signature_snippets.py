@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 from known_answers import ROOT, known_answers, snippet
-from shared.delivery.signing import sign_point, sign_standard
 from standardwebhooks import Webhook
 
 from service_desk.verification import fault
+from shared.outbound.signing import sign_point, sign_standard
 
 KNOWN = known_answers()
 NOW = KNOWN.seconds

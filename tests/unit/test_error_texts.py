@@ -32,8 +32,8 @@ def test_storage_out_of_reach_shows_no_shared_access_signature(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """urllib3 quotes the URL, which carries the signature; the host logs an exception with its causes."""
-    monkeypatch.setitem(clients._RETRIES, "retry_total", 0)
-    monkeypatch.setitem(clients._QUEUE_RETRIES, "retry_total", 0)
+    monkeypatch.setitem(clients.RETRIES, "retry_total", 0)
+    monkeypatch.setitem(clients.QUEUE_RETRIES, "retry_total", 0)
     services = Services(read_settings(LEAST | {"AzureWebJobsStorage": SAS}))
     with caplog.at_level(logging.INFO), pytest.raises(StorageUnavailable) as caught:
         services.table("options").get("partition", "row")

@@ -31,7 +31,7 @@ def test_everything_dangerous_is_off_and_nobody_is_trusted_by_default() -> None:
     assert not settings.allow_private_endpoints
     assert settings.trusted_local_issuer == ""
     assert settings.entra_tenant_id == ""
-    assert (settings.dedupe_hours, settings.retention_days) == (24, 30)
+    assert (settings.dedupe, settings.retention) == (timedelta(hours=24), timedelta(days=30))
 
 
 def test_blank_settings_are_absent_ones() -> None:
@@ -140,6 +140,21 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_shown(name: str, value: s
     text = complaint(LEAST | {name: value})
     assert name in text
     assert "-value" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "clause"),
+    [
+        ("DEDUPE_HOURS", "0", "must be at least 1"),
+        ("DEDUPE_HOURS", "169", "must be at most 168"),
+        ("RETENTION_DAYS", "3651", "must be at most 3650"),
+        ("RETENTION_DAYS", "1.5", "give a whole number of days"),
+        ("DISABLE_AFTER_HOURS", "soon", "give a whole number of hours"),
+        ("BREAKER_PROBE_SECONDS", "0.5", "must be at least 1"),
+    ],
+)
+def test_a_duration_out_of_bounds_is_told_in_its_own_unit(name: str, value: str, clause: str) -> None:
+    assert f"  {name}: {clause}" in complaint(LEAST | {name: value}).splitlines()
 
 
 def test_every_wrong_setting_is_named_at_once() -> None:

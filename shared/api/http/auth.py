@@ -13,6 +13,7 @@ import jwt
 import requests
 
 from shared.api.http.problem import Problem
+from shared.model.clouds import CLOUDS
 from shared.settings import Settings
 
 LEEWAY_SECONDS = 60
@@ -21,13 +22,6 @@ LOCAL_ISSUER = "urn:tenant-hooks:local-issuer"
 LOCAL_AUDIENCE = "api://tenant-hooks-local"
 LOCAL_TENANT = "00000000-0000-4000-8000-000000000001"
 
-_LOGIN = {
-    "global": "login.microsoftonline.com",
-    "gcchigh": "login.microsoftonline.us",
-    "dod": "login.microsoftonline.us",
-    "china": "login.chinacloudapi.cn",
-}
-_STS = {"china": "sts.chinacloudapi.cn"}
 _REFRESH_EVERY = 3600.0
 _REFRESH_COOLDOWN = 10.0
 _KEY_SERVER_TIMEOUT = 5.0
@@ -73,11 +67,10 @@ def trusted_issuers(settings: Settings) -> dict[str, Issuer]:
     found = []
     tenant, client = settings.entra_tenant_id, settings.entra_client_id
     if tenant and client:
-        login = _LOGIN[settings.entra_cloud]
-        sts = _STS.get(settings.entra_cloud, "sts.windows.net")
-        keys = f"https://{login}/{tenant}/discovery/v2.0/keys"
-        found.append(Issuer(f"https://{sts}/{tenant}/", (f"api://{client}", client), tenant, keys))
-        found.append(Issuer(f"https://{login}/{tenant}/v2.0", (client,), tenant, keys))
+        cloud = CLOUDS[settings.entra_cloud]
+        keys = f"https://{cloud.login}/{tenant}/discovery/v2.0/keys"
+        found.append(Issuer(f"https://{cloud.v1_issuer}/{tenant}/", (f"api://{client}", client), tenant, keys))
+        found.append(Issuer(f"https://{cloud.v2_issuer}/{tenant}/v2.0", (client,), tenant, keys))
     if settings.trusted_local_issuer:
         keys = f"{settings.trusted_local_issuer}/keys"
         found.append(Issuer(LOCAL_ISSUER, (LOCAL_AUDIENCE,), LOCAL_TENANT, keys))

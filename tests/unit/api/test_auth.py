@@ -181,7 +181,7 @@ def test_entras_v1_and_v2_tokens_are_taken_each_as_issuer_and_audience_belong(
         ("global", "login.microsoftonline.com", "sts.windows.net"),
         ("gcchigh", "login.microsoftonline.us", "sts.windows.net"),
         ("dod", "login.microsoftonline.us", "sts.windows.net"),
-        ("china", "login.chinacloudapi.cn", "sts.chinacloudapi.cn"),
+        ("china", "login.partner.microsoftonline.cn", "sts.chinacloudapi.cn"),
     ],
 )
 def test_each_cloud_has_its_own_issuers_and_keys(cloud: str, login: str, sts: str) -> None:

@@ -5,7 +5,7 @@ import json
 from doubles.samples import NOW, a_delivery, a_message, an_attempt, an_endpoint
 from shared.api.views import attempt_view, delivery_view, endpoint_view, malformed_view
 from shared.model import DeliveryId, Health, to_ms
-from shared.storage.deliveries import Malformed
+from shared.storage.alerts import Malformed
 
 ID = a_message().delivery_id
 

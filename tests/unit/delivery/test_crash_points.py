@@ -16,7 +16,7 @@ import pytest
 from doubles.simulated_host import SETTINGS, Host
 from doubles.simulated_storage import URLS, Odds, World
 from shared.model import DeliveryId, Event, digest, endpoint_id
-from shared.storage.deliveries import Malformed
+from shared.storage.alerts import Malformed
 
 
 def _event(number: int) -> Event:

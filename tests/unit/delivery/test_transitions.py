@@ -1,20 +1,16 @@
 """How a delivery's row changes."""
 
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from doubles.samples import NOW, a_delivery, a_message, an_attempt
-from shared.app import App
 from shared.delivery.diagnosis import failure_reason
 from shared.delivery.schedule import Delivered, Exhausted, Gone, Retry
-from shared.delivery.transitions import Known, cancelled, change, failed, new, recorded
-from shared.model import Attempt, Delivery, DeliveryId, Status
-from shared.storage.clients import Written
+from shared.delivery.transitions import cancelled, failed, new, recorded
+from shared.model import Attempt, Delivery, Status
 
 ID = a_message().delivery_id
 AFTER = timedelta(seconds=30)
@@ -105,67 +101,3 @@ def test_a_message_given_up_fails_its_delivery_unless_its_attempt_was_recorded()
     waiting = a_delivery(an_attempt(1), next_attempt_at=NOW)
     assert failed(waiting, a_message(attempt=2), "crashed").status == "failed"
     assert failed(waiting, a_message(attempt=1), "crashed") is waiting
-
-
-@dataclass
-class Rows:
-    """A table that answers the given outcomes to its writes, in order."""
-
-    outcomes: list[Written]
-    stored: Known = None
-    writes: list[tuple[Delivery, str]] = field(default_factory=list)
-    reads: int = 0
-
-    def get(self, delivery_id: DeliveryId) -> Known:
-        self.reads += 1
-        return self.stored
-
-    def insert(self, delivery_id: DeliveryId, delivery: Delivery) -> Written:
-        return self.replace(delivery_id, delivery, "insert")
-
-    def replace(self, delivery_id: DeliveryId, delivery: Delivery, etag: str) -> Written:
-        self.writes.append((delivery, etag))
-        return self.outcomes.pop(0)
-
-
-def changing(rows: Rows, transition: Any, known: Known = None) -> Delivery | None:
-    app = cast(App, type("Apps", (), {"deliveries": rows})())
-    return change(app, ID, transition, known)
-
-
-def test_a_first_record_costs_one_write_and_no_read() -> None:
-    rows = Rows([Written.DONE])
-    assert changing(rows, lambda now: a_delivery(status="delivered")) == a_delivery(status="delivered")
-    assert (rows.writes, rows.reads) == ([(a_delivery(status="delivered"), "insert")], 0)
-
-
-def test_a_row_that_was_read_is_written_under_its_etag() -> None:
-    rows = Rows([Written.DONE])
-    changing(rows, lambda now: a_delivery(status="failed"), (a_delivery(), "etag-1"))
-    assert rows.writes == [(a_delivery(status="failed"), "etag-1")]
-
-
-def test_who_lost_the_write_decides_again_by_what_is_there() -> None:
-    rows = Rows([Written.CONFLICT, Written.DONE], stored=(a_delivery(an_attempt(1)), "etag-2"))
-    seen: list[Delivery | None] = []
-
-    def transition(now: Delivery | None) -> Delivery:
-        seen.append(now)
-        return a_delivery(status="failed")
-
-    changing(rows, transition)
-    assert seen == [None, a_delivery(an_attempt(1))]
-    assert [etag for _, etag in rows.writes] == ["insert", "etag-2"]
-
-
-def test_a_transition_that_changes_nothing_writes_nothing() -> None:
-    rows, row = Rows([]), a_delivery(status="delivered")
-    assert changing(rows, lambda now: row, (row, "etag")) is row
-    assert rows.writes == []
-
-
-@pytest.mark.parametrize("known", [None, (a_delivery(), "etag")])
-def test_a_week_that_was_dropped_is_not_written_to_again(known: Known) -> None:
-    rows = Rows([Written.NO_TABLE])
-    assert changing(rows, lambda now: a_delivery(status="failed"), known) is None
-    assert len(rows.writes) == 1

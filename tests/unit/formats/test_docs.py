@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from shared.api.endpoint_auth import AuthBody
 from shared.formats import FORMATS
 from shared.formats.rendering import settings_problems
 from shared.model.audiences import ALLOWED, audience_problem
+from shared.model.auth import AuthBody
 from shared.model.catalogue import type_problem
 
 PAGE = (Path(__file__).parents[3] / "docs" / "receivers.md").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from doubles.key_server import LEAST
-from shared.m365.client import MOST_TRIES, Calls, GraphFailed, Refused, may_hold_report
+from shared.m365.client import MOST_TRIES, Client, GraphFailed, Refused, may_hold_report
 from shared.settings import read_settings
 from shared.usage.graph import Graph, LiveUsage, connect
 
@@ -94,7 +94,7 @@ second = pytest.fixture(serving, name="second")
 
 
 @dataclass
-class Client:
+class Asker:
     graph: Graph
     slept: list[float]
 
@@ -104,7 +104,7 @@ class Client:
         return file.getvalue()
 
 
-Connect = Callable[..., Client]
+Connect = Callable[..., Asker]
 
 
 @pytest.fixture
@@ -112,10 +112,10 @@ def client(server: Server) -> Iterator[Connect]:
     """Connects to the server, for a scan of some seconds; waits are noted instead of waited."""
     clients = []
 
-    def start(seconds: float = 1500.0) -> Client:
+    def start(seconds: float = 1500.0) -> Asker:
         slept: list[float] = []
-        calls = Calls(server.url, lambda: TOKEN, time.monotonic() + seconds, sleep=slept.append)
-        clients.append(Client(Graph(server.url, calls), slept))
+        client = Client(server.url, lambda: TOKEN, time.monotonic() + seconds, sleep=slept.append)
+        clients.append(Asker(Graph(client), slept))
         return clients[-1]
 
     yield start
@@ -299,7 +299,7 @@ def test_a_server_that_is_gone_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     slept: list[float] = []
-    graph = Graph(url, Calls(url, lambda: TOKEN, time.monotonic() + 1000, sleep=slept.append))
+    graph = Graph(Client(url, lambda: TOKEN, time.monotonic() + 1000, sleep=slept.append))
     with pytest.raises(GraphFailed, match="did not answer to the list of sites"):
         graph.site_page(None)
     assert len(slept) == MOST_TRIES - 1
@@ -378,7 +378,7 @@ def test_the_managed_identity_is_asked_for_graphs_own_scope(monkeypatch: pytest.
         asked.append(client_id)
         return Identity()
 
-    monkeypatch.setattr("shared.usage.graph.managed_identity", identity)
+    monkeypatch.setattr("shared.identity.managed_identity", identity)
     graph = connect(read_settings(LEAST | {"AZURE_CLIENT_ID": "an-identity"}), timedelta(minutes=1))
     with pytest.raises(GraphFailed, match="gives no token for Microsoft Graph") as caught:
         graph.site_page(None)

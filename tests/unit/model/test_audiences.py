@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doubles.simulated_host import SETTINGS
-from shared.model.audiences import ALLOWED, POWER_AUTOMATE, allowed_problem, audience_problem, scope_of
+from shared.model.audiences import ALLOWED, allowed_problem, audience_problem, scope_of
+from shared.model.clouds import POWER_AUTOMATE
 from shared.settings import SettingsError, read_settings
 
 OWN_RIGHTS = [

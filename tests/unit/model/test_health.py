@@ -9,7 +9,20 @@ from hypothesis import strategies as st
 
 from doubles.samples import NOW
 from shared.model import Health
-from shared.model.health import LEAST_EXHAUSTED, LEAST_SPAN, Disable, Fine, Warn, judge
+from shared.model.health import (
+    LEAST_EXHAUSTED,
+    LEAST_SPAN,
+    Disable,
+    Fine,
+    Warn,
+    assess_health,
+    disable,
+    note_exhausted,
+    note_success,
+    note_warned,
+    of_generation,
+    renew,
+)
 
 LIMIT = timedelta(hours=120)
 
@@ -45,11 +58,11 @@ def failing(hours: float, exhausted: int = LEAST_EXHAUSTED, exhausted_hours: flo
     ],
 )
 def test_a_warning_at_half_the_time_and_the_end_after_all_of_it(health: Health, expected: type) -> None:
-    assert type(judge(health, NOW, LIMIT)) is expected
+    assert type(assess_health(health, NOW, LIMIT)) is expected
 
 
 def test_the_reason_says_since_when_and_what() -> None:
-    verdict = judge(failing(120), NOW, LIMIT)
+    verdict = assess_health(failing(120), NOW, LIMIT)
     assert verdict == Disable("no success since 2026-11-17 10:00 UTC: timed out")
 
 
@@ -58,7 +71,7 @@ def test_nobody_is_disabled_before_time_number_and_span_are_all_reached(
     hours: float, exhausted: int, exhausted_hours: float, warned: bool, limit_hours: int
 ) -> None:
     health = failing(hours, exhausted, exhausted_hours, warned=warned)
-    verdict = judge(health, NOW, timedelta(hours=limit_hours))
+    verdict = assess_health(health, NOW, timedelta(hours=limit_hours))
     first: datetime | None = health.first_failure_at
     assert first is not None
     reached = NOW - first >= timedelta(hours=limit_hours) and len(health.exhausted) >= LEAST_EXHAUSTED
@@ -68,15 +81,56 @@ def test_nobody_is_disabled_before_time_number_and_span_are_all_reached(
 
 def test_with_a_limit_below_a_day_the_span_of_a_day_still_holds() -> None:
     limit = timedelta(hours=1)
-    assert isinstance(judge(failing(0.5), NOW, limit), Warn)
-    assert judge(failing(23.9, warned=True), NOW, limit) == Fine()
-    assert isinstance(judge(failing(24, warned=True), NOW, limit), Disable)
+    assert isinstance(assess_health(failing(0.5), NOW, limit), Warn)
+    assert assess_health(failing(23.9, warned=True), NOW, limit) == Fine()
+    assert isinstance(assess_health(failing(24, warned=True), NOW, limit), Disable)
 
 
 def test_without_a_known_first_exhausted_delivery_nobody_is_disabled() -> None:
     health = failing(120, warned=True).model_copy(update={"first_exhausted_at": None})
-    assert judge(health, NOW, LIMIT) == Fine()
+    assert assess_health(health, NOW, LIMIT) == Fine()
 
 
 def test_the_warning_gives_the_same_reason() -> None:
-    assert judge(failing(60), NOW, LIMIT) == Warn("no success since 2026-11-19 22:00 UTC: timed out")
+    assert assess_health(failing(60), NOW, LIMIT) == Warn("no success since 2026-11-19 22:00 UTC: timed out")
+
+
+LATER = NOW + timedelta(hours=1)
+
+
+def test_a_failing_time_begins_with_its_earliest_failure_and_a_success_ends_it() -> None:
+    health = note_exhausted(Health(generation=1), "delivery-1", NOW, "timed out", LATER)
+    assert (health.first_failure_at, health.first_exhausted_at, health.exhausted) == (NOW, LATER, ("delivery-1",))
+    health = note_exhausted(note_warned(health), "delivery-2", LATER, "connection refused", LATER)
+    assert (health.first_failure_at, health.last_error, health.state) == (NOW, "connection refused", "failing")
+    earlier = NOW - timedelta(hours=1)
+    assert note_exhausted(health, "delivery-0", earlier, "timed out", LATER).first_failure_at == earlier
+    assert note_success(health, LATER) == Health(generation=1, last_success_at=LATER)
+
+
+def test_exhausted_deliveries_are_counted_once_each_and_only_so_many_as_are_asked_for() -> None:
+    health = Health(generation=1)
+    for name in ("1", "2", "1", "3", "4", "5", "6", "6"):
+        health = note_exhausted(health, name, NOW, "timed out", NOW)
+    assert health.exhausted == ("1", "2", "3", "4", "5")
+    assert note_exhausted(health, "1", NOW, "timed out", NOW) == health
+
+
+def test_a_disabled_endpoint_stays_disabled_for_its_first_reason() -> None:
+    disabled = disable(failing(10), "410 Gone", NOW)
+    assert (disabled.state, disabled.disabled_reason, disabled.disabled_at) == ("disabled", "410 Gone", NOW)
+    assert disable(disabled, "no success", LATER) == disabled
+    assert note_success(disabled, LATER) == disabled
+
+
+def test_an_endpoint_that_is_enabled_again_begins_anew() -> None:
+    disabled = disable(failing(10, last_success_at=NOW), "410 Gone", NOW)
+    assert renew(disabled) == Health(generation=1, last_success_at=NOW)
+
+
+def test_the_health_of_an_earlier_registration_counts_as_none_and_that_of_a_later_one_stands() -> None:
+    assert of_generation(None, 2) == Health(generation=2)
+    assert of_generation(failing(10), 2) == Health(generation=2)
+    assert of_generation(failing(10), 1) == failing(10)
+    later = Health(generation=3, warned=True)
+    assert of_generation(later, 2) == later

@@ -2,115 +2,187 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from doubles.samples import NOW
-from shared.outbound.breaker import OPENS_AFTER, PROBE_EVERY, Breaker
+from shared.outbound.breaker import (
+    OPENS_AFTER,
+    PROBE_DEADLINE,
+    PROBE_FACTORS,
+    PROBE_SECONDS,
+    SHORTEST_SPREAD_SECONDS,
+    SPREAD_SHARE,
+    Breaker,
+)
+
+EVERY = 60.0
+OPENED_AT = 1000.0
 
 
-def opened() -> Breaker:
-    breaker = Breaker()
-    assert [breaker.note("e", f"delivery-{number}", False, NOW) for number in range(OPENS_AFTER)][-1]
+def closed() -> Breaker:
+    return Breaker(timedelta(seconds=EVERY))
+
+
+def opened(now: float = OPENED_AT) -> Breaker:
+    breaker = closed()
+    assert [breaker.record("e", f"failed-{number}", False, now) for number in range(OPENS_AFTER)][-1]
     return breaker
 
 
 def test_it_opens_after_failures_of_five_distinct_deliveries_in_a_row() -> None:
-    breaker = Breaker()
+    breaker = closed()
     for number in range(OPENS_AFTER - 1):
         for _ in range(3):
-            assert not breaker.note("e", f"delivery-{number}", False, NOW)
-            assert breaker.hold("e", NOW) is None
-    assert breaker.note("e", "the fifth", False, NOW)
-    assert breaker.hold("e", NOW) == PROBE_EVERY
+            assert not breaker.record("e", f"delivery-{number}", False, 0)
+            assert breaker.wait_seconds("e", "another", 0) == 0
+            assert not breaker.begin("e", "another", 0)
+    assert not breaker.is_open("e")
+    assert breaker.record("e", "the fifth", False, 0)
+    assert breaker.is_open("e")
+    assert breaker.wait_seconds("e", "another", 0) == EVERY
 
 
 def test_a_success_in_between_starts_the_count_anew() -> None:
-    breaker = Breaker()
+    breaker = closed()
     for number in range(OPENS_AFTER - 1):
-        breaker.note("e", f"delivery-{number}", False, NOW)
-    breaker.note("e", "delivery-x", True, NOW)
-    assert not breaker.note("e", "delivery-y", False, NOW)
-    assert breaker.hold("e", NOW) is None
-
-
-def test_while_open_one_probe_a_minute_goes_through_and_others_wait_for_the_next() -> None:
-    breaker = opened()
-    assert breaker.hold("e", NOW + timedelta(seconds=20)) == timedelta(seconds=40)
-    later = NOW + PROBE_EVERY
-    assert breaker.hold("e", later) is None
-    assert breaker.hold("e", later) == PROBE_EVERY
-    assert breaker.hold("e", later + PROBE_EVERY) is None
-
-
-@pytest.mark.parametrize("succeeded", [True, False])
-def test_the_probe_decides(succeeded: bool) -> None:
-    breaker = opened()
-    later = NOW + PROBE_EVERY
-    assert breaker.hold("e", later) is None
-    assert not breaker.note("e", "delivery-1", succeeded, later)
-    assert (breaker.hold("e", later) is None) is succeeded
+        breaker.record("e", f"delivery-{number}", False, 0)
+    breaker.record("e", "delivery-x", True, 0)
+    assert not breaker.record("e", "delivery-y", False, 0)
+    assert breaker.wait_seconds("e", "another", 0) == 0
 
 
 def test_each_endpoint_has_a_breaker_of_its_own() -> None:
-    assert opened().hold("another", NOW) is None
+    breaker = opened()
+    assert breaker.wait_seconds("another", "delivery", OPENED_AT) == 0
+    assert not breaker.is_open("another")
 
 
-def test_of_many_at_once_one_is_the_probe() -> None:
+def test_one_comes_back_for_the_probe_and_all_others_when_its_outcome_is_known() -> None:
+    breaker, now = opened(), OPENED_AT + 20
+    assert breaker.wait_seconds("e", "first", now) == 40
+    others = [breaker.wait_seconds("e", f"other-{number}", now) - 40 - PROBE_SECONDS for number in range(200)]
+    assert min(others) >= 0
+    assert max(others) <= max(SHORTEST_SPREAD_SECONDS, SPREAD_SHARE * EVERY)
+    assert max(others) - min(others) > 0.9 * SHORTEST_SPREAD_SECONDS, "they do not come back together"
+    assert breaker.wait_seconds("e", "first", now + 10) == 30, "the same one comes first when it asks again"
+
+
+def test_others_wait_while_the_probe_is_under_way() -> None:
+    breaker, due = opened(), OPENED_AT + EVERY
+    assert breaker.wait_seconds("e", "first", due) == 0
+    assert breaker.wait_seconds("e", "first", due) == 0, "it may ask again before it begins"
+    assert breaker.wait_seconds("e", "other", due + 1) >= PROBE_SECONDS - 1
+    assert breaker.begin("e", "first", due + 3)
+    assert breaker.wait_seconds("e", "other", due + 4) >= PROBE_SECONDS - 1, "counted from its beginning"
+
+
+def test_probes_come_after_1_2_4_8_and_15_minutes_and_so_on() -> None:
+    breaker, now = opened(), OPENED_AT
+    for factor in (*PROBE_FACTORS, PROBE_FACTORS[-1], PROBE_FACTORS[-1]):
+        assert breaker.wait_seconds("e", "probe", now) == factor * EVERY
+        assert breaker.wait_seconds("e", "probe", now + factor * EVERY - 0.1) == pytest.approx(0.1)
+        now += factor * EVERY
+        assert breaker.wait_seconds("e", "probe", now) == 0
+        assert breaker.begin("e", "probe", now)
+        now += PROBE_DEADLINE.total_seconds()
+        assert not breaker.record("e", "probe", False, now)
+    assert PROBE_FACTORS == (1, 2, 4, 8, 15)
+
+
+def test_a_probe_that_succeeds_closes_it_and_all_is_forgotten() -> None:
+    breaker, due = opened(), OPENED_AT + EVERY
+    assert breaker.wait_seconds("e", "first", due) == 0
+    breaker.begin("e", "first", due)
+    breaker.record("e", "first", True, due + 1)
+    assert breaker.wait_seconds("e", "other", due + 1) == 0
+    assert not breaker.begin("e", "other", due + 1)
+    assert not breaker._endpoints
+
+
+def test_a_probe_that_never_ends_is_followed_by_another() -> None:
+    """Its instance was stopped, or it found no slot and was put back."""
+    breaker, due = opened(), OPENED_AT + EVERY
+    assert breaker.wait_seconds("e", "lost", due) == 0
+    breaker.begin("e", "lost", due)
+    assert breaker.wait_seconds("e", "other", due + PROBE_SECONDS - 0.1) > 0
+    assert breaker.wait_seconds("e", "other", due + PROBE_SECONDS) == 0
+    assert breaker.wait_seconds("e", "lost", due + PROBE_SECONDS) > 0
+
+
+def test_an_attempt_that_began_before_it_opened_is_no_probe() -> None:
+    breaker = opened()
+    for number in range(20):
+        assert not breaker.record("e", f"in flight-{number}", False, OPENED_AT + 25)
+    assert breaker.wait_seconds("e", "first", OPENED_AT + 25) == EVERY - 25
+    breaker.record("e", "in flight-x", True, OPENED_AT + 26)
+    assert breaker.wait_seconds("e", "first", OPENED_AT + 26) == 0, "a success closes it, whosever it is"
+
+
+def test_the_only_attempt_of_an_overdue_delivery_has_ten_seconds_and_moves_no_probe() -> None:
+    breaker, now = opened(), OPENED_AT + 5
+    assert breaker.wait_seconds("e", "overdue", now) == 55
+    assert breaker.begin("e", "overdue", now)
+    assert not breaker.record("e", "overdue", False, now + 10)
+    assert breaker.wait_seconds("e", "overdue", now + 10) == 45
+    assert breaker.wait_seconds("e", "other", OPENED_AT + EVERY) == 0
+
+
+def test_of_many_threads_at_once_one_has_the_probe() -> None:
     breaker, start = opened(), threading.Barrier(8)
 
-    def ask(_: int) -> bool:
+    def ask(number: int) -> bool:
         start.wait()
-        return breaker.hold("e", NOW + PROBE_EVERY) is None
+        return breaker.wait_seconds("e", f"delivery-{number}", OPENED_AT + EVERY) == 0
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(ask, range(8))).count(True) == 1
 
 
 STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("note"), st.sampled_from("abcdefgh"), st.booleans() | st.just(False)),
-        st.tuples(st.just("hold"), st.floats(0, 150), st.none()),
+    st.tuples(
+        st.sampled_from(["ask", "ask", "ask", "end", "end", "pass", "lose"]),
+        st.sampled_from("abcdefgh"),
+        st.sampled_from([False, False, False, True]),
+        st.sampled_from([0.0, 0.5, 3.0, 30.0, 61.0, 1000.0]),
     ),
-    max_size=120,
+    max_size=150,
 )
 
 
+@settings(max_examples=300, deadline=None)
 @given(STEPS)
-def test_a_closed_breaker_never_holds_and_an_open_one_lets_at_most_one_through_a_minute(
-    steps: list[tuple[str, Any, Any]],
+def test_two_probes_never_run_at_once_and_a_closed_breaker_never_holds(
+    steps: list[tuple[str, str, bool, float]],
 ) -> None:
-    """Against what the design says in words: a set of failed deliveries since the last success, and a clock."""
-    breaker, now = Breaker(), NOW
+    """Deliveries ask, begin at once or never, and end within their deadline; the model knows who failed in a row."""
+    breaker, now = closed(), 0.0
     failed: set[str] = set()
-    quiet_since: datetime | None = None  # when it opened, or let the last probe through
-    for step, given_, succeeded in steps:
-        if step == "note":
-            opens = quiet_since is None and not succeeded and len(failed | {given_}) == OPENS_AFTER
-            assert breaker.note("e", given_, succeeded, now) is opens
-            failed = set() if succeeded else failed | {given_}
-            quiet_since = None if succeeded else now if opens else quiet_since
-            continue
-        now += timedelta(seconds=given_)
-        hold = breaker.hold("e", now)
-        if quiet_since is None:
-            assert hold is None
-        elif hold is None:
-            assert now - quiet_since >= PROBE_EVERY
-            quiet_since = now
-        else:
-            assert hold == quiet_since + PROBE_EVERY - now
-            assert timedelta() < hold <= PROBE_EVERY
-
-
-def test_a_clock_that_is_set_back_holds_nothing_for_longer_than_a_minute() -> None:
-    breaker = Breaker()
-    for number in range(OPENS_AFTER):
-        breaker.note("e", str(number), False, NOW)
-    earlier = NOW - timedelta(hours=1)
-    assert breaker.hold("e", earlier) is None
-    assert breaker.hold("e", earlier) == PROBE_EVERY
+    is_open = False
+    running: dict[str, tuple[float, bool]] = {}
+    for step, delivery, succeeds, seconds in steps:
+        if step == "pass":
+            now += seconds
+        elif step == "ask" and delivery not in running:
+            wait = breaker.wait_seconds("e", delivery, now)
+            assert 0 <= wait <= EVERY * PROBE_FACTORS[-1] * (1 + SPREAD_SHARE) + PROBE_SECONDS
+            assert is_open or wait == 0
+            if wait == 0:
+                assert breaker.begin("e", delivery, now) is is_open
+                running[delivery] = (now, is_open)
+        elif step == "lose":
+            running.pop(delivery, None)
+        elif step == "end" and delivery in running:
+            began, _ = running.pop(delivery)
+            now = max(now, began)
+            just_opened = breaker.record("e", delivery, succeeds, now)
+            failed = set() if succeeds or is_open else failed | {delivery}
+            assert just_opened is (len(failed) == OPENS_AFTER)
+            is_open = not succeeds and (is_open or just_opened)
+            failed = set() if just_opened else failed
+        for late in [one for one, (began, probes) in running.items() if probes and now - began > 10]:
+            del running[late]  # cut off at its deadline, and never heard of: a crash
+        assert breaker.is_open("e") is is_open
+        assert not is_open or sum(probes for _, probes in running.values()) <= 1

@@ -1,169 +1,357 @@
-"""How many of an instance's workers one endpoint may hold."""
+"""How many attempts one endpoint, and all that cannot be relied on, have in flight at once."""
 
+import asyncio
 import json
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+import random
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from shared.outbound import bulkhead as share_module
-from shared.outbound.bulkhead import PLACES, Share
+from doubles.virtual_time import run
+from shared.outbound.bulkhead import FAILING_TOGETHER, PATIENCE_SECONDS, SLOTS, SLOW_SECONDS, Bulkhead
 
 HOST = Path(__file__).parents[3] / "host.json"
-WORKERS = 32
+QUARTER, HALF = SLOTS // 4, SLOTS // 2
+
+
+class Clock:
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def bulkhead(clock: Clock) -> Bulkhead:
+    return Bulkhead(clock)
+
+
+def prove(bulkhead: Bulkhead, endpoint: str, successes: int = 1) -> None:
+    """Has an endpoint succeed so many times in a row, one by one."""
+    for _ in range(successes):
+        assert bulkhead.take(endpoint)
+        bulkhead.record(endpoint, True)
+        bulkhead.give_back(endpoint)
+
+
+def take_all(bulkhead: Bulkhead, endpoint: str) -> int:
+    """Takes whatever slots an endpoint can have."""
+    taken = 0
+    while bulkhead.take(endpoint):
+        taken += 1
+    return taken
+
+
+def fail(bulkhead: Bulkhead, endpoint: str, times: int = 1) -> None:
+    for _ in range(times):
+        assert bulkhead.take(endpoint)
+        bulkhead.record(endpoint, False)
+        bulkhead.give_back(endpoint)
 
 
 def test_attempts_never_keep_the_host_from_receiving() -> None:
     """It receives while it has no more than newBatchThreshold messages in hand."""
     queues = json.loads(HOST.read_text(encoding="utf-8"))["extensions"]["queues"]
-    assert queues["newBatchThreshold"] == PLACES
-    assert queues["batchSize"] + queues["newBatchThreshold"] == WORKERS
+    assert queues["newBatchThreshold"] == SLOTS
 
 
-def test_an_endpoint_holds_at_most_its_share_and_others_have_theirs() -> None:
-    share = Share(places=4, patience_seconds=0)
-    with ExitStack() as stack:
-        assert [stack.enter_context(share.place("hung")) for _ in range(3)] == [True, True, False]
-        assert stack.enter_context(share.place("other"))
-    with share.place("hung") as has_place:
-        assert has_place
+def test_a_new_endpoint_has_one_slot_and_each_success_lets_it_have_one_more(bulkhead: Bulkhead) -> None:
+    assert take_all(bulkhead, "e") == 1
+    for successes in (1, 2, 3, 4):
+        bulkhead.record("e", True)
+        bulkhead.give_back("e")
+        assert take_all(bulkhead, "e") == (1 if successes <= 1 else 2), "one for the slot given back, one more"
 
 
-def test_the_default_share_is_a_quarter_of_the_workers() -> None:
-    share = Share(patience_seconds=0)
-    with ExitStack() as stack:
-        taken = [stack.enter_context(share.place("e")) for _ in range(WORKERS)]
-    assert taken.count(True) == WORKERS // 4
+def test_one_proven_endpoint_holds_half_and_several_never_the_last_quarter(bulkhead: Bulkhead) -> None:
+    for name in "abcd":
+        prove(bulkhead, name, 300)
+    assert take_all(bulkhead, "a") == HALF
+    assert take_all(bulkhead, "b") == QUARTER
+    assert take_all(bulkhead, "c") == 1
+    assert take_all(bulkhead, "d") == 1
+    for number in range(QUARTER - 2):
+        assert take_all(bulkhead, f"new-{number}") == (1 if number < 28 else 0), "an eighth is for new endpoints"
 
 
-def test_a_place_is_given_back_even_when_the_attempt_raises() -> None:
-    share = Share(places=2, patience_seconds=0)
-
-    def crash() -> None:
-        with share.place("e") as has_place:
-            assert has_place
-            raise RuntimeError("crash")
-
-    for _ in range(3):
-        with pytest.raises(RuntimeError, match="crash"):
-            crash()
+def test_a_hundred_proven_endpoints_that_hang_leave_a_quarter_to_other_proven_ones(bulkhead: Bulkhead) -> None:
+    names = [f"hung-{number}" for number in range(100)]
+    for name in [*names, *(f"well-{number}" for number in range(QUARTER))]:
+        prove(bulkhead, name)
+    assert sum(take_all(bulkhead, name) for name in names) == 100
+    assert all(bulkhead.take(f"well-{number}") for number in range(QUARTER))
 
 
-def test_a_worker_waits_a_moment_for_a_place_that_is_about_to_be_given_back() -> None:
-    share, answered = Share(places=2, patience_seconds=5), threading.Event()
-
-    def hold() -> None:
-        with share.place("e"):
-            answered.wait(5)
-
-    def ask() -> bool:
-        with share.place("e") as has_place:
-            return has_place
-
-    with ThreadPoolExecutor(2) as threads:
-        holder = threads.submit(hold)
-        asker = threads.submit(ask)
-        answered.set()
-        holder.result()
-        assert asker.result()
+def test_however_many_new_endpoints_hang_half_of_the_slots_are_left(bulkhead: Bulkhead, clock: Clock) -> None:
+    prove(bulkhead, "well", 100)
+    assert sum(take_all(bulkhead, f"hung-{number}") for number in range(1000)) == HALF
+    assert bulkhead.take("well")
+    bulkhead.give_back("well")
+    clock.seconds += SLOW_SECONDS + 1
+    for number in range(1000):  # those that hang are found out, and make room for others that are new
+        take_all(bulkhead, f"hung-{number}")
+    assert sum(take_all(bulkhead, f"hung-{number}") for number in range(1000, 2000)) <= QUARTER
+    prove(bulkhead, "well", 100)
+    assert take_all(bulkhead, "well") >= 1
+    assert sum(bulkhead._held.values()) <= SLOTS - QUARTER + 1
 
 
-def test_nobody_waits_for_an_endpoint_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    share, patience = Share(places=2, patience_seconds=5), 5
-    with share.place("hung"):
-        hangs_since = time.monotonic()
-        monkeypatch.setattr(share_module, "time", SimpleNamespace(monotonic=lambda: hangs_since + 3 * patience))
-        with share.place("hung") as has_place:
-            assert not has_place
-        assert time.monotonic() - hangs_since < patience
+def test_failing_endpoints_share_a_quarter(bulkhead: Bulkhead) -> None:
+    for number in range(100):
+        fail(bulkhead, f"failing-{number}")
+    taken = [take_all(bulkhead, f"failing-{number}") for number in range(100)]
+    assert taken[0] == FAILING_TOGETHER
+    assert sum(taken) == QUARTER
+    prove(bulkhead, "well", 300)
+    assert take_all(bulkhead, "well") == (SLOTS - QUARTER) // 2
 
 
-def test_no_more_than_the_places_are_ever_held() -> None:
-    """More workers than places, each back at once for another turn."""
-    share, held, most, lock = Share(places=6, patience_seconds=0.01), 0, 0, threading.Lock()
-
-    def work(_: int) -> bool:
-        nonlocal held, most
-        with share.place("e") as has_place:
-            if has_place:
-                with lock:
-                    held += 1
-                    most = max(most, held)
-                threading.Event().wait(0.001)
-                with lock:
-                    held -= 1
-            return has_place
-
-    with ThreadPoolExecutor(12) as threads:
-        turns = list(threads.map(work, range(300)))
-    assert most == 3
-    assert turns.count(True) >= 100
-    assert held == 0
-    with ExitStack() as stack:
-        assert all(stack.enter_context(share.place("e")) for _ in range(3)), "every place came back"
+def test_an_endpoint_that_keeps_an_attempt_waiting_is_not_relied_on_until_it_answers(
+    bulkhead: Bulkhead, clock: Clock
+) -> None:
+    prove(bulkhead, "slow", 100)
+    assert [bulkhead.take("slow") for _ in range(10)] == [True] * 10
+    clock.seconds += SLOW_SECONDS + 0.1
+    assert take_all(bulkhead, "slow") == QUARTER - 10
+    for _ in range(QUARTER):
+        bulkhead.record("slow", True)
+        bulkhead.give_back("slow")
+    assert take_all(bulkhead, "slow") > QUARTER
 
 
-def test_an_endpoint_that_answers_at_once_loses_no_turn() -> None:
-    share, start = Share(patience_seconds=10), threading.Barrier(WORKERS)
-
-    def work(_: int) -> list[bool]:
-        start.wait()
-        turns = []
-        for _ in range(10):
-            with share.place("e") as has_place:
-                threading.Event().wait(0.001)
-                turns.append(has_place)
-        return turns
-
-    with ThreadPoolExecutor(WORKERS) as threads:
-        assert all(all(turns) for turns in threads.map(work, range(WORKERS)))
+def test_a_failure_or_a_request_for_less_halves_what_an_endpoint_may_have(bulkhead: Bulkhead) -> None:
+    prove(bulkhead, "e", 40)
+    bulkhead.take("e")
+    bulkhead.slow_down("e")
+    bulkhead.give_back("e")
+    assert take_all(bulkhead, "e") == 20
+    bulkhead.record("e", False)
+    bulkhead.give_back("e")
+    assert take_all(bulkhead, "e") == 0
+    for _ in range(10):
+        bulkhead.give_back("e")
+    assert take_all(bulkhead, "e") == 1
 
 
-@pytest.mark.parametrize("order", ["in turns", "one after the other"])
-def test_four_endpoints_that_hang_leave_workers_to_all_others(order: str) -> None:
-    """Each held a fixed quarter of the workers, and so three of them stalled all others until their breakers opened."""
-    share = Share(patience_seconds=0)
-    turns = [f"hung{turn % 4 if order == 'in turns' else turn // WORKERS}" for turn in range(4 * WORKERS)]
-    with ExitStack() as stack:
-        hung = [stack.enter_context(share.place(name)) for name in turns].count(True)
-        assert hung < PLACES, "the host goes on receiving"
-        assert stack.enter_context(share.place("well"))
+def test_what_it_could_take_is_forgotten_while_an_endpoint_is_idle(bulkhead: Bulkhead, clock: Clock) -> None:
+    for _ in range(64):
+        assert bulkhead.take("e")
+        clock.seconds += 0.02
+        bulkhead.record("e", True)
+        bulkhead.give_back("e")
+    clock.seconds += 0.18
+    assert take_all(bulkhead, "e") == 16
+    for _ in range(16):
+        bulkhead.give_back("e")
+    clock.seconds += 10
+    assert take_all(bulkhead, "e") == 1
 
 
-@pytest.mark.parametrize("endpoints", [1, 2, 4, 10, 31])
-def test_a_new_endpoint_finds_a_place_however_many_others_hang(endpoints: int) -> None:
-    share = Share(patience_seconds=0)
-    with ExitStack() as stack:
-        for turn in range(4 * WORKERS):
-            stack.enter_context(share.place(f"hung{turn % endpoints}"))
-        assert stack.enter_context(share.place("well"))
+def test_a_slot_is_given_back_even_when_the_attempt_raises() -> None:
+    async def main() -> None:
+        bulkhead = Bulkhead(asyncio.get_running_loop().time)
+
+        async def crash() -> None:
+            async with bulkhead.slot("e") as taken:
+                assert taken
+                raise RuntimeError("crash")
+
+        for _ in range(3):
+            with pytest.raises(RuntimeError, match="crash"):
+                await crash()
+        assert sum(bulkhead._held.values()) == 0
+
+    run(main())
 
 
-def test_an_event_for_many_endpoints_waits_for_none_of_them() -> None:
-    share = Share(patience_seconds=0)
-    with ExitStack() as stack:
-        assert all(stack.enter_context(share.place(f"e{number}")) for number in range(WORKERS))
+async def attempt(bulkhead: Bulkhead, endpoint: str, seconds: float, succeeds: bool = True) -> bool:
+    async with bulkhead.slot(endpoint) as taken:
+        if taken:
+            await asyncio.sleep(seconds)
+            bulkhead.record(endpoint, succeeds)
+    return taken
 
 
-def test_while_one_endpoint_hangs_others_have_places_at_once() -> None:
-    share, asked = Share(places=8, patience_seconds=5), threading.Event()
+def test_a_burst_to_a_new_endpoint_that_answers_quickly_waits_in_line_and_in_order() -> None:
+    async def main() -> None:
+        bulkhead = Bulkhead(asyncio.get_running_loop().time)
+        order: list[int] = []
 
-    def wait_in_vain() -> bool:
-        asked.set()
-        with share.place("hung") as has_place:
-            return has_place
+        async def one(number: int) -> bool:
+            async with bulkhead.slot("e") as taken:
+                order.append(number)
+                await asyncio.sleep(0.005)
+                bulkhead.record("e", True)
+            return taken
 
-    with ThreadPoolExecutor(1) as threads:
-        with ExitStack() as hung, ExitStack() as others:
-            assert all(hung.enter_context(share.place("hung")) for _ in range(4))
-            waiting = threads.submit(wait_in_vain)
-            asked.wait(5)
-            began = time.monotonic()
-            assert all(others.enter_context(share.place(f"e{number}")) for number in range(4))
-            assert time.monotonic() - began < 2, "less than the patience of who waits for the hung one"
-            assert not waiting.done()
-        assert waiting.result(), "it had its turn as soon as a place was given back"
+        assert all(await asyncio.gather(*(one(number) for number in range(60))))
+        assert order == list(range(60))
+        assert asyncio.get_running_loop().time() < 0.05
+
+    run(main())
+
+
+def test_who_waits_for_an_endpoint_that_hangs_goes_back_in_half_a_second() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        bulkhead = Bulkhead(loop.time)
+        assert bulkhead.take("hung")
+        assert not await attempt(bulkhead, "hung", 1)
+        assert loop.time() == pytest.approx(PATIENCE_SECONDS)
+        assert not await attempt(bulkhead, "hung", 1)
+        assert loop.time() == pytest.approx(PATIENCE_SECONDS), "the next one does not wait at all"
+        assert not bulkhead._lines
+
+    run(main())
+
+
+def test_those_who_wait_leave_room_for_the_host_to_receive() -> None:
+    """A hundred new endpoints hang, and several messages for each are in hand at once."""
+
+    async def main() -> None:
+        bulkhead = Bulkhead(asyncio.get_running_loop().time)
+        tasks = [asyncio.create_task(attempt(bulkhead, f"hung-{n % 100}", 30, False)) for n in range(1000)]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        waiting_or_held = sum(not task.done() for task in tasks)
+        assert waiting_or_held <= 100 + (SLOTS - 100) // 2 + 1
+        assert await attempt(bulkhead, "well", 0.02)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    run(main())
+
+
+def test_nobody_waits_for_an_endpoint_that_fails_again_and_again() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        bulkhead = Bulkhead(loop.time)
+        taken = await asyncio.gather(*(attempt(bulkhead, "down", 0.005, succeeds=False) for _ in range(60)))
+        assert taken.count(True) <= 1 + FAILING_TOGETHER, "not one after the other, as long as they wait"
+        assert loop.time() < 0.1
+
+    run(main())
+
+
+def test_an_endpoint_that_asks_for_less_sends_back_whoever_waits() -> None:
+    """They asked when their time was before it said so."""
+
+    async def main() -> None:
+        bulkhead = Bulkhead(asyncio.get_running_loop().time)
+        assert bulkhead.take("e")
+        waiting = [asyncio.create_task(attempt(bulkhead, "e", 1)) for _ in range(10)]
+        await asyncio.sleep(0.01)
+        bulkhead.slow_down("e")
+        bulkhead.give_back("e")
+        assert await asyncio.gather(*waiting) == [False] * 10
+        assert asyncio.get_running_loop().time() == pytest.approx(0.01)
+
+    run(main())
+
+
+def test_a_slot_that_is_given_back_goes_to_whoever_may_have_it() -> None:
+    """More new endpoints than may begin at once: each waits for a slot of another."""
+
+    async def main() -> None:
+        bulkhead = Bulkhead(asyncio.get_running_loop().time)
+        early = asyncio.create_task(attempt(bulkhead, "early", 0.005))
+        first = [asyncio.create_task(attempt(bulkhead, f"first-{number}", 0.01)) for number in range(HALF - 1)]
+        await early
+        second = [asyncio.create_task(attempt(bulkhead, f"second-{number}", 0.01)) for number in range(21)]
+        assert all(await asyncio.gather(*first, *second))
+        assert asyncio.get_running_loop().time() == pytest.approx(0.02)
+
+    run(main())
+
+
+def test_lines_take_turns() -> None:
+    async def main() -> None:
+        bulkhead = Bulkhead(asyncio.get_running_loop().time, slots=64)
+        order: list[str] = []
+
+        async def one(endpoint: str) -> None:
+            async with bulkhead.slot(endpoint) as taken:
+                assert taken
+                order.append(endpoint)
+                await asyncio.sleep(0.01)
+                bulkhead.record(endpoint, True)
+
+        await asyncio.gather(*(one(endpoint) for endpoint in "aaaaaaaabbbbbbbb"))
+        assert abs(order[:8].count("a") - 4) <= 1
+
+    run(main())
+
+
+ACTIONS = st.lists(
+    st.tuples(
+        st.sampled_from("abcde"),
+        st.sampled_from([0.0, 0.005, 0.3, 5.0, 30.0]),  # it lasts so long
+        st.sampled_from(["succeeds", "succeeds", "fails", "asks for less", "crashes"]),
+        st.sampled_from([0.0, 0.0, 0.004, 0.25, 1.0]),  # until the next comes
+        st.sampled_from([None, None, 0.0, 0.003, 0.1, 0.5, 2.0]),  # cut off after so long
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(ACTIONS, st.integers(8, 24), st.integers(0, 1000))
+def test_no_slot_is_lost_and_nobody_forgotten(
+    actions: list[tuple[str, float, str, float, float | None]], slots: int, seed: int
+) -> None:
+    async def main() -> None:
+        loop, chance = asyncio.get_running_loop(), random.Random(seed)
+        bulkhead = Bulkhead(loop.time, slots=slots)
+        running: dict[str, int] = dict.fromkeys("abcde", 0)
+
+        def check() -> None:
+            assert {name: len(state.began) for name, state in bulkhead._endpoints.items() if state.began} == {
+                name: count for name, count in running.items() if count
+            }
+            assert sum(bulkhead._held.values()) == sum(running.values()) <= slots
+            assert all(count >= 0 for count in bulkhead._held.values())
+            assert bulkhead._waiting == sum(len(state.line) for state in bulkhead._endpoints.values())
+            assert set(bulkhead._lines) == {name for name, state in bulkhead._endpoints.items() if state.line}
+
+        async def one(endpoint: str, seconds: float, ends: str) -> None:
+            began = loop.time()
+            async with bulkhead.slot(endpoint) as taken:
+                assert loop.time() - began <= PATIENCE_SECONDS + 0.001
+                if not taken:
+                    return
+                running[endpoint] += 1
+                try:
+                    await asyncio.sleep(seconds)
+                    if ends == "crashes":
+                        raise RuntimeError("crash")
+                    if ends == "asks for less":
+                        bulkhead.slow_down(endpoint)
+                    else:
+                        bulkhead.record(endpoint, ends == "succeeds")
+                finally:
+                    running[endpoint] -= 1
+
+        tasks = []
+        for endpoint, seconds, ends, pause, cut_off in actions:
+            task = loop.create_task(one(endpoint, seconds, ends))
+            tasks.append(task)
+            if cut_off is not None:
+                loop.call_later(cut_off, task.cancel)
+            for _ in range(chance.randrange(4)):
+                await asyncio.sleep(0)
+            if pause:
+                await asyncio.sleep(pause)
+        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10_000)
+        check()
+        assert not any(running.values())
+        assert not bulkhead._lines
+
+    run(main())

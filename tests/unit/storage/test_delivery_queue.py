@@ -1,15 +1,16 @@
 """Copies of a message in one instance: one of them in hand at a time, and none put while the same one is hidden."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
+from doubles.running import run
 from doubles.simulated_storage import START
 from shared.model import DeliveryId, digest
 from shared.storage import delivery_queue as module
 from shared.storage.clients import StorageUnavailable
-from shared.storage.delivery_queue import Copies
+from shared.storage.delivery_queue import DeliveryQueue
 from shared.storage.messages import Message, decode
 from shared.storage.queues import Queue
 
@@ -17,31 +18,57 @@ HOLD = timedelta(seconds=60)
 
 
 class Puts:
+    """Takes what is put, from threads and from the loop."""
+
+    name = "deliveries"
+
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.fails = False
 
-    def put(self, text: str, delay: timedelta) -> None:
+    def keep(self, text: str) -> None:
         if self.fails:
             raise StorageUnavailable("simulated")
         self.messages.append(decode(text.encode()))
 
 
-class Elapsed:
-    """The monotonic clock."""
+class FromThreads(Puts):
+    def put(self, text: str, delay: timedelta) -> None:
+        self.keep(text)
+
+
+class FromLoop(Puts):
+    async def put(self, queue: str, text: str, delay: timedelta = timedelta()) -> None:
+        assert queue == self.name
+        self.keep(text)
+
+
+class Clocks:
+    """The wall clock and the monotonic one."""
 
     def __init__(self) -> None:
-        self.seconds = 1000.0
+        self.wall, self.monotonic = START, 1000.0
 
-    def monotonic(self) -> float:
-        return self.seconds
+    def now(self) -> datetime:
+        return self.wall
+
+    def seconds(self) -> float:
+        return self.monotonic
 
 
 @pytest.fixture
-def elapsed(monkeypatch: pytest.MonkeyPatch) -> Elapsed:
-    elapsed = Elapsed()
-    monkeypatch.setattr(module, "time", elapsed)
-    return elapsed
+def clocks() -> Clocks:
+    return Clocks()
+
+
+@pytest.fixture
+def puts() -> FromLoop:
+    return FromLoop()
+
+
+@pytest.fixture
+def queue(clocks: Clocks, puts: FromLoop) -> DeliveryQueue:
+    return DeliveryQueue(cast(Queue, FromThreads()), puts, clocks.now, clocks.seconds)
 
 
 def message(**changes: Any) -> Message:
@@ -59,89 +86,94 @@ def message(**changes: Any) -> Message:
     return Message(**(values | changes))
 
 
-def put(copies: Copies, puts: Puts, given: Message, after: timedelta = timedelta()) -> None:
-    copies.put(cast(Queue, puts), given, HOLD, START + after)
+def put(queue: DeliveryQueue, given: Message) -> None:
+    run(queue.put(given, HOLD))
 
 
-def test_one_of_a_delivery_is_in_hand_at_a_time() -> None:
-    copies = Copies()
-    with copies.in_hand(message()) as first, copies.in_hand(message(attempt=2)) as second:
+def test_one_of_a_delivery_is_in_hand_at_a_time(queue: DeliveryQueue) -> None:
+    with queue.claim(message()) as first, queue.claim(message(attempt=2)) as second:
         assert (first, second) == (True, False)
-    with copies.in_hand(message()) as again:
+    with queue.claim(message()) as again:
         assert again
 
 
-def test_a_copy_that_waits_does_not_take_the_place_of_the_one_in_hand() -> None:
-    copies = Copies()
-    with copies.in_hand(message()):
-        with copies.in_hand(message()):
+def test_a_copy_that_waits_does_not_take_the_place_of_the_one_in_hand(queue: DeliveryQueue) -> None:
+    with queue.claim(message()):
+        with queue.claim(message()):
             pass
-        with copies.in_hand(message()) as third:
+        with queue.claim(message()) as third:
             assert not third
 
 
-@pytest.mark.usefixtures("elapsed")
-def test_a_copy_of_what_is_hidden_is_not_put() -> None:
-    copies, puts = Copies(), Puts()
-    put(copies, puts, message())
-    put(copies, puts, message(due_at=START + 2 * HOLD), timedelta(seconds=59))
+def test_a_copy_of_what_is_hidden_is_not_put(queue: DeliveryQueue, puts: FromLoop, clocks: Clocks) -> None:
+    put(queue, message())
+    clocks.wall += timedelta(seconds=59)
+    put(queue, message(due_at=START + 2 * HOLD))
     assert len(puts.messages) == 1
 
 
 @pytest.mark.parametrize("clock", ["both", "the wall clock alone", "the monotonic clock alone", "back"])
-def test_when_either_clock_says_that_its_time_is_over_it_is_put(elapsed: Elapsed, clock: str) -> None:
-    copies, puts = Copies(), Puts()
-    put(copies, puts, message())
+def test_when_either_clock_says_that_its_time_is_over_it_is_put(
+    queue: DeliveryQueue, puts: FromLoop, clocks: Clocks, clock: str
+) -> None:
+    put(queue, message())
     if clock in ("both", "the monotonic clock alone"):
-        elapsed.seconds += 60
-    moved = {"the monotonic clock alone": timedelta(), "back": -timedelta(hours=1)}
-    put(copies, puts, message(due_at=START + 2 * HOLD), moved.get(clock, HOLD))
+        clocks.monotonic += 60
+    clocks.wall += {"the monotonic clock alone": timedelta(), "back": -timedelta(hours=1)}.get(clock, HOLD)
+    put(queue, message(due_at=START + 2 * HOLD))
     assert len(puts.messages) == 2
 
 
-@pytest.mark.usefixtures("elapsed")
-def test_one_that_came_back_stands_for_any_but_none_for_it() -> None:
-    copies, puts = Copies(), Puts()
-    put(copies, puts, message())
-    put(copies, puts, message(redelivered=True))
-    put(copies, puts, message())
-    put(copies, puts, message(redelivered=True))
+def test_a_redelivered_one_stands_for_any_but_none_for_it(queue: DeliveryQueue, puts: FromLoop) -> None:
+    for redelivered in (False, True, False, True):
+        put(queue, message(redelivered=redelivered))
     assert [each.redelivered for each in puts.messages] == [False, True]
 
 
-@pytest.mark.usefixtures("elapsed")
-def test_what_failed_to_be_put_is_put_again() -> None:
-    copies, puts = Copies(), Puts()
+def test_what_failed_to_be_put_is_put_again(queue: DeliveryQueue, puts: FromLoop) -> None:
     puts.fails = True
     with pytest.raises(StorageUnavailable):
-        put(copies, puts, message())
+        put(queue, message())
     puts.fails = False
-    put(copies, puts, message())
+    put(queue, message())
     assert len(puts.messages) == 1
 
 
-@pytest.mark.usefixtures("elapsed")
-def test_the_very_message_that_was_put_can_be_put_back_whatever_the_clocks_say() -> None:
-    copies, puts = Copies(), Puts()
-    put(copies, puts, message())
-    with copies.in_hand(puts.messages[0]):
-        put(copies, puts, message(due_at=START + 2 * HOLD), timedelta(seconds=1))
+def test_the_very_message_that_was_put_can_be_put_back_whatever_the_clocks_say(
+    queue: DeliveryQueue, puts: FromLoop, clocks: Clocks
+) -> None:
+    put(queue, message())
+    with queue.claim(puts.messages[0]):
+        clocks.wall += timedelta(seconds=1)
+        put(queue, message(due_at=START + 2 * HOLD))
     assert len(puts.messages) == 2
 
 
-@pytest.mark.usefixtures("elapsed")
-@pytest.mark.parametrize("change", [{"attempt": 2}, {"generation": 2}, {"deadline_at": START + HOLD}, {"asked": True}])
-def test_another_message_of_the_delivery_is_no_copy(change: dict[str, Any]) -> None:
-    copies, puts = Copies(), Puts()
-    put(copies, puts, message())
-    put(copies, puts, message(**change))
+@pytest.mark.parametrize("change", [{"attempt": 2}, {"generation": 2}, {"deadline_at": START + HOLD}, {"manual": True}])
+def test_another_message_of_the_delivery_is_no_copy(
+    queue: DeliveryQueue, puts: FromLoop, change: dict[str, Any]
+) -> None:
+    put(queue, message())
+    put(queue, message(**change))
     assert len(puts.messages) == 2
 
 
-@pytest.mark.usefixtures("elapsed")
-def test_it_remembers_so_many_and_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_remembers_so_many_and_forgets_the_oldest(
+    queue: DeliveryQueue, puts: FromLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "_MOST_REMEMBERED", 2)
-    copies, puts = Copies(), Puts()
     for attempt in (1, 2, 3, 2, 1):
-        put(copies, puts, message(attempt=attempt))
+        put(queue, message(attempt=attempt))
     assert [each.attempt for each in puts.messages] == [1, 2, 3, 1]
+
+
+@pytest.mark.parametrize("count", [0, 1, 200])
+def test_from_a_thread_all_are_put_or_the_call_fails(clocks: Clocks, count: int) -> None:
+    threads = FromThreads()
+    queue = DeliveryQueue(cast(Queue, threads), FromLoop(), clocks.now, clocks.seconds)
+    queue.put_many([message(attempt=number + 1) for number in range(count)])
+    assert {each.attempt for each in threads.messages} == {number + 1 for number in range(count)}
+    threads.fails = True
+    if count:
+        with pytest.raises(StorageUnavailable):
+            queue.put_many([message(attempt=number + 1) for number in range(count)])

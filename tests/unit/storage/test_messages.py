@@ -180,7 +180,7 @@ def test_what_is_no_message_of_ours_is_malformed_and_says_why(body: bytes) -> No
 
 def test_a_message_of_a_newer_version_is_read_as_far_as_it_is_known() -> None:
     assert decode(changed(surprise=1)) == a_message()
-    assert decode(changed_made(surprise=1)).made == an_attempt()
+    assert decode(changed_made(surprise=1)).result == an_attempt()
 
 
 def test_a_delivery_id_may_be_written_in_lower_case() -> None:

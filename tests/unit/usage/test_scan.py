@@ -16,7 +16,7 @@ from shared.m365.client import GraphFailed, Refused
 from shared.model import Event
 from shared.model.thresholds import Override, Thresholds, read_thresholds
 from shared.storage.clients import StorageUnavailable
-from shared.storage.sites import SiteRow, Sites, StoredSite
+from shared.storage.sites import SiteRow, Sites
 from shared.usage.graph import LiveUsage
 from shared.usage.report import CONCEALED_ID
 from shared.usage.scan import LIMIT, scan
@@ -177,7 +177,7 @@ def test_pending_events_are_published_even_while_graph_is_down() -> None:
 def test_events_left_pending_for_weeks_are_published_once() -> None:
     tenant = Tenant()
 
-    def kill_at_mark(sites: Sites, known: StoredSite, row: SiteRow) -> None:
+    def kill_at_mark(sites: Sites, site_id: str, row: SiteRow, etag: str) -> None:
         raise Crash
 
     with pytest.MonkeyPatch.context() as patch:
@@ -198,7 +198,7 @@ def test_a_key_that_somebody_took_is_told_and_does_not_stop_the_scan(caplog: pyt
     publish(tenant.app, [event.model_copy(update={"type": "custom.other"})])
     assert told(tenant.scan(a_row(1, 95), a_row(2, 95))) == [("exceeded", "2", 90)]
     assert [line["idempotencyKey"] for line in lines(caplog, "storage.key_taken")] == [event.key]
-    assert not any(site.row.pending for site in tenant.app.sites.all())
+    assert not any(site.value.pending for site in tenant.app.sites.all().values())
 
 
 def test_a_site_that_is_gone_is_forgotten_after_the_retention_period() -> None:
@@ -207,7 +207,7 @@ def test_a_site_that_is_gone_is_forgotten_after_the_retention_period() -> None:
     tenant.scan(a_row(1, 95, deleted=True), a_row(2, 1))
     stored = tenant.app.sites.get(site_id(1))
     assert stored is not None
-    assert stored.row.missing_since == tenant.now
+    assert stored.value.missing_since == tenant.now
     tenant.account.writes.clear()
     tenant.now += timedelta(days=30)
     tenant.scan(a_row(2, 1))
@@ -226,7 +226,7 @@ def test_a_site_that_returns_in_time_goes_on_where_it_was() -> None:
     assert tenant.scan(a_row(1, 95)) == []
     stored = tenant.app.sites.get(site_id(1))
     assert stored is not None
-    assert stored.row.missing_since is None
+    assert stored.value.missing_since is None
     assert told(tenant.scan(a_row(1, None), a_row(2, 1))) == [], "there, though nobody knows with how much"
     assert tenant.scan(a_row(1, 95)) == []
 

@@ -14,7 +14,8 @@ from doubles.storage_account import Account, Crash
 from shared.app import App
 from shared.delivery.publisher import publish
 from shared.model.thresholds import Standing, compare, read_thresholds
-from shared.storage.sites import StoredSite
+from shared.storage.rows import Versioned
+from shared.storage.sites import SiteRow
 from shared.usage.scan import scan
 
 THRESHOLDS = read_thresholds("75:medium,90:high,100:critical")
@@ -192,15 +193,15 @@ def test_scans_that_take_turns_at_every_step_and_die_publish_each_crossing_once(
     tenant.scan(*rows)
     assert told(tenant.events()) == expected([*history, usage])
     assert tenant.queued() == {event.key for event in tenant.events()}
-    assert all(not site.row.pending for site in tenant.app.sites.all())
+    assert all(not site.value.pending for site in tenant.app.sites.all().values())
 
 
 def test_the_laws_would_see_a_row_marked_before_its_event_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The judge is judged."""
+    """The laws are tried, too."""
 
-    def mark_first(app: App, known: StoredSite) -> None:
-        app.sites.replace(known, known.row.model_copy(update={"pending": ()}))
-        publish(app, known.row.pending)
+    def mark_first(app: App, named: str, stored: Versioned[SiteRow]) -> None:
+        app.sites.replace(named, stored.value.model_copy(update={"pending": ()}), stored.etag)
+        publish(app, stored.value.pending)
 
     monkeypatch.setattr("shared.usage.crossings.publish_pending", mark_first)
     lost, rows = 0, rows_of(AFTER)

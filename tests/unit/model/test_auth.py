@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from doubles.samples import an_endpoint
-from shared.api.endpoint_auth import (
+from shared.model import Auth
+from shared.model.auth import (
     MOST_HEADER_BYTES,
     MOST_HEADERS,
     AuthBody,
@@ -19,7 +20,6 @@ from shared.api.endpoint_auth import (
     patched_auth,
     stored_auth,
 )
-from shared.model import Auth
 from shared.model.validation import describe
 from shared.outbound.credentials import basic, conflict_of, is_signed, sends_authorization
 

@@ -1,0 +1,124 @@
+"""What is asked of an endpoint, and whether all of it goes together. Pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.formats.rendering import settings_problems, settings_text
+from shared.model import Auth, Endpoint
+from shared.model.audiences import audience_problem
+from shared.model.auth import AuthBody, merge_patch, patched_auth, stored_auth
+from shared.model.validation import describe
+from shared.outbound.credentials import conflict_of
+from shared.storage.rows import Rejected
+
+JsonObject = dict[str, Any]
+
+_AUTH: TypeAdapter[Any] = TypeAdapter(AuthBody)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Takes the place of what is stored."""
+
+    value: JsonObject
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A merge patch of what is stored (RFC 7396)."""
+
+    value: JsonObject
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is asked of an endpoint: fields as they are to be, `settings` of its wire format, and `auth` as the API
+    takes it. What is None stays as it is."""
+
+    fields: Mapping[str, Any]
+    settings: Whole | Patch | None = None
+    auth: Whole | Patch | None = None
+
+
+@dataclass(frozen=True)
+class Invalid(Rejected):
+    """Fields that are wrong, each said as a clause that begins with the field."""
+
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Unfit(Rejected):
+    """What is asked does not go together, or not with this deployment or receiver. `reason` begins with the field."""
+
+    reason: str
+
+
+def complete(
+    before: Endpoint | None, after: Endpoint, changes: Changes, allowed_audiences: Sequence[str]
+) -> Endpoint | Invalid | Unfit:
+    """The endpoint with its settings and authentication, when all of it goes together. `after` has its other fields as
+    they are to be; `before` is the endpoint as it is, None where it is new.
+
+    What has not changed is not checked again: an endpoint that no longer fits can still be disabled.
+    """
+    with_settings = _with_settings(before, after, changes.settings)
+    if isinstance(with_settings, Invalid):
+        return with_settings
+    auth = _changed_auth(with_settings.auth, changes.auth)
+    if isinstance(auth, Invalid):
+        return auth
+    completed = with_settings.model_copy(update={"auth": auth})
+    if before is None or completed.auth != before.auth:
+        return _auth_problem(completed, allowed_audiences) or completed
+    return completed
+
+
+def _with_settings(before: Endpoint | None, after: Endpoint, change: Whole | Patch | None) -> Endpoint | Invalid:
+    name = after.format
+    stored = json.loads(after.settings.get(name, "{}"))
+    wanted = _applied(change, stored)
+    text = settings_text(wanted)
+    if text != settings_text(stored):  # as text: to Python, 1 and true are equal
+        others = {other: kept for other, kept in after.settings.items() if other != name}
+        after = after.model_copy(update={"settings": others | ({name: text} if wanted else {})})
+    if before is None or (before.format, before.settings, before.types) != (name, after.settings, after.types):
+        problems = settings_problems(name, wanted, after.types)
+        if problems:
+            return Invalid(tuple(problems))
+    return after
+
+
+def _applied(change: Whole | Patch | None, stored: JsonObject) -> JsonObject:
+    match change:
+        case Whole(value):
+            return value
+        case Patch(value):
+            merged: JsonObject = merge_patch(stored, value)
+            return merged
+    return stored
+
+
+def _changed_auth(stored: Auth | None, change: Whole | Patch | None) -> Auth | Invalid | None:
+    if change is None:
+        return stored
+    wanted = change.value if isinstance(change, Whole) else patched_auth(stored, change.value)
+    try:
+        return stored_auth(_AUTH.validate_python(wanted))
+    except ValidationError as error:
+        lines = error.errors(include_url=False, include_input=False, include_context=False)
+        return Invalid(tuple(describe(line, "auth") for line in lines))
+
+
+def _auth_problem(endpoint: Endpoint, allowed_audiences: Sequence[str]) -> Unfit | None:
+    auth = endpoint.auth
+    if auth is not None and auth.type == "entra":
+        problem = audience_problem(auth.audience, allowed_audiences)
+        if problem:
+            return Unfit(f"auth.audience: {problem}")
+    conflict = conflict_of(endpoint)
+    return Unfit(f"auth: {conflict}") if conflict else None

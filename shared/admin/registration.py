@@ -1,0 +1,127 @@
+"""Registering receivers, and changing what is registered.
+
+A registration is read, what is asked is merged into it and checked, a receiver that must consent is asked once, and
+then the row is written in the loop of storage/rows.py, which merges and checks again where somebody else was faster.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+from shared.admin.changes import Changes, Invalid, Unfit, complete
+from shared.admin.consent import consent_problem
+from shared.app import App
+from shared.model import Endpoint, endpoint_id
+from shared.model.endpoint import merge, rotate
+from shared.model.endpoint import register as new_endpoint
+from shared.model.health import renew
+from shared.outbound.signing import make_secret
+from shared.storage.rows import Rejected, change
+
+MOST_ENDPOINTS = 1000
+
+
+@dataclass(frozen=True)
+class OthersEndpoint(Rejected):
+    """The URL is registered by somebody else."""
+
+
+@dataclass(frozen=True)
+class TooManyEndpoints(Rejected):
+    """There are MOST_ENDPOINTS already."""
+
+
+Refusal = Invalid | Unfit | OthersEndpoint | TooManyEndpoints
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A URL to be registered, or changed where it is: its URL has been checked. With `only_own` one of another owner is
+    left alone. One that `replaces` another may be one too many. `if_new` are fields that only a new endpoint takes."""
+
+    url: str
+    changes: Changes
+    owner: str = ""
+    only_own: bool = False
+    replaces: bool = False
+    if_new: Mapping[str, Any] = field(default_factory=dict)
+    secret: str = field(default_factory=make_secret)
+    """For a new endpoint."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    endpoint: Endpoint
+    new: bool
+
+
+def register(app: App, wanted: Registration) -> Registered | Refusal:
+    """Registers a URL, or changes what is said of its registration; what is not said stays."""
+    now, full = app.now(), len(app.endpoints.all()) >= MOST_ENDPOINTS + wanted.replaces
+    allowed = app.settings.allowed_token_audiences
+
+    def transition(stored: Endpoint | None) -> Endpoint | Refusal:
+        if stored is None:
+            return TooManyEndpoints() if full else _made(wanted, now, allowed)
+        if wanted.only_own and stored.owner != wanted.owner:
+            return OthersEndpoint()
+        return _merged(stored, wanted.changes, now, allowed)
+
+    written = _write(app, endpoint_id(wanted.url), wanted.changes, transition)
+    assert written is not None  # noqa: S101 (an endpoint is wanted, and the store makes its table)
+    return Registered(written, written.secret == wanted.secret) if isinstance(written, Endpoint) else written
+
+
+def change_endpoint(app: App, endpoint_id: str, changes: Changes) -> Endpoint | Refusal | None:
+    """Changes a registration; None where there is none."""
+    now, allowed = app.now(), app.settings.allowed_token_audiences
+    return _write(
+        app, endpoint_id, changes, lambda stored: None if stored is None else _merged(stored, changes, now, allowed)
+    )
+
+
+def rotate_secret(app: App, endpoint_id: str, until: datetime) -> Endpoint | None:
+    """Gives an endpoint a new secret; the one before goes on signing beside it. None where there is no endpoint."""
+    now, secret, rows = app.now(), make_secret(), app.endpoints.rows
+    return change(
+        rows,
+        endpoint_id,
+        lambda stored: None if stored is None else rotate(stored, secret, now, until),
+        rows.get(endpoint_id),
+    )
+
+
+def _made(wanted: Registration, now: datetime, allowed_audiences: Sequence[str]) -> Endpoint | Invalid | Unfit:
+    fields = {**wanted.if_new, **wanted.changes.fields}
+    if "types" not in fields:
+        return Unfit("types: is required")
+    made = new_endpoint(wanted.url, wanted.secret, wanted.owner, fields, now)
+    return complete(None, made, wanted.changes, allowed_audiences)
+
+
+def _merged(
+    stored: Endpoint, changes: Changes, now: datetime, allowed_audiences: Sequence[str]
+) -> Endpoint | Invalid | Unfit:
+    return complete(stored, merge(stored, changes.fields, now), changes, allowed_audiences)
+
+
+def _write(
+    app: App,
+    endpoint_id: str,
+    changes: Changes,
+    transition: Callable[[Endpoint | None], Endpoint | Refusal | None],
+) -> Endpoint | Refusal | None:
+    """The endpoint as it then is. Enabling one that does not receive starts its health anew."""
+    rows = app.endpoints.rows
+    stored = rows.get(endpoint_id)
+    before = None if stored is None else stored.value
+    wanted = transition(before)
+    if not isinstance(wanted, Endpoint):
+        return wanted
+    problem = consent_problem(app, before, wanted)
+    if problem:
+        return Unfit(f"endpoint: {problem}")
+    written = cast(Endpoint | Refusal | None, change(rows, endpoint_id, transition, stored))
+    enabled = changes.fields.get("enabled") is True and before is not None and not before.receives
+    return app.endpoints.change_health(written, renew) if enabled and isinstance(written, Endpoint) else written

@@ -1,0 +1,70 @@
+"""The Microsoft clouds: where each has its sign-in, Microsoft Graph, the Office 365 Management Activity API and Power
+Automate. The one table of them.
+
+Sources, all on learn.microsoft.com unless named otherwise: sign-in, "National clouds" of the Microsoft identity
+platform; issuers of v1 tokens, "Access tokens in the Microsoft identity platform", and China's from the discovery
+document of its sign-in; issuers of v2 tokens, the endpoint metadata in MSAL (`@azure/msal-common`,
+AuthorityMetadata), which for China names another host than the older sign-in address; Microsoft Graph, "Microsoft Graph
+national cloud deployments"; management, "Office 365 Management Activity API reference", and the README of
+counteractive/o365beat for GCC High and DoD; Power Automate, "Add OAuth authentication for HTTP request triggers".
+"""
+
+from typing import Literal, NamedTuple
+
+CloudName = Literal["global", "gcchigh", "dod", "china"]
+"""GCC is in the global cloud."""
+
+
+class Cloud(NamedTuple):
+    """Hosts without a scheme. `management` is empty where the API does not exist. The slash at the end of an audience
+    of Power Automate is part of it."""
+
+    login: str
+    v1_issuer: str
+    v2_issuer: str
+    graph: str
+    management: str
+    power_automate: tuple[str, ...]
+
+    @property
+    def graph_url(self) -> str:
+        return f"https://{self.graph}"
+
+
+CLOUDS: dict[CloudName, Cloud] = {
+    "global": Cloud(
+        login="login.microsoftonline.com",
+        v1_issuer="sts.windows.net",
+        v2_issuer="login.microsoftonline.com",
+        graph="graph.microsoft.com",
+        management="manage.office.com",
+        power_automate=("https://service.flow.microsoft.com/", "https://gov.service.flow.microsoft.us/"),
+    ),
+    "gcchigh": Cloud(
+        login="login.microsoftonline.us",
+        v1_issuer="sts.windows.net",
+        v2_issuer="login.microsoftonline.us",
+        graph="graph.microsoft.us",
+        management="manage.office365.us",
+        power_automate=("https://high.service.flow.microsoft.us/",),
+    ),
+    "dod": Cloud(
+        login="login.microsoftonline.us",
+        v1_issuer="sts.windows.net",
+        v2_issuer="login.microsoftonline.us",
+        graph="dod-graph.microsoft.us",
+        management="manage.protection.apps.mil",
+        power_automate=("https://service.flow.appsplatform.us/",),
+    ),
+    "china": Cloud(
+        login="login.partner.microsoftonline.cn",
+        v1_issuer="sts.chinacloudapi.cn",
+        v2_issuer="login.partner.microsoftonline.cn",
+        graph="microsoftgraph.chinacloudapi.cn",
+        management="",
+        power_automate=("https://service.powerautomate.cn/",),
+    ),
+}
+
+POWER_AUTOMATE = tuple(audience for cloud in CLOUDS.values() for audience in cloud.power_automate)
+"""The audiences of Power Automate in all clouds."""

@@ -1,0 +1,90 @@
+"""Tables `failures<week>`: the alert log, what failed for good across endpoints."""
+
+import re
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from azure.data.tables import TableEntity
+
+from shared.model import Delivery, DeliveryId, Model, to_ms
+from shared.storage.clients import Services, Table, Written
+from shared.storage.deliveries import Logged, delivery_entity, delivery_id_of, read_delivery, row_key
+from shared.storage.pages import Filters, Page, WeeklyLog
+from shared.storage.weeks import newest_first, table_name, time_of
+
+_PREFIX = "failures"
+_PARTITION = "failures"
+_LINE_ID = re.compile(r"(0[0-9A-F]{11})-([A-Z2-7]{26})")
+
+
+class Malformed(Model):
+    """A poison message that is no message of ours; `message` is its text, verbatim as far as it is text."""
+
+    id: str
+    reason: str
+    message: str
+
+
+class Alerts:
+    """One line for a delivery, and one for a message that cannot be read. Newest first."""
+
+    def __init__(self, services: Services, retention: timedelta) -> None:
+        self._services = services
+        self._log = WeeklyLog(services, _PREFIX, _PARTITION, retention)
+
+    def write(self, delivery_id: DeliveryId, delivery: Delivery) -> Written:
+        """Writes or renews a delivery's line; one that is not `failed` (any more) is not listed."""
+        entity = delivery_entity(_PARTITION, delivery_id, delivery) | {"RowKey": _row(delivery_id)}
+        return self._table(delivery_id.accepted_ms).upsert(entity)
+
+    def renew(self, delivery_id: DeliveryId, delivery: Delivery) -> None:
+        """Brings a delivery's line up to date, where it has one."""
+        if self._table(delivery_id.accepted_ms).get(_PARTITION, _row(delivery_id)) is not None:
+            self.write(delivery_id, delivery)
+
+    def write_malformed(self, at: datetime, digest: str, body: bytes, reason: str) -> str:
+        """Keeps a message that cannot be read; returns the id of its line."""
+        table = self._table(to_ms(at))
+        entity = {
+            "PartitionKey": _PARTITION,
+            "RowKey": f"{newest_first(to_ms(at))}-{digest}",
+            "Status": "failed",
+            "Type": "",
+            "Reason": reason,
+            "Message": body,
+        }
+        if table.upsert(entity) is Written.NO_TABLE:
+            table.create()
+            table.upsert(entity)
+        return f"{to_ms(at):012X}-{digest}"
+
+    def log(
+        self, filters: Filters, now: datetime, top: int, continuation: str | None = None
+    ) -> Page[Logged | Malformed]:
+        """The lines of all endpoints. Raises ValueError on a continuation that is not ours."""
+        return self._log.page(replace(filters, status="failed"), now, top, continuation, _read)
+
+    def malformed(self, line_id: str) -> Malformed | None:
+        """One line that is no delivery, by its id."""
+        match = _LINE_ID.fullmatch(line_id.upper())
+        if match is None:
+            return None
+        at_ms = int(match[1], 16)
+        entity = self._table(at_ms).get(_PARTITION, f"{newest_first(at_ms)}-{match[2]}")
+        line = None if entity is None else _read(entity)
+        return line if isinstance(line, Malformed) else None
+
+    def _table(self, at_ms: int) -> Table:
+        return self._services.table(table_name(_PREFIX, at_ms))
+
+
+def _row(delivery_id: DeliveryId) -> str:
+    return f"{row_key(delivery_id)}-{delivery_id.endpoint}"
+
+
+def _read(entity: TableEntity) -> Logged | Malformed:
+    row = entity["RowKey"]
+    if "Row" in entity:
+        return delivery_id_of(row[40:], row), read_delivery(entity)
+    line_id = f"{time_of(row):012X}-{row[13:]}"
+    return Malformed(id=line_id, reason=entity["Reason"], message=entity["Message"].decode(errors="replace"))
