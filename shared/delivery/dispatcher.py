@@ -10,56 +10,37 @@ every crash point (tests/unit/delivery/test_crash_points.py):
 - One instance has one message of a delivery in hand at a time, and puts none while the same one is hidden.
 """
 
-import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
 
 from shared import logs
 from shared.app import App
-from shared.delivery.attempt import Attempted, attempt
-from shared.delivery.diagnosis import diagnose
+from shared.delivery.attempt import Attempted
+from shared.delivery.gate import Deferral, GiveUp, a_while, attempt_through_gate, held_back, held_by_pace
 from shared.delivery.publisher import NeverAccepted, accepted_event
 from shared.delivery.recorder import follow_up, record, record_result
-from shared.delivery.schedule import asks_for_less, is_success
+from shared.delivery.schedule import asks_for_less
 from shared.delivery.transitions import ERASED, cancelled
 from shared.formats import FORMATS
 from shared.model import Attempt, Delivery, Endpoint, Event
 from shared.model.health import note_success
-from shared.model.retry_after import LONGEST_RETRY_AFTER
-from shared.outbound.breaker import PROBE_DEADLINE
-from shared.outbound.pacing import SOON_SECONDS
 from shared.storage import messages
 from shared.storage.messages import MalformedMessage, Message, decode, encode
 from shared.storage.queues import POISON
 from shared.storage.rows import Versioned, change_on_loop
 
-DEFERRED_SECONDS = (4.0, 300.0)
-"""How long a message waits that found no slot: at first, and at most; it doubles each time, and up to half of it is
-added by chance, lest all return at once."""
-
-PACED_EARLY_SECONDS = 2.0
-"""A paced message comes back so much before its time, since a queue is not exact, and waits the rest in memory."""
-
-MOST_PACED_IN_MEMORY = 64
-
 LATE = timedelta(seconds=60)
 """A message seen this long after it became visible may have been repeated meanwhile."""
 
-PACED_LONGEST = timedelta(hours=24)
-"""A delivery that pacing holds may be so much later than others, while its endpoint takes deliveries."""
-
-_STILL_TAKING = timedelta(minutes=15)
-_SHORTEST_SLEEP_SECONDS = 0.001
-
-By = Literal["breaker", "bulkhead", "pacing", "duplicate"]
+Row = Versioned[Delivery] | None
+"""A delivery's row as it was read; None before its first attempt is recorded."""
 
 
 @dataclass(frozen=True)
 class Findings:
     """What was read for a message: its row, its endpoint and its event, each only where it may matter."""
 
-    stored: Versioned[Delivery] | None = None
+    stored: Row = None
     endpoint: Endpoint | None = None
     event: Event | NeverAccepted | None = None
 
@@ -102,21 +83,6 @@ class Nothing:
 Action = MakeAttempt | FollowUp | RecordResult | Cancel | Poison | Nothing
 
 
-@dataclass(frozen=True)
-class Deferral:
-    """Put the message back."""
-
-    by: By
-    seconds: float
-
-
-@dataclass(frozen=True)
-class GiveUp:
-    """The delivery's time is over."""
-
-    reason: str
-
-
 def what_to_do(message: Message, found: Findings) -> Action:
     """What a message calls for."""
     if found.stored is not None and not _still_to_make(found.stored.value, message):
@@ -144,7 +110,7 @@ async def dispatch(app: App, body: bytes, dequeue_count: int) -> None:
         if alone:
             await _handle(app, message, body)
         else:
-            await _defer(app, message, Deferral("duplicate", _a_while(message)))
+            await _defer(app, message, Deferral("duplicate", a_while(message)))
 
 
 async def _handle(app: App, message: Message, body: bytes) -> None:
@@ -163,7 +129,7 @@ async def _handle(app: App, message: Message, body: bytes) -> None:
 
 
 async def _read(app: App, message: Message) -> Findings:
-    stored: Versioned[Delivery] | None = None
+    stored: Row = None
     if message.result is None and _may_be_known(message, app.now()):
         stored = await app.rows.get(message.delivery_id)
         if stored is not None and not _still_to_make(stored.value, message):
@@ -177,85 +143,26 @@ async def _read(app: App, message: Message) -> Findings:
     return Findings(stored, endpoint, event)
 
 
-async def _attempt_or_defer(
-    app: App, message: Message, endpoint: Endpoint, event: Event, stored: Versioned[Delivery] | None
-) -> None:
-    held = await _held(app, message, endpoint)
+async def _attempt_or_defer(app: App, message: Message, endpoint: Endpoint, event: Event, stored: Row) -> None:
+    held = await held_back(app, message, endpoint)
     if held is None:
         async with app.bulkhead.slot(endpoint.id) as taken:
             if taken:
-                attempted = await _attempt(app, message, endpoint, event)
+                attempted = await attempt_through_gate(app, message, endpoint, event)
         if taken:
             await _conclude(app, message, endpoint, attempted, stored)
             return
-        held = Deferral("bulkhead", _a_while(message))
-    if isinstance(held, GiveUp):
-        await app.sender.put(POISON, encode(messages.abandoned(message, held.reason)))
-    else:
-        await _defer(app, message, held)
+        held = held_by_pace(app, message, endpoint) or Deferral("bulkhead", a_while(message))
+    await _put_off(app, message, held)
 
 
-async def _held(app: App, message: Message, endpoint: Endpoint) -> Deferral | GiveUp | None:
-    """What stands against an attempt now: the breaker, or the endpoint's pace, for whose next place it may wait."""
-    left_seconds = (message.deadline_at - app.now()).total_seconds()
-    overdue = left_seconds <= 0
-    wait = app.breaker.wait_seconds(endpoint.id, message.delivery, app.seconds())
-    if wait > 0 and not overdue:
-        return Deferral("breaker", min(wait, max(left_seconds, 1.0)))
-    if wait > 0 and message.attempt > message.schedule_start:
-        return GiveUp("endpoint failing")
-    while (wait := _paced(app, message, endpoint)) > 0:
-        if overdue and not _keeps_taking(app, message, endpoint):
-            return GiveUp("the receiver kept asking for less (429) until the delivery's time was over")
-        if wait > SOON_SECONDS or app.pacing.waiting >= MOST_PACED_IN_MEMORY:
-            return Deferral("pacing", max(wait - PACED_EARLY_SECONDS, 1.0))
-        with app.pacing.in_memory():
-            await app.sleep(max(wait, _SHORTEST_SLEEP_SECONDS))
-    return None
-
-
-def _paced(app: App, message: Message, endpoint: Endpoint) -> float:
-    return app.pacing.wait_seconds(
-        endpoint.id, message.delivery, app.seconds(), endpoint.max_per_second, message.deferrals
-    )
-
-
-def _keeps_taking(app: App, message: Message, endpoint: Endpoint) -> bool:
-    in_time = app.now() < message.deadline_at + PACED_LONGEST
-    return in_time and app.pacing.keeps_taking(endpoint.id, app.seconds(), _STILL_TAKING)
-
-
-async def _attempt(app: App, message: Message, endpoint: Endpoint, event: Event) -> Attempted:
-    """Makes an attempt, and has the breaker, the bulkhead and pacing know what came of it."""
-    probes = app.breaker.begin(endpoint.id, message.delivery, app.seconds())
-    attempted = await attempt(app, endpoint, message, event, PROBE_DEADLINE if probes else None)
-    made, now = attempted.attempt, app.seconds()
-    if asks_for_less(made.status, attempted.retry_after):
-        app.pacing.refused(endpoint.id, min(attempted.retry_after or timedelta(), LONGEST_RETRY_AFTER), now)
-        app.bulkhead.slow_down(endpoint.id)
-        app.breaker.record(endpoint.id, message.delivery, True, now)
-        return attempted
-    well = is_success(made.status) or diagnose(made.status, made.response) is not None
-    app.bulkhead.record(endpoint.id, well)
-    if well:
-        app.pacing.taken(endpoint.id, now)
-    if app.breaker.record(endpoint.id, message.delivery, well, now):
-        logs.warning("breaker.opened", endpointId=endpoint.id, host=endpoint.host)
-    return attempted
-
-
-async def _conclude(
-    app: App, message: Message, endpoint: Endpoint, attempted: Attempted, stored: Versioned[Delivery] | None
-) -> None:
+async def _conclude(app: App, message: Message, endpoint: Endpoint, attempted: Attempted, stored: Row) -> None:
     """Records the attempt, or where the endpoint asked for less puts it off unspent."""
     made = attempted.attempt
     if asks_for_less(made.status, attempted.retry_after):
-        held = await _held(app, message, endpoint) or Deferral("pacing", 1.0)
+        held = held_by_pace(app, message, endpoint) or Deferral("pacing", 1.0)
         log_attempt(message, endpoint, made, "deferred" if isinstance(held, Deferral) else "exhausted")
-        if isinstance(held, GiveUp):
-            await app.sender.put(POISON, encode(messages.abandoned(message, held.reason)))
-        else:
-            await _defer(app, message, held)
+        await _put_off(app, message, held)
         return
     outcome, delivery = await record(app, message, attempted, endpoint, stored)
     retry_at = None if delivery is None else delivery.next_attempt_at
@@ -286,11 +193,18 @@ def log_attempt(
     )
 
 
-async def _cancel(app: App, message: Message, reason: str, stored: Versioned[Delivery] | None) -> None:
+async def _cancel(app: App, message: Message, reason: str, stored: Row) -> None:
     delivery = await change_on_loop(app.rows, message.delivery_id, lambda now: cancelled(now, message, reason), stored)
     if message.manual and delivery is not None and delivery.status == "cancelled":
         await app.in_thread(app.alerts.renew, message.delivery_id, delivery)
     logs.info("delivery.cancelled", deliveryId=message.delivery, reason=reason)
+
+
+async def _put_off(app: App, message: Message, held: Deferral | GiveUp) -> None:
+    if isinstance(held, GiveUp):
+        await app.sender.put(POISON, encode(messages.abandoned(message, held.reason)))
+    else:
+        await _defer(app, message, held)
 
 
 async def _defer(app: App, message: Message, deferral: Deferral) -> None:
@@ -304,12 +218,6 @@ async def _defer(app: App, message: Message, deferral: Deferral) -> None:
         by=deferral.by,
         seconds=round(deferral.seconds),
     )
-
-
-def _a_while(message: Message) -> float:
-    """Longer each time, so that a message is put back a few times and not every few seconds."""
-    first, most = DEFERRED_SECONDS
-    return min(first * 2.0 ** min(message.deferrals, 10), most) * random.uniform(1.0, 1.5)  # noqa: S311 (jitter)
 
 
 def _may_be_known(message: Message, now: datetime) -> bool:

@@ -26,6 +26,9 @@ SHORTEST_HOLD = timedelta(seconds=1)
 SOON_SECONDS = 3.0
 """A delivery whose time is so near waits in memory: a queue is not exact enough."""
 
+MOST_IN_MEMORY = 64
+"""Deliveries that wait in memory for their time; others go back to the queue however near that is."""
+
 FIRST_RETURN_SECONDS = 60.0
 """A delivery comes back after at most so long; then after twice as long, and so on."""
 
@@ -84,9 +87,6 @@ class _Endpoint:
         at = max(at, self.next_at)
         place.gap, self.next_gap = self.next_gap or self.pace.gap, self.pace.gap
         self.next_at = at + self.next_gap
-        if place.number < self.front - 1:  # it comes late, and takes the time of another
-            self.front -= 1
-            place.number = self.front
         return at
 
 
@@ -129,7 +129,7 @@ class Pacing:
             if wait > SOON_SECONDS:
                 return min(wait, held + _return_seconds(delivery, deferrals))
             if wait > NEAR_SECONDS:
-                return wait / 2
+                return wait / 2 if self.waiting < MOST_IN_MEMORY else SOON_SECONDS + 2.0 ** min(deferrals - 2, 5)
             place.at = state.give_time(place, now + wait)
         if place.at > now:
             return place.at - now

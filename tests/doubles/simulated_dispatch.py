@@ -17,7 +17,7 @@ from datetime import timedelta
 from doubles.simulated_receivers import Answer, Receiver
 from shared.outbound.breaker import PROBE_DEADLINE, Breaker
 from shared.outbound.bulkhead import Bulkhead
-from shared.outbound.pacing import SOON_SECONDS, Pacing
+from shared.outbound.pacing import MOST_IN_MEMORY, SOON_SECONDS, Pacing
 
 BATCH, IN_HAND = 32, 224
 """batchSize and newBatchThreshold of host.json."""
@@ -35,7 +35,6 @@ CPU_SECONDS = 0.001
 
 _DEFERRED_SECONDS = (4.0, 300.0)
 _PACED_EARLY_SECONDS = 2.0
-_MOST_PACED_IN_MEMORY = 64
 _PACED_LONGEST_SECONDS = 24 * 3600.0
 _STILL_TAKING = timedelta(minutes=15)
 
@@ -162,7 +161,7 @@ class Host:
             if taken:
                 await self._conclude(message, answer)
                 return
-            held = ("bulkhead", self._a_while(message))
+            held = self._held_by_pace(message) or ("bulkhead", self._a_while(message))
         await self._put_off(message, held)
 
     async def _held(self, message: Message) -> tuple[str, float] | None:
@@ -174,13 +173,22 @@ class Host:
         if wait > 0 and message.attempt > 1:
             return "breaker", 0.0
         while (wait := self._paced(message)) > 0:
-            if overdue and not self._keeps_taking(message):
-                return "pacing", 0.0
-            if wait > SOON_SECONDS or self.pacing.waiting >= _MOST_PACED_IN_MEMORY:
-                return "pacing", max(wait - _PACED_EARLY_SECONDS, 1.0)
+            give_up = overdue and not self._keeps_taking(message)
+            if give_up or wait > SOON_SECONDS or self.pacing.waiting >= MOST_IN_MEMORY:
+                return self._put_off_by_pace(message, wait)
             with self.pacing.in_memory():
                 await asyncio.sleep(wait)
         return None
+
+    def _held_by_pace(self, message: Message) -> tuple[str, float] | None:
+        """Without waiting in memory: of an attempt that found no slot, or that was refused."""
+        wait = self._paced(message)
+        return self._put_off_by_pace(message, wait) if wait > 0 else None
+
+    def _put_off_by_pace(self, message: Message, wait: float) -> tuple[str, float]:
+        if self.now() >= message.deadline_at and not self._keeps_taking(message):
+            return "pacing", 0.0
+        return "pacing", max(wait - _PACED_EARLY_SECONDS, 1.0)
 
     def _paced(self, message: Message) -> float:
         most = self.max_per_second.get(message.endpoint)
@@ -226,7 +234,7 @@ class Host:
 
     async def _conclude(self, message: Message, answer: Answer) -> None:
         if answer.retry_after is not None:
-            await self._put_off(message, await self._held(message) or ("pacing", 1.0))
+            await self._put_off(message, self._held_by_pace(message) or ("pacing", 1.0))
             return
         await asyncio.sleep(STORAGE_SECONDS)  # its row
         if answer.taken:

@@ -8,7 +8,7 @@ import pytest
 
 from doubles.running import dispatch
 from shared.admin.retry import retry
-from shared.delivery.dispatcher import DEFERRED_SECONDS, PACED_LONGEST
+from shared.delivery.gate import DEFERRED_SECONDS, PACED_LONGEST
 from shared.model import from_ms
 from shared.outbound.breaker import OPENS_AFTER, PROBE_FACTORS
 from shared.outbound.bulkhead import Bulkhead

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.outbound.pacing import FIRST_RETURN_SECONDS, LONGEST_LINE_SECONDS, SOON_SECONDS, Pacing
+from shared.outbound.pacing import FIRST_RETURN_SECONDS, LONGEST_LINE_SECONDS, MOST_IN_MEMORY, SOON_SECONDS, Pacing
 
 SECOND = timedelta(seconds=1)
 
@@ -167,6 +167,26 @@ def test_those_that_come_late_do_not_go_together() -> None:
         pacing.wait_seconds("e", f"d{number}", 0.0, 2.0)
     times = times_of(pacing, 10, 30.0, 2.0)
     assert times == pytest.approx([30 + number / 2 for number in range(10)])
+
+
+def test_a_time_that_was_given_is_void_when_the_endpoint_asks_for_less() -> None:
+    pacing = Pacing()
+    go(pacing, "a", 0.0, 5.0)
+    assert pacing.wait_seconds("e", "b", 0.0, 5.0) == pytest.approx(0.2)
+    pacing.refused("e", SECOND, 0.1)
+    assert 1.1 <= go(pacing, "b", 0.2, 5.0) <= 1.4
+
+
+def test_those_who_wait_in_memory_are_few_and_others_go_back_for_longer_each_time() -> None:
+    pacing = Pacing()
+    for number in range(3):
+        go(pacing, f"d{number}", 0.0, 1.0)
+    assert pacing.wait_seconds("e", "near", 0.0, 1.0) <= SOON_SECONDS
+    pacing.waiting = MOST_IN_MEMORY
+    waits = [pacing.wait_seconds("e", "near", 0.0, 1.0, deferrals) for deferrals in range(10)]
+    assert waits[0] > SOON_SECONDS
+    assert waits == sorted(waits)
+    assert waits[-1] == SOON_SECONDS + 32
 
 
 def test_a_place_far_ahead_is_kept_though_the_delivery_comes_back_before() -> None:

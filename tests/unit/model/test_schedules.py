@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.host.ncrontab import InvalidSchedule, NotHere, parse_schedule
-from shared.schedules import schedule_problem
+from shared.model.schedules import schedule_problem
 
 TAKEN = [
     "0 */5 * * * *",

@@ -1,0 +1,119 @@
+"""What an attempt must pass: the breaker, the endpoint's pace and the bulkhead; and what they learn of its outcome.
+
+Each of the three decides by itself (shared/outbound); here they are asked in turn, and a message that cannot go ahead
+now is put off without spending an attempt, or given up when its time is over.
+"""
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from shared import logs
+from shared.app import App
+from shared.delivery.attempt import Attempted, attempt
+from shared.delivery.diagnosis import diagnose
+from shared.delivery.schedule import asks_for_less, is_success
+from shared.model import Endpoint, Event
+from shared.model.retry_after import LONGEST_RETRY_AFTER
+from shared.outbound.breaker import PROBE_DEADLINE
+from shared.outbound.pacing import MOST_IN_MEMORY, SOON_SECONDS
+from shared.storage.messages import Message
+
+DEFERRED_SECONDS = (4.0, 64.0)
+"""How long a message waits that found no slot: at first, and at most; it doubles each time, and up to half of it is
+added by chance, lest all return at once."""
+
+PACED_EARLY_SECONDS = 2.0
+"""A paced message comes back so much before its time, since a queue is not exact, and waits the rest in memory."""
+
+PACED_LONGEST = timedelta(hours=24)
+"""A delivery that pacing holds may be so much later than others, while its endpoint takes deliveries."""
+
+_STILL_TAKING = timedelta(minutes=15)
+_SHORTEST_SLEEP_SECONDS = 0.001
+
+By = Literal["breaker", "bulkhead", "pacing", "duplicate"]
+
+
+@dataclass(frozen=True)
+class Deferral:
+    """Put the message back."""
+
+    by: By
+    seconds: float
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """The delivery's time is over."""
+
+    reason: str
+
+
+async def held_back(app: App, message: Message, endpoint: Endpoint) -> Deferral | GiveUp | None:
+    """What stands against an attempt now: the breaker, or the endpoint's pace, for whose next place it may wait."""
+    left_seconds = (message.deadline_at - app.now()).total_seconds()
+    wait = app.breaker.wait_seconds(endpoint.id, message.delivery, app.seconds())
+    if wait > 0 and left_seconds > 0:
+        return Deferral("breaker", min(wait, max(left_seconds, 1.0)))
+    if wait > 0 and message.attempt > message.schedule_start:
+        return GiveUp("endpoint failing")
+    while (wait := _paced(app, message, endpoint)) > 0:
+        overdue = left_seconds <= 0 and not _keeps_taking(app, message, endpoint)
+        if overdue or wait > SOON_SECONDS or app.pacing.waiting >= MOST_IN_MEMORY:
+            return _put_off_by_pace(app, message, endpoint, wait)
+        with app.pacing.in_memory():
+            await app.sleep(max(wait, _SHORTEST_SLEEP_SECONDS))
+    return None
+
+
+def held_by_pace(app: App, message: Message, endpoint: Endpoint) -> Deferral | GiveUp | None:
+    """As `held_back`, without waiting in memory: for an attempt that found no slot, or that was refused."""
+    wait = _paced(app, message, endpoint)
+    return _put_off_by_pace(app, message, endpoint, wait) if wait > 0 else None
+
+
+async def attempt_through_gate(app: App, message: Message, endpoint: Endpoint, event: Event) -> Attempted:
+    """Makes an attempt, and has the breaker, the bulkhead and pacing know what came of it."""
+    pause = app.pacing.begin(endpoint.id, app.seconds())
+    if pause > 0:
+        await app.sleep(max(pause, _SHORTEST_SLEEP_SECONDS))
+    probes = app.breaker.begin(endpoint.id, message.delivery, app.seconds())
+    attempted = await attempt(app, endpoint, message, event, PROBE_DEADLINE if probes else None)
+    made, now = attempted.attempt, app.seconds()
+    if asks_for_less(made.status, attempted.retry_after):
+        app.pacing.refused(endpoint.id, min(attempted.retry_after or timedelta(), LONGEST_RETRY_AFTER), now)
+        app.bulkhead.slow_down(endpoint.id)
+        app.breaker.record(endpoint.id, message.delivery, True, now)
+        return attempted
+    well = is_success(made.status) or diagnose(made.status, made.response) is not None
+    app.bulkhead.record(endpoint.id, well)
+    if well:
+        app.pacing.taken(endpoint.id, now)
+    if app.breaker.record(endpoint.id, message.delivery, well, now):
+        logs.warning("breaker.opened", endpointId=endpoint.id, host=endpoint.host)
+    return attempted
+
+
+def a_while(message: Message) -> float:
+    """Seconds, more each time, so that a message is put back a few times and not every few seconds."""
+    first, most = DEFERRED_SECONDS
+    return min(first * 2.0 ** min(message.deferrals, 10), most) * random.uniform(1.0, 1.5)  # noqa: S311 (jitter)
+
+
+def _put_off_by_pace(app: App, message: Message, endpoint: Endpoint, wait: float) -> Deferral | GiveUp:
+    if app.now() >= message.deadline_at and not _keeps_taking(app, message, endpoint):
+        return GiveUp("the receiver kept asking for less (429) until the delivery's time was over")
+    return Deferral("pacing", max(wait - PACED_EARLY_SECONDS, 1.0))
+
+
+def _paced(app: App, message: Message, endpoint: Endpoint) -> float:
+    return app.pacing.wait_seconds(
+        endpoint.id, message.delivery, app.seconds(), endpoint.max_per_second, message.deferrals
+    )
+
+
+def _keeps_taking(app: App, message: Message, endpoint: Endpoint) -> bool:
+    in_time = app.now() < message.deadline_at + PACED_LONGEST
+    return in_time and app.pacing.keeps_taking(endpoint.id, app.seconds(), _STILL_TAKING)
