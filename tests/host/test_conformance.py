@@ -227,6 +227,7 @@ def test_async_sample(same: bool, worker_python: Path, storage: str, start_host:
     for names in ASYNC_CALLS:
         run_by_admin(host, names)
     report, broken = (requests.get(f"{host.url}/{name}", timeout=20) for name in ("report", "broken"))
+    host.wait_for("ERROR Function.broken:")
 
     *results, their_report, their_broken = theirs["results"]
     asked = [name for names in ASYNC_CALLS for name in names]
