@@ -1,24 +1,10 @@
 """The queue trigger, against Azurite, with the host as a process of its own."""
 
-import asyncio
 import json
-from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import azure.functions as func
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.queue.aio import QueueServiceClient
-
-from local.host import backoff
-from local.host.app import Function, QueueTrigger
-from local.host.queue_listener import QueueListener
-from local.host.settings import QueueOptions
-from local.host.storage import Reachability
-from local.host.wakeups import Wakeups
-from local.host.worker import Worker
 
 from .conftest import MakeQueue, Queue, StartHost
 from .running import connection_string as azurite_at
@@ -144,43 +130,6 @@ async def work(msg: func.QueueMessage) -> None:
     assert len(host.matching("taken by someone else before its visibility changed")) == 1
     assert not host.matching("WARNING host")
     assert len(queue) == 1
-
-
-def test_a_move_to_the_poison_queue_wakes_its_listener(
-    storage: str, queue: Queue, make_queue: MakeQueue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both listeners would poll again in an hour."""
-    monkeypatch.setattr(backoff, "SHORTEST", timedelta(hours=1))
-    make_queue(queue.poison)
-    came = asyncio.Event()
-
-    async def fail(msg: func.QueueMessage) -> None:
-        raise RuntimeError("as asked")
-
-    async def note(msg: func.QueueMessage) -> None:
-        came.set()
-
-    async def run() -> None:
-        options = QueueOptions(16, 16, 1, timedelta(0), timedelta(hours=1), base64=False)
-        wakeups, stop, worker = Wakeups(), asyncio.Event(), Worker(1, None)
-        async with QueueServiceClient.from_connection_string(storage) as service:
-
-            def listen(name: str, call: Callable[..., Any]) -> asyncio.Task[None]:
-                trigger = QueueTrigger(name, "AzureWebJobsStorage")
-                function = Function(name, call, "msg", None, trigger, retry=None, disabled=False)
-                rest = (service, worker, options, timedelta(minutes=10), Reachability("AzureWebJobsStorage"), wakeups)
-                return asyncio.create_task(QueueListener(function, name, *rest).listen(stop))
-
-            listening = [listen(queue.name, fail), listen(queue.poison, note)]
-            await asyncio.to_thread(queue.put, "bad")
-            wakeups.put_on(queue.name)
-            async with asyncio.timeout(20):
-                await came.wait()
-            stop.set()
-            await asyncio.gather(*listening)
-        worker.close()
-
-    asyncio.run(run())
 
 
 def test_in_flight_is_bounded_and_sync_functions_share_the_threads(
