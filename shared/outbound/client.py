@@ -7,42 +7,30 @@ whatever becomes of its body.
 """
 
 import asyncio
-import contextlib
 import ssl
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from weakref import WeakKeyDictionary
 
 import aiohttp
 import certifi
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.payload import Payload
 from yarl import URL
 
-from shared import __version__
 from shared.model.retry_after import read_retry_after
 from shared.outbound.addresses import AddressPolicy, Refused, Target, read_url, refused_address
-from shared.outbound.connection import USUAL_WAITS, GuardedConnector, Waits
+from shared.outbound.connection import USUAL_WAITS, Waits
 from shared.outbound.exchange import RESPONSE_BYTES, Exchange, begin_exchange
 from shared.outbound.failures import INVALID, ConnectionEnded, in_words
 from shared.outbound.handshake import Handshake
-from shared.outbound.relay import HEAD_BYTES
 from shared.outbound.resolver import NotInTime, Resolve, Resolver, resolve_by_system
+from shared.outbound.session import OWN_HEADERS, Body, open_session
 
 DEADLINE = timedelta(seconds=30)
 """For everything: name, connection, TLS, headers, body; SPScan's documentation says "responds within 30 seconds"."""
 
 __all__ = ["DEADLINE", "RESPONSE_BYTES", "NoResponse", "Response", "WebhookClient"]
-
-USER_AGENT = f"TenantHooks/{__version__}"
-
-_MOST_HEADERS = 1000
-"""aiohttp reads no more; the head counts all the same."""
-
-_PART_BYTES = 64 * 1024
-"""A longer body is written in parts, between which the loop has its turn."""
 
 
 @dataclass(frozen=True)
@@ -161,8 +149,8 @@ class WebhookClient:
                 answer = await session.request(
                     method,
                     _exact_url(target),
-                    headers=headers,
-                    data=body if body is None or len(body) <= _PART_BYTES else LongBody(body),
+                    headers={**headers, **OWN_HEADERS},
+                    data=body if body is None else Body(body),
                     allow_redirects=False,
                 )
             except ConnectionEnded:
@@ -181,22 +169,9 @@ class WebhookClient:
         if session is not None:
             return session
         tls = await asyncio.to_thread(self._prepared_tls)
-        return self._sessions.get(loop) or self._open_session(loop, tls)
-
-    def _open_session(self, loop: asyncio.AbstractEventLoop, tls: ssl.SSLContext) -> aiohttp.ClientSession:
-        session = self._sessions[loop] = aiohttp.ClientSession(
-            connector=GuardedConnector(self._resolver, self._policy, tls, self._waits),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-            skip_auto_headers=("Accept", "Content-Type"),
-            cookie_jar=_NoCookies(),
-            middlewares=(_ask_once,),
-            trust_env=False,
-            auto_decompress=False,
-            max_line_size=HEAD_BYTES,
-            max_field_size=HEAD_BYTES,
-            max_headers=_MOST_HEADERS,
-        )
+        session = self._sessions.get(loop)  # another attempt may have been quicker
+        if session is None:
+            session = self._sessions[loop] = open_session(self._resolver, self._policy, tls, self._waits)
         return session
 
     def _prepared_tls(self) -> ssl.SSLContext:
@@ -206,45 +181,6 @@ class WebhookClient:
                 self._tls = _tls_context()
             self._tls.sslobject_class = Handshake
             return self._tls
-
-
-class LongBody(Payload):
-    """A body that is written in parts."""
-
-    _value: bytes
-
-    def __init__(self, value: bytes) -> None:
-        super().__init__(value)
-        self._size = len(value)
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return self._value.decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """Stops where the connection ends: whoever waits for the answer learns why."""
-        whole = memoryview(self._value)
-        with contextlib.suppress(ConnectionError):
-            for begin in range(0, len(whole), _PART_BYTES):
-                await writer.write(whole[begin : begin + _PART_BYTES])
-                await writer.drain()
-                await asyncio.sleep(0)  # an answer that comes early is read before the connection is written to again
-
-
-class _NoCookies(aiohttp.DummyCookieJar):
-    """Does not even read them: aiohttp logs those that it cannot."""
-
-    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
-        return
-
-
-async def _ask_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """aiohttp would repeat an OPTIONS request on its own, whatever its connection was."""
-    try:
-        return await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise ConnectionEnded from error
 
 
 async def _read(answer: aiohttp.ClientResponse, exchange: Exchange) -> None:

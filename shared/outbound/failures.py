@@ -95,7 +95,8 @@ def in_words(error: BaseException, place: Place) -> str:
             return CLOSED_IN_HANDSHAKE
         return f"no connection to {host} port {port}: {reason}"
     if isinstance(error, ConnectionEnded):
-        error = error.__cause__ or error
+        numbers = [cause.errno for cause in _causes(error) if isinstance(cause, OSError) and cause.errno]
+        return _reason_of_number(numbers[0]) if numbers else CLOSED
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return CLOSED
     if isinstance(error, OSError):

@@ -85,7 +85,8 @@ class Relay(asyncio.Protocol):
         self._place: Place | None = None
         self._exchange: Exchange | None = None
         self._waiting = bytearray()
-        self._end: list[BaseException | None] = []
+        self._lost = False
+        self._cause: BaseException | None = None
         self._remainder = Remainder(transport)
         self._answer = _Answer()
 
@@ -114,7 +115,8 @@ class Relay(asyncio.Protocol):
     def close(self) -> None:
         """Ends an idle connection. The receiver is told in TLS too; its answer to that is not waited for."""
         self._use()
-        self._transport.close()
+        if not self._transport.is_closing():  # asyncio lets go of TLS at a second close, and cannot abort it then
+            self._transport.close()
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
@@ -138,7 +140,7 @@ class Relay(asyncio.Protocol):
         if isinstance(exc, OSError) and self._exchange is not None and self._answer.head is None:
             exc = self._read_remainder(exc)
         self._remainder.close()
-        self._end.append(exc)
+        self._lost, self._cause = True, exc
         if not self._waiting:
             self._reader.connection_lost(exc)
 
@@ -171,8 +173,8 @@ class Relay(asyncio.Protocol):
             self._take_body(self._answer, part)
         if self._waiting:
             self._loop.call_soon(self._take_next)
-        elif self._end:
-            self._reader.connection_lost(self._end[0])
+        elif self._lost:
+            self._reader.connection_lost(self._cause)
 
     def _take_head(self, answer: _Answer, data: bytes) -> bytes:
         """Returns what follows a head that is now complete."""

@@ -7,8 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from shared.delivery import publisher as publishing
-
 from .bicep import ROOT, deployed
 from .happenings import START, Happening, Odds
 from .queries import Workspace, parsed, texts
@@ -21,11 +19,6 @@ MINUTE = timedelta(minutes=1)
 
 WINDOWS = {MINUTE * each for each in (1, 5, 10, 15, 30, 45, 60, 120, 180, 240, 300, 360, 1440, 2880)}
 """Those that Azure takes, for the window and for the time between two evaluations."""
-
-
-@pytest.fixture(autouse=True)
-def _publish_in_this_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "_PUTS", type("InThisThread", (), {"map": staticmethod(map)}))
 
 
 def test_each_query_is_a_rule_of_the_same_name() -> None:

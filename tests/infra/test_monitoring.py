@@ -111,7 +111,11 @@ def test_levels_are_of_functions_that_exist() -> None:
 
 def _functions() -> set[str]:
     tree = ast.parse((ROOT / "function_app.py").read_text("utf-8"))
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.decorator_list}
+    return {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.decorator_list
+    }
 
 
 def test_a_message_can_name_its_sender() -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from shared.delivery import publisher as publishing
 from shared.storage.queues import POISON
 
 from .happenings import START, Happening, Odds
@@ -90,10 +89,8 @@ def test_the_poison_queue_has_this_name() -> None:
 @pytest.fixture(scope="module")
 def busy() -> Happening:
     """Some deliveries arrive, some fail, some are given up; everything that the log can hold is in it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publishing, "_PUTS", type("InThisThread", (), {"map": staticmethod(map)}))
-        happening = Happening(Odds(receiver_fails=0.9))
-        happening.publishes(30)
+    happening = Happening(Odds(receiver_fails=0.9))
+    happening.publishes(30)
     happening.measures(30, length=7, due_for=timedelta(seconds=40), poison=1)
     happening.disables(0, 5)
     happening.finds_junk(b"junk")

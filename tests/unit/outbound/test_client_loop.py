@@ -3,14 +3,17 @@
 import asyncio
 import gc
 import ssl
+import threading
 import time
+import warnings
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 import trustme
 
-from doubles.receivers import Script, answering, ok, server_tls
+from doubles.receivers import Script, answering, ok, server_tls, silent
+from shared.outbound import client as client_module
 from shared.outbound.client import NoResponse, Response, WebhookClient
 from unit.conftest import Receive
 from unit.outbound.test_client_hostile import BLOCK, CHUNKED, OK, flooding
@@ -99,3 +102,46 @@ def test_no_request_keeps_the_loop(
     result, seconds = asyncio.run(longest_turn(client, warming.url(), receiver.url(), b"x" * 2**25))
     assert result == Response(200, None, None)
     assert seconds < LONGEST_SECONDS
+
+
+def test_the_authorities_are_read_off_the_loop(monkeypatch: pytest.MonkeyPatch, receive: Receive) -> None:
+    read = client_module._tls_context
+    where: list[threading.Thread] = []
+
+    def watched() -> ssl.SSLContext:
+        where.append(threading.current_thread())
+        return read()
+
+    monkeypatch.setattr(client_module, "_tls_context", watched)
+    receiver = receive(answering(ok()))
+    client = WebhookClient(LOCAL, timedelta(seconds=20), to_loopback)
+
+    async def post_twice_at_once() -> list[Response | NoResponse]:
+        try:
+            return await asyncio.gather(*(client.post(receiver.url(), HEADERS, BODY) for _ in range(2)))
+        finally:
+            await client.close()
+
+    assert asyncio.run(post_twice_at_once()) == [Response(200, None, None)] * 2
+    assert len(where) == 1
+    assert where[0] is not threading.current_thread()
+
+
+def test_a_client_that_is_closed_leaves_nothing_open(
+    receive: Receive, authority: trustme.CA, trusting: ssl.SSLContext
+) -> None:
+    receivers = receive(answering(ok())), receive(answering(ok()), server_tls(authority)), receive(silent)
+    client = WebhookClient(LOCAL, timedelta(seconds=0.3), to_loopback, trusting)
+
+    async def post_to_all() -> list[Response | NoResponse]:
+        try:
+            return await asyncio.gather(*(client.post(each.url(), HEADERS, BODY) for each in receivers))
+        finally:
+            await client.close()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ResourceWarning)
+        assert [type(result) for result in asyncio.run(post_to_all())] == [Response, Response, NoResponse]
+        gc.collect()
+    for each in receivers[:2]:
+        each.await_closed(5)

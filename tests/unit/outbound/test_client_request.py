@@ -76,6 +76,13 @@ def test_body_and_headers_arrive_as_given_and_nothing_else_is_said(receive: Rece
     assert header_of(request, "content-length") == str(len(BODY))
 
 
+def test_no_header_that_is_given_takes_the_place_of_the_apps_own(receive: Receive, outbound: Outbound) -> None:
+    receiver = receive(answering(ok()))
+    outbound.post(receiver.url(), {**HEADERS, "user-agent": "other", "accept-encoding": "gzip"}, BODY)
+    assert header_of(receiver.requests[0], "user-agent") == f"TenantHooks/{__version__}"
+    assert header_of(receiver.requests[0], "accept-encoding") == "identity"
+
+
 def test_an_ipv6_address_is_dialled_and_named_in_brackets(receive: Receive) -> None:
     try:
         receiver = receive(answering(ok()), family=socket.AF_INET6)

@@ -62,6 +62,7 @@ def test_what_prevents_a_connection_is_told_by_its_number(error: OSError, words:
     ("error", "words"),
     [
         (ended(aiohttp.ServerDisconnectedError()), CLOSED),
+        (ended(aiohttp.ClientOSError(None, "Can not write request body for http://r/?code=hidden")), CLOSED),
         (ended(aiohttp.ClientOSError(errno.EPIPE, "Can not write request body for http://r/?code=hidden")), CLOSED),
         (ended(aiohttp.ClientOSError(errno.ENETDOWN, "Can not write http://r/?code=hidden")), "Network is down"),
         (aiohttp.ClientPayloadError("hidden"), INVALID),

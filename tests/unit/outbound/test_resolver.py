@@ -59,6 +59,19 @@ def test_a_hung_name_delays_no_other() -> None:
         let_go.set()
 
 
+def test_a_hundred_hung_names_delay_no_other() -> None:
+    """As many look-ups as there were threads hung, and nobody was found any more."""
+    let_go = threading.Event()
+    resolver = Resolver(lambda host, port: [host] if "hung" not in host or let_go.wait() else [])
+    try:
+        for number in range(100):
+            with pytest.raises(NotInTime):
+                resolver.addresses(f"hung-{number}", 1, 0)
+        assert resolver.addresses("a", 1, 5) == ["a"]
+    finally:
+        let_go.set()
+
+
 def test_the_system_answers_each_address_once() -> None:
     assert resolve_by_system("127.0.0.1", 443) == ["127.0.0.1"]
     addresses = resolve_by_system("localhost", 443)
