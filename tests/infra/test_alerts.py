@@ -93,7 +93,7 @@ def _receivers_down() -> Happening:
 def _few_attempts_fail() -> Happening:
     happening = Happening(Odds(receiver_fails=1.0))
     happening.publishes(2)
-    happening.measures(40)
+    happening.measures(80)
     return happening
 
 

@@ -129,12 +129,13 @@ def test_the_package_runs_on_its_requirements_alone(package: Path, as_deployed: 
 def test_the_start_loads_no_library_before_it_is_needed(
     package: Path, libraries: Path, as_deployed: dict[str, Any], record_testsuite_property: Any
 ) -> None:
-    """azure.identity is a tenth of the start, and only a managed identity needs it. The bound on time is for processor
+    """azure.identity is a tenth of the start, and only a managed identity needs it; aiohttp is
+    needed by the first message, which must not stop the loop for an import. The bound on time is for processor
     time, so that a busy machine does not count, and generous: a slow machine takes a third."""
     on_azurite = start(package, libraries, AzureWebJobsStorage="UseDevelopmentStorage=true")
     loaded = set(on_azurite["modules"])
     assert not {"azure.identity", "msal", "asyncio.windows_events"} & loaded
-    assert len(loaded) < 950
+    assert len(loaded) < 1000
     assert as_deployed["seconds"] < 4
     record_testsuite_property("start_cpu_seconds", as_deployed["seconds"])
     record_testsuite_property("start_modules", len(loaded))

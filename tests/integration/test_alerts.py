@@ -25,7 +25,7 @@ def test_a_week_that_is_gone_is_no_table(alerts: Alerts) -> None:
     assert alerts.write(an_id(THURSDAY + timedelta(days=70)), a_delivery()) is Written.NO_TABLE
 
 
-def test_the_alert_log_is_newest_first_across_endpoints_and_each_delivery_is_one_line(alerts: Alerts) -> None:
+def test_the_alert_log_has_one_line_a_delivery_newest_first(alerts: Alerts) -> None:
     ids = [an_id(WEEKS[1]), an_id(THURSDAY, endpoint=OTHER), an_id(THURSDAY - timedelta(hours=1))]
     for each in ids:
         for reason in ("first", "renewed"):

@@ -65,7 +65,7 @@ def test_another_endpoint_is_not_deferred(scene: Scene) -> None:
     assert len(scene.receiver.of(URL)) == OPENS_AFTER
 
 
-def test_while_it_fails_an_endpoint_is_asked_less_and_less_and_each_message_a_few_times(scene: Scene) -> None:
+def test_while_it_fails_an_endpoint_is_asked_less_and_less(scene: Scene) -> None:
     asked_at: list[datetime] = []
     with_open_breaker(scene)
     scene.receiver.posts.clear()

@@ -16,7 +16,7 @@ from .test_dispatch import published
 GONE = Response(410, None, None)
 
 
-def test_410_cancels_the_delivery_and_disables_the_endpoint_until_it_is_enabled_again(scene: Scene) -> None:
+def test_410_cancels_the_delivery_and_disables_the_endpoint(scene: Scene) -> None:
     scene.receiver.answers = [Response(410, None, None)]
     delivery_id = published(scene)
     scene.publish(an_event("waiting"))

@@ -108,7 +108,7 @@ def test_a_failing_time_begins_with_its_earliest_failure_and_a_success_ends_it()
     assert note_success(health, LATER) == Health(generation=1, last_success_at=LATER)
 
 
-def test_exhausted_deliveries_are_counted_once_each_and_only_so_many_as_are_asked_for() -> None:
+def test_exhausted_deliveries_are_counted_once_each_up_to_a_limit() -> None:
     health = Health(generation=1)
     for name in ("1", "2", "1", "3", "4", "5", "6", "6"):
         health = note_exhausted(health, name, NOW, "timed out", NOW)
@@ -128,7 +128,7 @@ def test_an_endpoint_that_is_enabled_again_begins_anew() -> None:
     assert renew(disabled) == Health(generation=1, last_success_at=NOW)
 
 
-def test_the_health_of_an_earlier_registration_counts_as_none_and_that_of_a_later_one_stands() -> None:
+def test_health_belongs_to_one_registration() -> None:
     assert of_generation(None, 2) == Health(generation=2)
     assert of_generation(failing(10), 2) == Health(generation=2)
     assert of_generation(failing(10), 1) == failing(10)

@@ -1,4 +1,4 @@
-"""Where a delivery may go: every line of the design's reference, and every way round a naive check."""
+"""Where a delivery may go: every block of addresses that is closed, and every way round a naive check."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 

@@ -76,5 +76,5 @@ def test_other_failures_are_told_without_the_url(error: Exception, words: str) -
     assert in_words(error, PLACE) == words
 
 
-def test_a_connection_that_is_closed_in_a_handshake_is_told_from_one_that_is_not_made() -> None:
+def test_a_connection_closed_in_a_handshake_is_told_from_one_not_made() -> None:
     assert in_words(not_connected(ConnectionResetError()), OVER_TLS) == CLOSED_IN_HANDSHAKE

@@ -115,7 +115,7 @@ def deferrals(seen: Seen) -> list[int]:
         pytest.param(lambda: spaced(1, 1, seconds=0.4), id="at least a second apart, and slow to answer"),
     ],
 )
-def test_a_receiver_of_one_a_second_gets_two_hundred_in_little_more_than_two_hundred_seconds(
+def test_a_receiver_of_one_a_second_gets_two_hundred_in_time(
     receiver: Callable[[], Receiver],
 ) -> None:
     seen = burst(receiver(), 200)

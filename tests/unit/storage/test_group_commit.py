@@ -108,7 +108,7 @@ def test_partitions_do_not_wait_for_each_other() -> None:
     run(main())
 
 
-def test_a_transaction_has_at_most_a_hundred_operations_in_the_order_in_which_they_came() -> None:
+def test_a_transaction_has_at_most_a_hundred_operations_in_order() -> None:
     async def main() -> None:
         store = Store()
         group = group_of(store)
