@@ -10,12 +10,14 @@ from pydantic import BaseModel
 from integrations.connector.fields import api_query, body, dropdown, dynamic, path, query
 from integrations.connector.schemas import schema_of
 from shared import __version__
-from shared.api import flow_schemas, views
+from shared.api import deliveries, delivery_views, flow_schemas, types
 from shared.api.endpoint_bodies import Registration
+from shared.api.endpoint_views import Endpoint
+from shared.api.event_views import Accepted
 from shared.api.events import EventBody
 from shared.api.flow_schemas import title
+from shared.api.http.operation import operation_of
 from shared.api.http.problem import ProblemBody
-from shared.api.operations import OPERATIONS
 from shared.api.subscriptions import FamilySubscriptionRequest
 from shared.model.catalogue import FAMILIES
 
@@ -80,9 +82,9 @@ def _triggers() -> Json:
             of_the_chosen_type,
         )
     }
-    for family, types in FAMILIES.items():
+    for family, named in FAMILIES.items():
         summary, description = _TRIGGERS[family]
-        notified = flow_schemas.of_notification(types)
+        notified = flow_schemas.of_notification(named)
         paths[f"{API}/webhooks/families/{family}/subscriptions"] = _trigger(
             f"On{title(family)}", summary, description, [filters], notified
         )
@@ -93,8 +95,8 @@ def _triggers() -> Json:
 
 def _actions() -> Json:
     log = {
-        parameter["name"]: api_query("delivery_list", parameter["name"])
-        for parameter in OPERATIONS["delivery_list"].parameters
+        parameter["name"]: api_query(deliveries.list_some, parameter["name"])
+        for parameter in operation_of(deliveries.list_some).parameters
     }
     log["status"] |= {"required": True, "default": "failed", "enum": ["failed"], "x-ms-visibility": "internal"}
     for name in ("endpoint", "continuation", "top"):
@@ -108,7 +110,7 @@ def _actions() -> Json:
                 "Publish an event",
                 "Sends an event to every endpoint that asks for it.",
                 [body(EventBody, **_publishing())],
-                {202: ("Accepted", views.Accepted)},
+                {202: ("Accepted", Accepted)},
             )
         },
         f"{API}/webhooks/deliveries": {
@@ -117,7 +119,7 @@ def _actions() -> Json:
                 "List failed deliveries",
                 "Reads the alert log, newest first: deliveries whose last scheduled attempt failed.",
                 [*log.values()],
-                {200: ("A page", views.DeliveryPage)},
+                {200: ("A page", delivery_views.DeliveryPage)},
             )
         },
         f"{API}/webhooks/deliveries/{{id}}/retry": {
@@ -126,7 +128,7 @@ def _actions() -> Json:
                 "Retry a delivery",
                 "Sends a failed or cancelled delivery again, with a schedule of its own.",
                 [path("id", "The delivery's id, as the alert log has it")],
-                {202: ("On its way", views.Retried)},
+                {202: ("On its way", delivery_views.Retried)},
             )
         },
         f"{API}/webhooks/endpoints": {
@@ -135,7 +137,7 @@ def _actions() -> Json:
                 "Register an endpoint",
                 "Registers a URL to receive events, or changes its registration.",
                 [prefer, body(Registration, types={"x-ms-visibility": "important"})],
-                {200: ("The endpoint", views.Endpoint)},
+                {200: ("The endpoint", Endpoint)},
             )
         },
         f"{API}/webhooks/endpoints/{{id}}": {
@@ -152,22 +154,22 @@ def _actions() -> Json:
 
 def _designer() -> Json:
     """What fills lists and forms; no maker sees these operations."""
-    types = _operation(
+    listed = _operation(
         "ListEventTypes",
         "List event types",
         "The catalogue.",
-        [api_query("type_list", "publishable")],
-        {200: ("Every event type", views.Catalogue)},
+        [api_query(types.list_all, "publishable")],
+        {200: ("Every event type", types.Catalogue)},
     )
     schema = _operation(
         "GetEventSchema",
         "Get an event type's schema",
         "What arrives for a type.",
         [path("type", "The event type")],
-        {200: ("The schemas", views.TypeSchema)},
+        {200: ("The schemas", types.TypeSchema)},
     )
     return {
-        f"{API}/webhooks/types": {"get": {**types, "x-ms-visibility": "internal"}},
+        f"{API}/webhooks/types": {"get": {**listed, "x-ms-visibility": "internal"}},
         f"{API}/webhooks/types/{{type}}/schema": {"get": {**schema, "x-ms-visibility": "internal"}},
     }
 

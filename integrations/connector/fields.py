@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from integrations.connector.schemas import KEPT, schema_of
 from integrations.connector.wording import FIELDS
 from shared.api.flow_schemas import title
-from shared.api.operations import OPERATIONS
+from shared.api.http.operation import Handler, operation_of
 
 Json = dict[str, Any]
 
@@ -56,9 +56,9 @@ def dynamic(member: str, parameter: str, reference: str) -> Json:
     }
 
 
-def api_query(operation: str, name: str) -> Json:
+def api_query(handler: Handler, name: str) -> Json:
     """A query as the API describes it."""
-    found = next(each for each in OPERATIONS[operation].parameters if each["name"] == name)
+    found = next(each for each in operation_of(handler).parameters if each["name"] == name)
     schema = {key: value for key, value in found["schema"].items() if key in KEPT}
     return query(name, found["description"], **{"type": "string", **schema})
 

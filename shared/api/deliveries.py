@@ -4,10 +4,11 @@ from typing import get_args
 
 from shared import logs
 from shared.admin.retry import Refusal, retry
+from shared.api import delivery_views as views
+from shared.api.delivery_views import delivery_view, malformed_view
 from shared.api.http.call import Request, Response
+from shared.api.http.operation import Returns, operation, path, query
 from shared.api.http.problem import bad_request, conflict, not_found
-from shared.api.views import Delivery as DeliveryView
-from shared.api.views import DeliveryPage, MalformedMessage, Retried, delivery_view, malformed_view
 from shared.delivery.transitions import unattempted
 from shared.model import ENDPOINT_ID, Delivery, DeliveryId, Status
 from shared.storage.alerts import Malformed
@@ -15,7 +16,28 @@ from shared.storage.pages import Filters
 
 DEFAULT_TOP, MOST_TOP = 50, 500
 
+_TAG = "Deliveries"
+_ID = path("id", "The delivery's id, in any case", {"type": "string", "minLength": 1})
+_ACCEPTED_TIME = "Accepted {} this time; without a zone it is UTC"
 
+
+@operation(
+    "Read an endpoint's delivery log, or the alert log",
+    tag=_TAG,
+    answers={200: Returns("A page, newest first", views.DeliveryPage)},
+    description="`endpoint` is required unless `status=failed`, which alone is the alert log across endpoints.",
+    parameters=(
+        query("endpoint", "An endpoint's id, in any case", {"type": "string", "pattern": "^[A-Za-z2-7]{26}$"}),
+        query("status", "Only deliveries of this status", {"type": "string", "enum": [*get_args(Status)]}),
+        query("type", "Only deliveries of this event type, exactly"),
+        query("from", _ACCEPTED_TIME.format("at or after")),
+        query("to", _ACCEPTED_TIME.format("before")),
+        query(
+            "top", "How many at most", {"type": "integer", "minimum": 1, "maximum": MOST_TOP, "default": DEFAULT_TOP}
+        ),
+        query("continuation", "Of the previous page; keep the other parameters the same"),
+    ),
+)
 def list_some(request: Request) -> Response:
     """Newest first. Without an endpoint only `status=failed` is answered: the alert log."""
     endpoint = request.query("endpoint")
@@ -29,17 +51,23 @@ def list_some(request: Request) -> Response:
     try:
         if endpoint is None:
             page = request.app.alerts.log(filters, now, top, continuation)
-            lines: list[DeliveryView | MalformedMessage] = [
+            lines: list[views.Delivery | views.MalformedMessage] = [
                 malformed_view(each) if isinstance(each, Malformed) else delivery_view(*each) for each in page.items
             ]
-            return Response(200, DeliveryPage(value=lines, continuation=page.continuation).shown())
+            return Response(200, views.DeliveryPage(value=lines, continuation=page.continuation).shown())
         log = request.app.deliveries.log(endpoint.upper(), filters, now, top, continuation)
     except ValueError:
         raise bad_request("?continuation= must be one that an earlier page gave") from None
     items = [delivery_view(*each) for each in log.items]
-    return Response(200, DeliveryPage(value=items, continuation=log.continuation).shown())
+    return Response(200, views.DeliveryPage(value=items, continuation=log.continuation).shown())
 
 
+@operation(
+    "Read a delivery with its attempts",
+    tag=_TAG,
+    answers={200: Returns("The delivery, or the line of the alert log", views.Delivery | views.MalformedMessage)},
+    parameters=(_ID,),
+)
 def get(request: Request) -> Response:
     """One delivery with all its attempts; before the first of them it is pending."""
     delivery_id = DeliveryId.parse(request.path("id"))
@@ -51,6 +79,14 @@ def get(request: Request) -> Response:
     return Response(200, delivery_view(delivery_id, _find(request, delivery_id)).shown())
 
 
+@operation(
+    "Try a delivery again",
+    tag=_TAG,
+    answers={202: Returns("On its way again, with a schedule of its own", views.Retried)},
+    description="409 where it is delivered or still on its way, and where its endpoint is deleted or disabled.",
+    parameters=(_ID,),
+    refusals=(409,),
+)
 def retry_one(request: Request) -> Response:
     """Puts a delivery that has come to an end back on its way, with a schedule of its own."""
     delivery_id = DeliveryId.parse(request.path("id"))
@@ -61,7 +97,7 @@ def retry_one(request: Request) -> Response:
     if isinstance(refusal, Refusal):
         raise conflict(refusal.reason)
     logs.audit(request.caller, "delivery.retried", deliveryId=str(delivery_id), endpointId=delivery_id.endpoint)
-    return Response(202, Retried(id=str(delivery_id), status="pending").shown())
+    return Response(202, views.Retried(id=str(delivery_id), status="pending").shown())
 
 
 def _find(request: Request, delivery_id: DeliveryId) -> Delivery:

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from shared.admin.changes import Changes, JsonObject, Patch, Whole
+from shared.api.endpoint_views import EXAMPLE_URL
+from shared.api.http.view import example
 from shared.formats import FORMATS
 from shared.model import Endpoint, Model, Severity
 from shared.model.auth import AuthBody
@@ -51,6 +53,8 @@ class EndpointFields(Model):
 
 
 class EndpointChanges(EndpointFields):
+    model_config = example({"minSeverity": None, "enabled": True})
+
     auth: Annotated[JsonObject, Field(description="A merge patch of it; another `type` replaces it whole")] | None = (
         None
     )
@@ -71,6 +75,8 @@ def _patch(value: JsonObject | None) -> Patch | None:
 
 
 class Registration(EndpointFields):
+    model_config = example({"endpoint": EXAMPLE_URL, "types": ["permission.*", "storage.*"], "minSeverity": "high"})
+
     endpoint: str
     auth: AuthBody | None = None
 

@@ -3,9 +3,6 @@ alert rules)."""
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Literal
-
-from pydantic import Field
 
 from shared import logs
 from shared.admin.changes import Invalid, Unfit
@@ -20,35 +17,55 @@ from shared.admin.registration import (
 )
 from shared.admin.registration import register as register_endpoint
 from shared.admin.registration import rotate_secret as rotate_endpoint_secret
-from shared.admin.replay import replay
 from shared.admin.samples import send_test
+from shared.api import endpoint_views as views
+from shared.api.delivery_views import Attempt, attempt_view
 from shared.api.endpoint_bodies import EndpointChanges
 from shared.api.endpoint_bodies import Registration as RegistrationBody
+from shared.api.endpoint_views import EXAMPLE_URL, RotatedSecret, Secret, endpoint_view
 from shared.api.http.call import Request, Response, invalid, validated
+from shared.api.http.operation import Returns, header, operation, path, query
 from shared.api.http.problem import Problem, bad_request, conflict, not_found
-from shared.api.views import Replayed, RotatedSecret, Secret, attempt_view, endpoint_view
-from shared.model import ENDPOINT_ID, Endpoint, Model, endpoint_id, read_time
+from shared.api.http.view import example
+from shared.model import ENDPOINT_ID, Endpoint, Model, endpoint_id
 from shared.storage.rows import Rejected
 
 PATH = "/v1.0/webhooks/endpoints"
 SECRET_OVERLAP = timedelta(hours=24)
+ID = path("id", "The endpoint's id, in any case", {"type": "string", "pattern": "^[A-Za-z2-7]{26}$"})
 _NAME_LOOKUP = timedelta(seconds=3)
+_TAG, _KEYS = "Endpoints", "Keys"
 
 
 class UrlOnly(Model):
+    model_config = example({"endpoint": EXAMPLE_URL})
+
     endpoint: str
 
 
 class TestRequest(Model):
+    model_config = example({"type": "storage.threshold_exceeded"})
+
     type: str | None = None
 
 
-class ReplayRequest(Model):
-    since: Annotated[str, Field(max_length=40)]
-    status: Literal["delivered", "failed", "cancelled"] | None = None
-    continuation: str | None = None
-
-
+@operation(
+    "Register a URL, or change its registration",
+    tag=_TAG,
+    answers={
+        200: Returns(
+            "Registered: `null`, or with `Prefer: return=representation` the endpoint",
+            views.Endpoint,
+            ("Location", "Preference-Applied"),
+            or_null=True,
+        )
+    },
+    description="The URL is the identity: the same URL again changes what is given and keeps the rest. `types` is "
+    "required at first. A holder of Point.Subscribe alone gets 409 for a URL that another caller registered.",
+    parameters=(header("Prefer", "`return=representation` answers the endpoint instead of `null`"),),
+    body=RegistrationBody,
+    refusals=(409,),
+)
 def register(request: Request) -> Response:
     """Registers a URL, or changes its registration: a repeated call is harmless."""
     body = request.model(RegistrationBody)
@@ -94,6 +111,7 @@ def registration_problem(refusal: Refusal) -> Problem:
             return conflict(f"There are {MOST_ENDPOINTS} endpoints already: delete one first")
 
 
+@operation("List the endpoints", tag=_TAG, answers={200: Returns("In order of registration", list[views.Endpoint])})
 def list_all(request: Request) -> Response:
     return Response(
         200,
@@ -105,10 +123,19 @@ def list_all(request: Request) -> Response:
     )
 
 
+@operation("Read an endpoint", tag=_TAG, answers={200: Returns("The endpoint", views.Endpoint)}, parameters=(ID,))
 def get(request: Request) -> Response:
-    return Response(200, endpoint_view(_named(request)).shown())
+    return Response(200, endpoint_view(named(request)).shown())
 
 
+@operation(
+    "Change an endpoint",
+    tag=_TAG,
+    answers={200: Returns("The endpoint", views.Endpoint)},
+    description="A JSON merge patch (RFC 7396): `null` brings a field back to its default (`types` has none).",
+    parameters=(ID,),
+    body=EndpointChanges,
+)
 def change(request: Request) -> Response:
     """A JSON merge patch (RFC 7396): null brings a field back to its default."""
     value, _ = request.json()
@@ -126,33 +153,51 @@ def change(request: Request) -> Response:
     return Response(200, endpoint_view(endpoint).shown())
 
 
+@operation("Delete an endpoint", tag=_TAG, answers={204: Returns("Deleted")}, parameters=(ID,))
 def delete(request: Request) -> Response:
-    if not request.app.endpoints.delete(_named(request).id):
+    if not request.app.endpoints.delete(named(request).id):
         raise _unknown()
     audit(request, "endpoint.deleted", _id(request))
     return Response(204)
 
 
+@operation(
+    "Delete an endpoint by its URL",
+    tag=_TAG,
+    answers={204: Returns("Deleted"), 404: Returns("The URL is not registered", views.EndpointNotFound)},
+    description="As Syskit Point does: the URL in the body or in the query. The 404 also carries Syskit's members.",
+    parameters=(query("endpoint", "The URL, where there is no body"),),
+    body=UrlOnly,
+    needs_body=False,
+)
 def delete_by_url(request: Request) -> Response:
     """Syskit's way: the URL in the body or the query. A 404 also carries the members that Syskit's errors have."""
     url = request.model(UrlOnly).endpoint if request.has_body else request.query("endpoint")
     if url is None:
         raise bad_request('Name the endpoint: {"endpoint": "https://…"} as the body, or ?endpoint=')
-    named = endpoint_id(url)
-    endpoint = request.app.endpoints.read(named)
-    if endpoint is None or not may_see(request, endpoint) or not request.app.endpoints.delete(named):
-        detail = f"This URL is not registered (its id would be {named}): GET {PATH} lists those that are"
+    named_id = endpoint_id(url)
+    endpoint = request.app.endpoints.read(named_id)
+    if endpoint is None or not may_see(request, endpoint) or not request.app.endpoints.delete(named_id):
+        detail = f"This URL is not registered (its id would be {named_id}): GET {PATH} lists those that are"
         raise not_found(detail, message=detail, exceptionMessage=detail, exceptionType="EndpointNotFound")
-    audit(request, "endpoint.deleted", named)
+    audit(request, "endpoint.deleted", named_id)
     return Response(204)
 
 
+@operation("Read an endpoint's secret", tag=_KEYS, answers={200: Returns("The secret", Secret)}, parameters=(ID,))
 def secret(request: Request) -> Response:
-    endpoint = _named(request)
+    endpoint = named(request)
     audit(request, "endpoint.secret_read", endpoint.id)
     return Response(200, Secret(secret=endpoint.secret).shown())
 
 
+@operation(
+    "Replace an endpoint's secret",
+    tag=_KEYS,
+    answers={200: Returns("The new secret", RotatedSecret)},
+    description="The old one goes on signing beside it for 24 hours.",
+    parameters=(ID,),
+)
 def rotate_secret(request: Request) -> Response:
     """A new secret; the old one goes on signing beside it until its time."""
     until = request.app.now() + SECRET_OVERLAP
@@ -163,30 +208,18 @@ def rotate_secret(request: Request) -> Response:
     return Response(200, RotatedSecret(secret=endpoint.secret, previous_secret_expires_at=until).shown())
 
 
-def replay_since(request: Request) -> Response:
-    """Sends what the log holds again; an `Idempotency-Key` header makes a repeated call harmless."""
-    endpoint = _named(request)
-    if not endpoint.receives:
-        raise conflict('The endpoint is disabled: enable it first (PATCH {"enabled": true})')
-    body = request.model(ReplayRequest)
-    key = request.header("idempotency-key")
-    if key is not None and not 1 <= len(key) <= 200:
-        raise bad_request("Idempotency-Key: give 1 to 200 characters")
-    try:
-        since = read_time(body.since)
-    except ValueError:
-        raise bad_request("since: must be a time such as 2026-11-22T10:00:00Z") from None
-    try:
-        replayed = replay(request.app, endpoint, since, body.status, body.continuation, key)
-    except ValueError:
-        raise bad_request("continuation: must be one that an earlier call gave") from None
-    logs.audit(request.caller, "endpoint.replayed", endpointId=endpoint.id, deliveries=replayed.count)
-    return Response(202, Replayed(count=replayed.count, continuation=replayed.continuation).shown())
-
-
+@operation(
+    "Send a test event now",
+    tag=_TAG,
+    answers={200: Returns("The attempt, whatever came of it", Attempt)},
+    description="Sends the catalogue's sample of `type`; without it, of the first type that the endpoint asks for.",
+    parameters=(ID,),
+    body=TestRequest,
+    needs_body=False,
+)
 def test(request: Request) -> Response:
     """Sends a test event now and answers with the attempt, whatever came of it."""
-    endpoint = _named(request)
+    endpoint = named(request)
     wanted = request.model(TestRequest).type if request.has_body else None
     attempt = send_test(request.app, endpoint, wanted)
     if isinstance(attempt, str):
@@ -202,7 +235,8 @@ def _id(request: Request) -> str:
     return given
 
 
-def _named(request: Request) -> Endpoint:
+def named(request: Request) -> Endpoint:
+    """The endpoint of the id in the path. Raises Problem 404 where there is none that the caller may see."""
     endpoint = request.app.endpoints.read(_id(request))
     if endpoint is None or not may_see(request, endpoint):
         raise _unknown()

@@ -8,9 +8,12 @@ from pydantic import Field
 
 from shared import logs
 from shared.admin import erasure as erasing
-from shared.api import views
+from shared.api import event_views as views
+from shared.api.event_views import EXAMPLE_EVENT
 from shared.api.http.call import Request, Response, invalid, validated
+from shared.api.http.operation import Returns, header, operation, path
 from shared.api.http.problem import Problem, bad_request, conflict, not_found
+from shared.api.http.view import example
 from shared.delivery.publisher import MOST_DELIVERIES, MOST_EVENTS, Accepted, Conflict, TooMany, delivery_ids, publish
 from shared.model import IDEMPOTENCY_KEY, DeliveryId, Event, Model, Severity, Tenant, TimeStamp, utc_text
 from shared.model.catalogue import PUBLISHED_TYPE_SCHEMA, content_errors, default_severity, publish_problem
@@ -19,6 +22,9 @@ from shared.storage.events import EventRow
 
 MOST_EVENT_BYTES = 256 * 1024
 MOST_BODY_BYTES = 1024 * 1024
+
+_TAG = "Events"
+_KEY = path("key", "The event's idempotency key", {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"})
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -35,6 +41,8 @@ class TenantBody(Model):
 
 
 class EventBody(Model):
+    model_config = example(EXAMPLE_EVENT)
+
     type: Annotated[str, Field(min_length=1, max_length=128, json_schema_extra=PUBLISHED_TYPE_SCHEMA)]
     content: dict[str, Any]
     meta: MetaBody | None = None
@@ -45,6 +53,24 @@ class EventBody(Model):
 EventBatch = Annotated[list[EventBody], Field(min_length=1, max_length=MOST_EVENTS)]
 
 
+@operation(
+    "Publish an event, or an array of events",
+    tag=_TAG,
+    answers={
+        202: Returns(
+            "Stored, and every message is on the queue; an array answers an array in the same order",
+            views.Accepted | list[views.Accepted],
+        ),
+        409: Returns("The request contradicts what is stored", views.EventConflict),
+    },
+    description="`content` is checked against the catalogue and sent on as received. Give `meta.idempotencyKey`: "
+    "without it a repeated call is a new event. The same key with another type or content is 409. An event may have "
+    "256 KiB, a body 1 MiB.",
+    parameters=(
+        header("traceparent", "W3C Trace Context, carried on to every attempt; one that cannot be read is ignored"),
+    ),
+    body=EventBody | EventBatch,
+)
 def publish_events(request: Request) -> Response:
     """One event, or an array of them: all are validated before the first is accepted."""
     value, text = request.json(MOST_BODY_BYTES)
@@ -69,6 +95,12 @@ def publish_events(request: Request) -> Response:
     return Response(202, _accepted(outcome))
 
 
+@operation(
+    "Look an event up",
+    tag=_TAG,
+    answers={200: Returns("The event and how its deliveries stand", views.Event)},
+    parameters=(_KEY,),
+)
 def get(request: Request) -> Response:
     """The event as it was accepted, and how its deliveries stand."""
     row = _stored(request)
@@ -87,6 +119,7 @@ def get(request: Request) -> Response:
     return Response(200, text=joined(parts))
 
 
+@operation("Erase what an event said", tag=_TAG, answers={204: Returns("Erased")}, parameters=(_KEY,))
 def erase(request: Request) -> Response:
     """Removes what an event said, before its retention ends."""
     key = _stored(request).event.key

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from shared import __version__
 from shared.api.http.call import Request, Response
-from shared.api.views import AppHealth, StorageState
+from shared.api.http.operation import Returns, operation
+from shared.api.http.view import View, example
 from shared.app import App
 from shared.model import utc_text
 from shared.storage.clients import StorageUnavailable
@@ -14,6 +18,31 @@ OLD_REPORT = timedelta(days=5)
 """Microsoft's usage report is usually two days old."""
 
 
+class StorageState(View):
+    tables: Annotated[str, Field(description="`reachable`, or what is wrong")]
+    queues: Annotated[str, Field(description="`reachable`, or what is wrong")]
+
+
+class AppHealth(View):
+    model_config = example(
+        {
+            "status": "healthy",
+            "version": __version__,
+            "storage": {"tables": "reachable", "queues": "reachable"},
+        }
+    )
+
+    status: Literal["healthy", "unhealthy"]
+    version: str
+    storage: StorageState
+    warnings: Annotated[list[str], Field(description="What an admin should look at; no reason for 503")] | None = None
+
+
+@operation(
+    "Ask whether the app reaches its storage",
+    tag="App",
+    answers={200: Returns("Healthy", AppHealth), 503: Returns("Unhealthy", AppHealth)},
+)
 def get(request: Request) -> Response:
     """200 when tables and queues answer, else 503; asks storage each time. Warnings are for anybody to read: they name
     no site and no error."""

@@ -13,11 +13,14 @@ from pydantic import Field
 from shared.admin import subscriptions as by_key
 from shared.admin.changes import Changes, Whole
 from shared.admin.registration import Registration
-from shared.api import views
+from shared.api import endpoint_views as views
 from shared.api.endpoint_bodies import EndpointFields, Pattern, TypeName
+from shared.api.endpoint_views import EXAMPLE_CALLBACK
 from shared.api.endpoints import audit, check_url, may_see, registration_problem, store
 from shared.api.http.call import Request, Response, validated
+from shared.api.http.operation import Returns, operation, path, query
 from shared.api.http.problem import bad_request, not_found
+from shared.api.http.view import example
 from shared.model import ENDPOINT_ID, Endpoint, Model, Severity
 from shared.model.catalogue import FAMILIES
 from shared.storage.rows import Rejected
@@ -28,11 +31,25 @@ EVERY_TYPE = ("*",)
 _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?")
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
+_TAG = "Subscriptions"
+_BY_KEY = path(
+    "key",
+    "The key that the caller chose, or the subscription's id",
+    {"type": "string", "pattern": f"^{KEY.pattern}$"},
+)
+_TYPES = (
+    query("types", "The types, separated by commas, where the body names none"),
+    query("eventType", "As `types`"),
+)
+_SUBSCRIBED = Returns("Subscribed; `Location` takes `DELETE` to unsubscribe", views.Subscription, ("Location",))
+
 CallbackUrl = Annotated[str, Field(description="Where events are to be sent")]
 
 
 class SubscriptionRequest(EndpointFields):
     """An endpoint in the words of automation tools: `types` or one `eventType`, by default every type."""
+
+    model_config = example({"callbackUrl": EXAMPLE_CALLBACK, "types": ["ProvisioningFailed"]})
 
     callback_url: CallbackUrl
     event_type: TypeName | None = None
@@ -41,6 +58,8 @@ class SubscriptionRequest(EndpointFields):
 class FamilySubscriptionRequest(Model):
     """A subscription to all types of a family."""
 
+    model_config = example({"callbackUrl": EXAMPLE_CALLBACK, "minSeverity": "high"})
+
     callback_url: CallbackUrl
     name: Annotated[str, Field(max_length=200)] | None = None
     min_severity: Severity | None = None
@@ -48,11 +67,30 @@ class FamilySubscriptionRequest(Model):
     sites: Annotated[tuple[Pattern, ...], Field(max_length=100)] | None = None
 
 
+@operation(
+    "Subscribe a callback URL",
+    tag=_TAG,
+    answers={201: _SUBSCRIBED},
+    description="An endpoint in the words of automation tools. The body may be the bare URL. Without types a new URL "
+    "gets every type but `webhook.*`; of a known one what is given is changed.",
+    parameters=_TYPES,
+    body=SubscriptionRequest,
+    or_text=True,
+    refusals=(409,),
+)
 def create(request: Request) -> Response:
     """Subscribes a URL; one that is registered already is changed, as the endpoint routes do."""
-    return _created(request, *_asked(request))
+    return _created(request, *_said(request))
 
 
+@operation(
+    "Subscribe a callback URL to a family of types",
+    tag=_TAG,
+    answers={201: _SUBSCRIBED},
+    parameters=(path("family", "The family", {"type": "string", "enum": [*FAMILIES]}),),
+    body=FamilySubscriptionRequest,
+    refusals=(409,),
+)
 def create_of_family(request: Request) -> Response:
     """Subscribes a URL to a family of types."""
     types = FAMILIES.get(request.path("family").lower())
@@ -63,13 +101,28 @@ def create_of_family(request: Request) -> Response:
     return _created(request, body.callback_url, EndpointFields(types=types, **said))
 
 
+@operation(
+    "Make a callback URL the one of a key",
+    tag=_TAG,
+    answers={
+        201: _SUBSCRIBED,
+        200: Returns("It has taken the place of the one before", views.Subscription, ("Location",)),
+    },
+    description="The key is the caller's own. Another URL takes the place of the one before, which is deleted; what is "
+    "not said has its default. Repeating the call changes nothing.",
+    parameters=(_BY_KEY, *_TYPES),
+    body=SubscriptionRequest,
+    or_text=True,
+    finds=False,
+    refusals=(409,),
+)
 def put(request: Request) -> Response:
     """Makes a URL the one that a key of the caller's stands for, with what is said here and nothing from before."""
     key = request.path("key")
     if not KEY.fullmatch(key) or _is_id(key):
         raise _no_key()
-    location = f"{origin(request)}{PATH}/{key}"
-    url, said = _asked(request)
+    location = f"{base_url(request)}{PATH}/{key}"
+    url, said = _said(request)
     check_url(request, "callbackUrl", url)
     given: dict[str, Any] = {
         **{name: Endpoint.model_fields[name].get_default() for name in EndpointFields.model_fields if name != "types"},
@@ -85,6 +138,12 @@ def put(request: Request) -> Response:
     return _shown(201 if done.new else 200, done.endpoint, location)
 
 
+@operation(
+    "Read a subscription",
+    tag=_TAG,
+    answers={200: Returns("The subscription", views.Subscription)},
+    parameters=(_BY_KEY,),
+)
 def get(request: Request) -> Response:
     endpoint = _found(request)
     if endpoint is None:
@@ -92,6 +151,14 @@ def get(request: Request) -> Response:
     return Response(200, views.subscription_view(endpoint).shown())
 
 
+@operation(
+    "Unsubscribe",
+    tag=_TAG,
+    answers={204: Returns("There is no such subscription, or no more")},
+    parameters=(_BY_KEY,),
+    finds=False,
+    refusals=(400,),
+)
 def delete(request: Request) -> Response:
     """Ends a subscription. 204 also where there is none, since then it is as the caller wants it, and a platform that
     unsubscribes after an admin's deletion has nothing to try again."""
@@ -109,7 +176,7 @@ def delete(request: Request) -> Response:
     return Response(204)
 
 
-def _asked(request: Request) -> tuple[str, EndpointFields]:
+def _said(request: Request) -> tuple[str, EndpointFields]:
     """The URL, and what else is said of it: as an object, or as the bare URL with the types in the query."""
     text = request.plain_text()
     value = text.strip() if text is not None else request.json()[0]
@@ -126,7 +193,7 @@ def _asked(request: Request) -> tuple[str, EndpointFields]:
 
 
 def _created(request: Request, url: str, said: EndpointFields) -> Response:
-    base = f"{origin(request)}{PATH}"
+    base = f"{base_url(request)}{PATH}"
     check_url(request, "callbackUrl", url)
     changes = Changes(said.given(), _settings(said))
     endpoint = store(request, Registration(url, changes, if_new={"types": EVERY_TYPE}))
@@ -141,7 +208,7 @@ def _shown(status: int, endpoint: Endpoint, location: str) -> Response:
     return Response(status, views.subscription_view(endpoint).shown(), headers={"Location": location})
 
 
-def origin(request: Request) -> str:
+def base_url(request: Request) -> str:
     """The address under which this API was called, for a `Location` that the caller may use as it is.
 
     PUBLIC_URL where it is set. Otherwise the host of the request as the Functions host gives it: Azure's front end

@@ -1,12 +1,71 @@
 """`/v1.0/webhooks/types`: the catalogue."""
 
+from typing import Annotated, Any
+
+from pydantic import Field
+
 from shared.api import flow_schemas
 from shared.api.http.call import Request, Response
+from shared.api.http.operation import Returns, operation, path, query
 from shared.api.http.problem import bad_request, not_found
-from shared.api.views import Catalogue, TypeSchema, catalogue_entry
-from shared.model.catalogue import CATALOGUE, publish_problem, type_problem
+from shared.api.http.view import View, example
+from shared.model import Severity
+from shared.model.catalogue import ASKED_TYPE_SCHEMA, CATALOGUE, EventType, publish_problem, type_problem
+
+_TAG = "Events"
+_EXAMPLE = CATALOGUE["storage.threshold_exceeded"]
 
 
+class CatalogueEntry(View):
+    type: str
+    title: str
+    description: str
+    severity: Severity
+    content_schema: Annotated[dict[str, Any], Field(alias="schema", description="JSON Schema (2020-12) of the content")]
+    sample: dict[str, Any]
+
+
+def catalogue_entry(known: EventType) -> CatalogueEntry:
+    return CatalogueEntry(
+        type=known.name,
+        title=known.title,
+        description=known.description,
+        severity=known.severity,
+        content_schema=known.schema,
+        sample=known.sample,
+    )
+
+
+class Catalogue(View):
+    model_config = example({"value": [catalogue_entry(_EXAMPLE).shown()]})
+
+    value: list[CatalogueEntry]
+
+
+class TypeSchema(View):
+    """JSON Schemas in the plain words that flow designers read: no references, no alternatives."""
+
+    model_config = example(
+        {
+            "type": _EXAMPLE.name,
+            "schema": flow_schemas.of_notification([_EXAMPLE.name]),
+            "contentSchema": flow_schemas.of_content([_EXAMPLE.name]),
+        }
+    )
+
+    type: str
+    notification_schema: Annotated[
+        dict[str, Any], Field(alias="schema", description="Of what a receiver gets, in the wire format `point`")
+    ]
+    content_schema: Annotated[dict[str, Any], Field(description="Of the event's content alone")]
+
+
+@operation(
+    "Read the catalogue",
+    tag=_TAG,
+    answers={200: Returns("Every event type", Catalogue)},
+    parameters=(query("publishable", "`true`: only those that callers publish", {"enum": ["true", "false"]}),),
+)
 def list_all(request: Request) -> Response:
     """Every event type with its content schema and a sample."""
     asked = request.query("publishable")
@@ -16,6 +75,13 @@ def list_all(request: Request) -> Response:
     return Response(200, Catalogue(value=[catalogue_entry(each) for each in known]).shown())
 
 
+@operation(
+    "Read what arrives for a type",
+    tag=_TAG,
+    answers={200: Returns("Of the type, the types of a prefix, or any", TypeSchema)},
+    description="For flow designers, which read no more than plain JSON Schema.",
+    parameters=(path("type", "A type, a prefix such as `storage.*`, or `*`", ASKED_TYPE_SCHEMA),),
+)
 def schema(request: Request) -> Response:
     """What arrives for a type, a prefix such as `storage.*`, or `*`, in words that a flow designer reads."""
     name = request.path("type")

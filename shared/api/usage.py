@@ -7,8 +7,9 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from shared import logs
 from shared.api.http.call import Request, Response
+from shared.api.http.operation import Returns, operation, query
 from shared.api.http.problem import bad_request
-from shared.api.views import Count, Time, View
+from shared.api.http.view import Count, Time, View, example
 from shared.model import Model, Severity
 from shared.model.thresholds import (
     LEAST_PERCENT,
@@ -27,6 +28,8 @@ from shared.usage.scan import thresholds_in_force
 DEFAULT_TOP = 50
 MOST_OVERRIDES = 100
 MOST_BODY_BYTES = 512 * 1024
+
+_TAG = "Storage"
 
 _WRITTEN_SCHEMA = {
     "description": "Percent of the quota, or a size: MB, GB (2^30 bytes) or TB",
@@ -66,6 +69,18 @@ class OverrideBody(Model):
 class ThresholdsBody(Model):
     """The whole configuration."""
 
+    model_config = example(
+        {
+            "default": [{"threshold": 75, "severity": "medium"}, {"threshold": 90, "severity": "high"}],
+            "sites": [
+                {
+                    "site": "https://contoso.sharepoint.com/sites/hr*",
+                    "thresholds": [{"threshold": "500GB", "severity": "high"}],
+                }
+            ],
+        }
+    )
+
     default: ThresholdList
     sites: Annotated[tuple[OverrideBody, ...], Field(max_length=MOST_OVERRIDES)] = ()
 
@@ -88,9 +103,41 @@ class ListedSite(View):
 
 
 class ListedSites(View):
+    model_config = example(
+        {
+            "value": [
+                {
+                    "siteUrl": "https://contoso.sharepoint.com/sites/hr",
+                    "currentUsage": 25838523252736,
+                    "quota": 27487790694400,
+                    "percent": 94.0,
+                    "threshold": 90,
+                    "changedAt": "2026-11-22T06:20:11.094Z",
+                }
+            ]
+        }
+    )
+
     value: list[ListedSite]
 
 
+@operation(
+    "List the sites nearest their storage limit",
+    tag=_TAG,
+    answers={200: Returns("Nearest first, as the last scan saw them", ListedSites)},
+    description="Sites near or above a threshold; figures are those of Microsoft's report, which is about two days "
+    "old.",
+    parameters=(
+        query(
+            "top", "How many at most", {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": DEFAULT_TOP}
+        ),
+        query(
+            "above",
+            "Only sites that use so many percent of their quota or more",
+            {"type": "number", "minimum": 0, "maximum": 1000},
+        ),
+    ),
+)
 def list_sites(request: Request) -> Response:
     """The sites nearest their limit as the last scan saw them."""
     top, above = request.number("top", DEFAULT_TOP, 1, MOST_LISTED), _above(request)
@@ -98,10 +145,19 @@ def list_sites(request: Request) -> Response:
     return Response(200, ListedSites(value=[_line(line) for line in lines[:top]]).shown())
 
 
+@operation("Read the storage thresholds", tag=_TAG, answers={200: Returns("The thresholds in force", ThresholdsBody)})
 def get_thresholds(request: Request) -> Response:
     return Response(200, _shown(thresholds_in_force(request.app)))
 
 
+@operation(
+    "Replace the storage thresholds",
+    tag=_TAG,
+    answers={200: Returns("The thresholds in force", ThresholdsBody)},
+    description="The body is the whole configuration. Of `sites` the first pattern that matches holds instead of "
+    "`default`; an empty list leaves sites alone. The next scan goes by it.",
+    body=ThresholdsBody,
+)
 def put_thresholds(request: Request) -> Response:
     """Replaces the whole configuration; the next scan goes by it."""
     body = request.model(ThresholdsBody, MOST_BODY_BYTES)

@@ -1,22 +1,16 @@
-"""`/openapi.json`: OpenAPI 3.1 of exactly this API, made of the routes, the operations and the models."""
+"""`/openapi.json`: OpenAPI 3.1 of exactly this API, made of the routes, what their handlers tell, and the models."""
 
 import functools
-import itertools
 import json
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from shared import __version__
 from shared.api.http.auth import Role
 from shared.api.http.call import Request, Response
-from shared.api.http.problem import Problem
+from shared.api.http.operation import Handler, Json, Operation, Returns, operation, operation_of
+from shared.api.http.problem import Problem, ProblemBody
 from shared.api.http.routing import Route, Routes
 from shared.api.http.schemas import Schemas
-from shared.api.operations import OPERATIONS, Answer, Operation
-from shared.api.subscriptions import KEY
-from shared.model import IDEMPOTENCY_KEY
-from shared.model.catalogue import ASKED_TYPE_SCHEMA, FAMILIES
-
-Json = dict[str, Any]
 
 _ABOUT = """\
 Webhooks for Microsoft 365 governance events. docs/api.md tells the whole story.
@@ -24,25 +18,6 @@ Webhooks for Microsoft 365 governance events. docs/api.md tells the whole story.
 A body needs `Content-Length` and `Content-Type: application/json`, or any `application/*+json`. Members without a value
 are left out of answers. Errors are problem details (RFC 9457). Another method of these paths is answered with 405 and
 `Allow`, any other path with 404."""
-
-_PATH_PARAMETERS: dict[str, Json] = {
-    "endpoints": {
-        "description": "The endpoint's id, in any case",
-        "schema": {"type": "string", "pattern": "^[A-Za-z2-7]{26}$"},
-    },
-    "deliveries": {"description": "The delivery's id, in any case", "schema": {"type": "string", "minLength": 1}},
-    "subscriptions": {
-        "description": "The key that the caller chose, or the subscription's id",
-        "schema": {"type": "string", "pattern": f"^{KEY.pattern}$"},
-    },
-    "families": {"description": "The family", "schema": {"type": "string", "enum": [*FAMILIES]}},
-    "types": {"description": "A type, a prefix such as `storage.*`, or `*`", "schema": ASKED_TYPE_SCHEMA},
-    "events": {
-        "description": "The event's idempotency key",
-        "schema": {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
-    },
-}
-"""Path parameters, by the path segment before them."""
 
 _HEADERS: dict[str, Json] = {
     "Location": {
@@ -86,8 +61,14 @@ _REFUSALS = {
 }
 
 
-def get(request: Request, routes: Routes) -> Response:
-    return Response(200, text=_text(routes))
+def describing(routes: Routes) -> Handler:
+    """The handler that returns the description of these routes, of those that are declared after it, too."""
+
+    @operation("Read this description", tag="App", answers={200: Returns("OpenAPI 3.1", Json)})
+    def get(request: Request) -> Response:
+        return Response(200, text=_text(routes))
+
+    return get
 
 
 @functools.cache
@@ -97,10 +78,11 @@ def _text(routes: Routes) -> str:
 
 
 def document(routes: list[Route]) -> Json:
-    """The description of these routes. Raises KeyError on one without an operation."""
+    """The description of these routes. Raises KeyError on one whose handler tells no operation."""
+    told = [operation_of(route.handler) for route in routes]
     schemas = Schemas(
-        [operation.body for operation in OPERATIONS.values() if operation.body],
-        [answer.body for operation in OPERATIONS.values() for answer in operation.answers.values() if answer.body],
+        [each.body for each in told if each.body],
+        [answer.body for each in told for answer in each.answers.values() if answer.body],
     )
     paths: dict[str, Json] = {}
     for route in routes:
@@ -126,63 +108,56 @@ def document(routes: list[Route]) -> Json:
 
 
 def _operation(route: Route, schemas: Schemas) -> Json:
-    operation = OPERATIONS[route.name]
+    told = operation_of(route.handler)
     needed = " or ".join(sorted({Role.ADMIN, *route.roles}))
-    says = [operation.description, f"Needs the app role {needed}." if route.roles else "Needs no token."]
-    path_parameters = _path_parameters(route.path)
-    statuses = _refused_with(operation, route, bool(path_parameters)) - operation.answers.keys()
+    says = [told.description, f"Needs the app role {needed}." if route.roles else "Needs no token."]
+    statuses = _refused_with(told, route) - told.answers.keys()
     refusals = {status: {"$ref": f"#/components/responses/{_REFUSALS[status].name}"} for status in statuses}
-    answers = {status: _answer(answer, schemas) for status, answer in operation.answers.items()}
+    answers = {status: _answer(answer, schemas) for status, answer in told.answers.items()}
     made: Json = {
         "operationId": route.name,
-        "tags": [operation.tag],
-        "summary": operation.summary,
+        "tags": [told.tag],
+        "summary": told.summary,
         "description": " ".join(filter(None, says)),
         "x-roles": sorted({Role.ADMIN, *route.roles}) if route.roles else [],
         "security": [{"entra": []}] if route.roles else [],
         "responses": {str(status): answer for status, answer in sorted((refusals | answers).items())},
     }
-    if path_parameters or operation.parameters:
-        made["parameters"] = [*path_parameters, *operation.parameters]
-    if operation.body:
-        schema = schemas.of(operation.body)
-        content = {"application/json": {"schema": {"anyOf": [schema, _URL_TEXT]} if operation.or_text else schema}}
-        if operation.or_text:
+    if told.parameters:
+        made["parameters"] = [*told.parameters]
+    if told.body:
+        schema = schemas.of(told.body)
+        content = {"application/json": {"schema": {"anyOf": [schema, _URL_TEXT]} if told.or_text else schema}}
+        if told.or_text:
             content["text/plain"] = {"schema": _URL_TEXT}
-        made["requestBody"] = {"required": operation.needs_body, "content": content}
+        made["requestBody"] = {"required": told.needs_body, "content": content}
     return made
 
 
-def _path_parameters(path: str) -> list[Json]:
-    segments = path.split("/")
-    return [
-        {"name": segment.strip("{}"), "in": "path", "required": True, **_PATH_PARAMETERS[before]}
-        for before, segment in itertools.pairwise(segments)
-        if segment.startswith("{")
-    ]
-
-
-def _refused_with(operation: Operation, route: Route, has_id: bool) -> set[int]:
-    found = {500, *operation.refusals}
+def _refused_with(told: Operation, route: Route) -> set[int]:
+    found = {500, *told.refusals}
     if route.roles:
         found |= {401, 403, 503}
-    if has_id and operation.finds:
+    if "{" in route.path and told.finds:
         found |= {404}
-    if operation.body:
+    if told.body:
         found |= {400, 413, 415}
-        if operation.needs_body:
+        if told.needs_body:
             found |= {411}
-    if any(parameter["in"] == "query" for parameter in operation.parameters):
+    if any(parameter["in"] == "query" for parameter in told.parameters):
         found |= {400}
     return found
 
 
-def _answer(answer: Answer, schemas: Schemas) -> Json:
+def _answer(answer: Returns, schemas: Schemas) -> Json:
     made: Json = {"description": answer.description}
     if answer.body:
         schema = schemas.of(answer.body)
+        is_problem = isinstance(answer.body, type) and issubclass(answer.body, ProblemBody)
         made["content"] = {
-            "application/json": {"schema": {"anyOf": [{"type": "null"}, schema]} if answer.or_null else schema}
+            "application/problem+json" if is_problem else "application/json": {
+                "schema": {"anyOf": [{"type": "null"}, schema]} if answer.or_null else schema
+            }
         }
     if answer.headers:
         made["headers"] = {name: _HEADERS[name] for name in answer.headers}

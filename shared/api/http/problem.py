@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from shared.api.views import Accepted, View
+from shared.api.http.view import View, example
 
 PREFIX = "urn:tenant-hooks:problem:"
 
@@ -25,20 +25,23 @@ TITLES = {
 }
 
 
+def problem_example(status: int, kind: str, detail: str, **members: Any) -> ConfigDict:
+    """The `model_config` of a problem that is described with this example."""
+    return example({"type": PREFIX + kind, "title": TITLES[kind], "status": status, "detail": detail, **members})
+
+
 class ProblemBody(View):
     """Problem details (RFC 9457)."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow") | problem_example(
+        400, "bad-request", "types: is required", errors=["types: is required"]
+    )
 
     type: Annotated[str, Field(json_schema_extra={"enum": [PREFIX + kind for kind in TITLES]})]
     title: str
     status: Annotated[int, Field(ge=400, le=599)]
     detail: Annotated[str, Field(description="What to change")]
     errors: Annotated[list[str], Field(description="Each wrong field, said as a clause")] | None = None
-    accepted: Annotated[list[Accepted], Field(description="The events of an array that were accepted")] | None = None
-    message: Annotated[str, Field(description="As Syskit Point says it, like the next two")] | None = None
-    exception_message: str | None = None
-    exception_type: str | None = None
 
 
 class Problem(Exception):

@@ -1,21 +1,18 @@
 """HTTP functions: each route is declared once, with the role it needs, and nothing reaches a handler without it."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import NoReturn
 
 import azure.functions as func
 
 from shared.api.http.auth import NOBODY, Role, authorise
 from shared.api.http.call import Request, Response, respond
+from shared.api.http.operation import Handler
 from shared.api.http.problem import Problem, not_found
 from shared.app import get_app
 from shared.settings import SettingsError
 from shared.storage.clients import StorageUnavailable
-
-Handler = Callable[[Request], Response]
-Decorator = Callable[[Handler], Handler]
 
 _LOG = logging.getLogger("tenant_hooks.api")
 
@@ -24,10 +21,11 @@ _LOG = logging.getLogger("tenant_hooks.api")
 class Route:
     """As it was declared; `name` is its function's. Without roles it is for anybody."""
 
+    name: str
     method: str
     path: str
+    handler: Handler
     roles: tuple[Role, ...]
-    name: str
 
 
 class Routes:
@@ -38,25 +36,27 @@ class Routes:
         self._declared: dict[tuple[str, ...], list[str]] = {}
         self.declared: list[Route] = []
 
-    def route(self, method: str, path: str, *roles: Role, anybody: bool = False) -> Decorator:
-        """Declares a function for a method and a path, and whom it is for: the holders of any of the roles, or anybody.
-        Raises ValueError where that is not said."""
+    def route(self, name: str, method: str, path: str, handler: Handler, *roles: Role, anybody: bool = False) -> None:
+        """Declares the function of this name for a method and a path, and whom it is for: the holders of any of the
+        roles, or anybody. Raises ValueError where that is not said."""
         if bool(roles) is anybody:
             raise ValueError(f"{method} {path}: name the roles it is for, or say anybody=True")
+        self._declared.setdefault(tuple(path.lower().split("/")), []).append(method)
+        self.declared.append(Route(name, method, path, handler, roles))
+        self._add(name, [method], path, handler, roles)
 
-        def declare(handler: Handler) -> Handler:
-            self._declared.setdefault(tuple(path.lower().split("/")), []).append(method)
-            self.declared.append(Route(method, path, roles, handler.__name__))
-            self._add(handler, path, [method], lambda raw: serve(raw, roles, handler))
-            return handler
-
-        return declare
-
-    def otherwise(self, handler: Handler) -> Handler:
-        """Declares the function that answers all other paths and methods. The host tries functions in the order of
+    def otherwise(self, name: str) -> None:
+        """Declares the function that refuses all other paths and methods. The host tries functions in the order of
         their names, so its name must come last."""
-        self._add(handler, "{*path}", None, lambda raw: serve(raw, (), handler))
-        return handler
+        self._add(name, None, "{*path}", self.refuse, ())
+
+    def refuse(self, request: Request) -> Response:
+        """Raises Problem 405 for a path that takes other methods, else 404."""
+        methods = self.methods_of("/" + request.raw.route_params.get("path", ""))
+        if not methods:
+            raise not_found("There is nothing at this path: docs/api.md lists those there are")
+        allowed = ", ".join(methods)
+        raise Problem(405, "method-not-allowed", f"This path takes {allowed}", headers={"Allow": allowed})
 
     def methods_of(self, path: str) -> list[str]:
         """The methods that a path takes; none where there is no such path."""
@@ -69,19 +69,13 @@ class Routes:
             for method in methods
         )
 
-    def _add(
-        self,
-        handler: Handler,
-        path: str,
-        methods: list[str] | None,
-        run: Callable[[func.HttpRequest], func.HttpResponse],
-    ) -> None:
+    def _add(self, name: str, methods: list[str] | None, path: str, handler: Handler, roles: tuple[Role, ...]) -> None:
         def function(req: func.HttpRequest) -> func.HttpResponse:
-            return run(req)
+            return serve(req, roles, handler)
 
-        function.__name__ = function.__qualname__ = handler.__name__
+        function.__name__ = function.__qualname__ = name
         declared = self._functions.route(route=path, methods=methods, trigger_arg_name="req")(function)
-        self._functions.function_name(handler.__name__)(declared)
+        self._functions.function_name(name)(declared)
 
 
 def serve(raw: func.HttpRequest, roles: Collection[Role], handler: Handler) -> func.HttpResponse:
@@ -93,27 +87,22 @@ def serve(raw: func.HttpRequest, roles: Collection[Role], handler: Handler) -> f
     except Problem as problem:
         return _refuse(problem)
     except StorageUnavailable as error:
-        _LOG.error("%s %s: %s", raw.method, handler.__name__, error)
+        _LOG.error("%s %s: %s", raw.method, _name(handler), error)
         detail = "Storage did not answer: try again; with an idempotencyKey a repeated publish is harmless"
         return _refuse(Problem(503, "unavailable", detail, headers={"Retry-After": "5"}))
     except SettingsError as error:
         _LOG.error("%s", error)
         return _refuse(Problem(500, "misconfigured", str(error)))
     except Exception:
-        _LOG.exception("%s %s failed", raw.method, handler.__name__)
+        _LOG.exception("%s %s failed", raw.method, _name(handler))
         return _refuse(Problem(500, "internal", "Look for this time in the app's log; trying again may help"))
     return respond(response)
+
+
+def _name(handler: Handler) -> str:
+    return f"{handler.__module__}.{handler.__name__}"
 
 
 def _refuse(problem: Problem) -> func.HttpResponse:
     headers = {**problem.headers, "Content-Type": "application/problem+json"}
     return respond(Response(problem.status, problem.body, headers=headers))
-
-
-def refuse(request: Request, routes: Routes) -> NoReturn:
-    path = "/" + request.raw.route_params.get("path", "")
-    methods = routes.methods_of(path)
-    if not methods:
-        raise not_found("There is nothing at this path: docs/api.md lists those there are")
-    allowed = ", ".join(methods)
-    raise Problem(405, "method-not-allowed", f"This path takes {allowed}", headers={"Allow": allowed})

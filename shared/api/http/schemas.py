@@ -1,4 +1,4 @@
-"""JSON Schemas of what the API takes and answers, made of its models."""
+"""JSON Schemas of what the API takes and returns, made of its models."""
 
 from collections.abc import Iterable
 from typing import Any, Literal
@@ -7,13 +7,12 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from shared.api.examples import EXAMPLES
 from shared.api.http.problem import ProblemBody
 
 Json = dict[str, Any]
 
 
-class _Asked(GenerateJsonSchema):
+class _RequestSchema(GenerateJsonSchema):
     """Schemas of what is sent to the API: null counts as absent, as the models take it."""
 
     def field_title_should_be_set(self, schema: object) -> bool:
@@ -24,7 +23,7 @@ class _Asked(GenerateJsonSchema):
         return {name: value for name, value in made.items() if (name, value) != ("default", None)}
 
 
-class _Answered(_Asked):
+class _ResponseSchema(_RequestSchema):
     """Schemas of what the API answers: an optional member is there or absent, never null."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
@@ -32,16 +31,15 @@ class _Answered(_Asked):
 
 
 class Schemas:
-    """The schemas of all bodies. Models are components; those that are bodies have an example."""
+    """The schemas of these requests' and responses' bodies. Models are components."""
 
-    def __init__(self, asked: Iterable[Any], answered: Iterable[Any]) -> None:
+    def __init__(self, requests: Iterable[Any], responses: Iterable[Any]) -> None:
         self.components: dict[str, Json] = {}
         self._of: dict[Any, Json] = {}
-        self._add(asked, "validation", _Asked)
-        self._add([*answered, ProblemBody], "serialization", _Answered)
-        for model, example in EXAMPLES.items():
-            self.components[model.__name__]["examples"] = [example]
+        self._add(requests, "validation", _RequestSchema)
+        self._add([*responses, ProblemBody], "serialization", _ResponseSchema)
         self.components["Problem"] = self.components.pop("ProblemBody")
+        self._of[ProblemBody] = {"$ref": "#/components/schemas/Problem"}
 
     def of(self, kind: Any) -> Json:
         """The schema of a body's type."""

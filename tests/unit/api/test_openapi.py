@@ -2,10 +2,11 @@
 
 import importlib
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jsonschema
 import pytest
@@ -15,15 +16,18 @@ from pydantic import BaseModel
 
 from shared import app as app_module
 from shared import settings as settings_module
-from shared.api.examples import EXAMPLES
 from shared.api.http.auth import Role
+from shared.api.http.call import Request, Response
 from shared.api.http.openapi import document
+from shared.api.http.operation import operation_of
 from shared.api.http.problem import PREFIX, TITLES
 from shared.api.http.routing import Route
 from shared.api.http.schemas import Schemas
-from shared.api.operations import OPERATIONS
+from shared.api.http.view import View
+from shared.model import Model
 
 Json = dict[str, Any]
+M = TypeVar("M", bound=BaseModel)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +91,6 @@ def test_it_has_every_route_and_nothing_else(described: Json, routes: list[Route
     assert {(method, path) for method, path, _ in operations(described)} == {
         (route.method, "/" + route.path) for route in routes
     }
-    assert {route.name for route in routes} == OPERATIONS.keys()
 
 
 def test_it_says_which_roles_an_operation_takes(described: Json, routes: list[Route]) -> None:
@@ -136,18 +139,45 @@ def test_every_body_has_an_example(described: Json) -> None:
             assert has_example(schema), name
 
 
-@pytest.mark.parametrize("model", EXAMPLES, ids=lambda model: model.__name__)
-def test_an_example_is_valid(model: type[BaseModel], described: Json) -> None:
-    name = "Problem" if model.__name__ == "ProblemBody" else model.__name__
-    schema = {**described, "$ref": f"#/components/schemas/{name}"}
-    jsonschema.Draft202012Validator(schema).validate(EXAMPLES[model])
-    model.model_validate(EXAMPLES[model])
+def test_an_example_is_valid(described: Json) -> None:
+    found = {name: schema for name, schema in described["components"]["schemas"].items() if "examples" in schema}
+    assert len(found) > 20
+    for name, component in found.items():
+        schema = {**described, "$ref": f"#/components/schemas/{name}"}
+        for example in component["examples"]:
+            jsonschema.Draft202012Validator(schema).validate(example)
 
 
-def test_an_example_of_an_answer_is_shown_as_it_is(described: Json) -> None:
-    for model, example in EXAMPLES.items():
-        if hasattr(model, "shown"):
-            assert model.model_validate(example).shown() == example
+def kinds_of(model: type[M]) -> Iterator[type[M]]:
+    for kind in model.__subclasses__():
+        yield kind
+        yield from kinds_of(kind)
+
+
+def examples_of(model: type[BaseModel]) -> list[Json]:
+    extra = model.model_config.get("json_schema_extra")
+    examples: Any = extra.get("examples", []) if isinstance(extra, dict) else []
+    return list(examples)
+
+
+def test_an_example_of_an_answer_is_shown_as_it_is(routes: list[Route]) -> None:
+    shown = [(kind, example) for kind in kinds_of(View) for example in examples_of(kind)]
+    assert len(shown) > 15
+    for kind, example in shown:
+        assert kind.model_validate(example).shown() == example
+
+
+def test_an_example_of_a_request_is_taken(routes: list[Route]) -> None:
+    taken = [(kind, example) for kind in kinds_of(Model) for example in examples_of(kind)]
+    assert len(taken) > 8
+    for kind, example in taken:
+        kind.model_validate(example)
+
+
+def test_parameters_of_a_path_are_described(described: Json) -> None:
+    for _, path, operation in operations(described):
+        in_path = [each["name"] for each in operation.get("parameters", ()) if each["in"] == "path"]
+        assert in_path == re.findall(r"\{(\w+)\}", path)
 
 
 def test_a_refusal_is_a_problem_that_there_is(described: Json) -> None:
@@ -199,13 +229,15 @@ def test_headers_that_matter_are_described(described: Json) -> None:
 
 
 def test_a_route_without_an_operation_is_not_passed_over() -> None:
+    def handler(request: Request) -> Response:
+        return Response(200)
+
     with pytest.raises(KeyError):
-        document([Route("GET", "v1.0/things", (Role.READ,), "thing_list")])
+        document([Route("thing_list", "GET", "v1.0/things", handler, (Role.READ,))])
 
 
-def test_models_of_one_name_are_not_confused() -> None:
-    kinds = [operation.body for operation in OPERATIONS.values() if operation.body]
-    answered = [
-        answer.body for operation in OPERATIONS.values() for answer in operation.answers.values() if answer.body
-    ]
+def test_models_of_one_name_are_not_confused(routes: list[Route]) -> None:
+    told = [operation_of(route.handler) for route in routes]
+    kinds = [operation.body for operation in told if operation.body]
+    answered = [answer.body for operation in told for answer in operation.answers.values() if answer.body]
     assert not any("__" in name for name in Schemas(kinds, answered).components)  # pydantic's way out of a clash

@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from shared import app as app_module
 from shared import settings as settings_module
 from shared.api.http.auth import Role
-from shared.api.http.call import SECURITY_HEADERS
+from shared.api.http.call import SECURITY_HEADERS, Request, Response
 from shared.api.http.routing import Routes
 from unit.api.test_routing import problem_of
 
@@ -48,10 +48,14 @@ def functions() -> Iterator[dict[str, tuple[str, Function]]]:
 
 def test_a_route_that_names_no_role_ends_the_start() -> None:
     routes = Routes(func.FunctionApp())
+
+    def handler(request: Request) -> Response:
+        return Response(200)
+
     with pytest.raises(ValueError, match=r"GET v1\.0/things: name the roles"):
-        routes.route("GET", "v1.0/things")
+        routes.route("thing_list", "GET", "v1.0/things", handler)
     with pytest.raises(ValueError, match="name the roles"):
-        routes.route("GET", "v1.0/things", Role.ADMIN, anybody=True)
+        routes.route("thing_list", "GET", "v1.0/things", handler, Role.ADMIN, anybody=True)
 
 
 def test_every_function_of_the_app_asks_for_a_token(functions: dict[str, tuple[str, Function]]) -> None:

@@ -9,7 +9,6 @@ import pytest
 from cryptography.fernet import Fernet
 
 from shared.api.http import routing as routes_module
-from shared.api.http import routing as unknown
 from shared.api.http.auth import Role
 from shared.api.http.call import Request, Response
 from shared.api.http.problem import PREFIX, TITLES, Problem, bad_request, conflict, not_found
@@ -96,17 +95,13 @@ def test_wrong_settings_are_500_and_say_what_to_change() -> None:
 def declared() -> Routes:
     routes = Routes(func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS))
 
-    def declare(method: str, path: str, name: str) -> None:
-        def handler(call: Request) -> Response:
-            return Response(200)
+    def handler(call: Request) -> Response:
+        return Response(200)
 
-        handler.__name__ = name
-        routes.route(method, path, Role.ADMIN)(handler)
-
-    declare("POST", "v1.0/things", "make")
-    declare("GET", "v1.0/things", "list")
-    declare("GET", "v1.0/things/{id}", "get")
-    declare("POST", "v1.0/things/{id}/test", "test")
+    routes.route("make", "POST", "v1.0/things", handler, Role.ADMIN)
+    routes.route("list", "GET", "v1.0/things", handler, Role.ADMIN)
+    routes.route("get", "GET", "v1.0/things/{id}", handler, Role.ADMIN)
+    routes.route("test", "POST", "v1.0/things/{id}/test", handler, Role.ADMIN)
     return routes
 
 
@@ -128,10 +123,7 @@ def test_a_path_knows_its_methods(declared: Routes, path: str, methods: list[str
 
 
 def test_an_unknown_path_is_404_and_a_wrong_method_405_with_those_there_are(declared: Routes) -> None:
-    assert (
-        problem_of(serve(request(path="nothing/here"), (), lambda call: unknown.refuse(call, declared)))["status"]
-        == 404
-    )
-    response = serve(request("DELETE", "v1.0/things"), (), lambda call: unknown.refuse(call, declared))
+    assert problem_of(serve(request(path="nothing/here"), (), declared.refuse))["status"] == 404
+    response = serve(request("DELETE", "v1.0/things"), (), declared.refuse)
     assert problem_of(response)["status"] == 405
     assert response.headers["Allow"] == "GET, POST"

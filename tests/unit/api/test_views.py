@@ -3,7 +3,8 @@
 import json
 
 from doubles.samples import NOW, a_delivery, a_message, an_attempt, an_endpoint
-from shared.api.views import attempt_view, delivery_view, endpoint_view, malformed_view
+from shared.api.delivery_views import attempt_view, delivery_view, malformed_view
+from shared.api.endpoint_views import endpoint_view
 from shared.model import DeliveryId, Health, to_ms
 from shared.storage.alerts import Malformed
 

@@ -10,7 +10,7 @@ from cryptography.fernet import Fernet
 from shared.api.http.auth import NOBODY
 from shared.api.http.call import Request
 from shared.api.http.problem import Problem
-from shared.api.subscriptions import origin
+from shared.api.subscriptions import base_url
 from shared.app import App
 from shared.settings import SettingsError, read_settings
 
@@ -25,7 +25,7 @@ FORWARDED = {
 def asked(url: str, headers: Any = None, **settings: str) -> str:
     least = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": Fernet.generate_key().decode()}
     app = cast(App, SimpleNamespace(settings=read_settings({**least, **settings})))
-    return origin(Request(app, func.HttpRequest("POST", url, headers=headers, body=b""), NOBODY))
+    return base_url(Request(app, func.HttpRequest("POST", url, headers=headers, body=b""), NOBODY))
 
 
 @pytest.mark.parametrize(

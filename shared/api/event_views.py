@@ -1,0 +1,75 @@
+"""Events as the API shows them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from shared import model
+from shared.api.delivery_views import EXAMPLE_DELIVERY_ID, EXAMPLE_KEY
+from shared.api.endpoint_views import EXAMPLE_ID
+from shared.api.http.problem import ProblemBody, problem_example
+from shared.api.http.view import Count, View, example
+from shared.model import Severity, Status
+from shared.model.catalogue import CATALOGUE
+
+_TYPE = CATALOGUE["storage.threshold_exceeded"]
+EXAMPLE_EVENT: dict[str, Any] = {
+    "type": _TYPE.name,
+    "content": _TYPE.sample,
+    "meta": {"timeStamp": "2026-11-22T10:00:00Z", "idempotencyKey": EXAMPLE_KEY},
+    "severity": "high",
+    "tenant": {
+        "id": "contoso",
+        "displayName": "Contoso",
+        "microsoftTenantId": "235ec2cb-0767-40b3-a1de-4da2c42b19e9",
+    },
+}
+
+
+class Accepted(View):
+    model_config = example({"idempotencyKey": EXAMPLE_KEY, "deliveries": 2, "duplicate": False})
+
+    idempotency_key: str
+    deliveries: Annotated[Count, Field(description="How many endpoints matched")]
+    duplicate: Annotated[bool, Field(description="The event was known already: nothing is delivered twice")]
+
+
+class EventConflict(ProblemBody):
+    """A problem that also tells which events of an array were accepted."""
+
+    model_config = problem_example(
+        409,
+        "conflict",
+        f"[1]: The idempotency key {EXAMPLE_KEY} belongs to an event of another type or content",
+        accepted=[{"idempotencyKey": "hr-90-8", "deliveries": 2, "duplicate": False}],
+    )
+
+    accepted: Annotated[list[Accepted], Field(description="The events of an array that were accepted")] | None = None
+
+
+class Meta(View):
+    time_stamp: Annotated[str, Field(description="As received; without a zone it is UTC")]
+    idempotency_key: str
+
+
+class EventDelivery(View):
+    id: str
+    endpoint_id: str
+    status: Status
+
+
+class Event(View):
+    model_config = example(
+        {
+            **EXAMPLE_EVENT,
+            "deliveries": [{"id": EXAMPLE_DELIVERY_ID, "endpointId": EXAMPLE_ID, "status": "failed"}],
+        }
+    )
+
+    type: str
+    content: Annotated[dict[str, Any], Field(description="As received")]
+    meta: Meta
+    severity: Severity
+    tenant: model.Tenant | None = None
+    erased: Annotated[Literal[True], Field(description="The content was erased")] | None = None
+    deliveries: list[EventDelivery]

@@ -1,0 +1,79 @@
+"""What an operation of the API takes and returns, told once, beside its handler: the matter of /openapi.json.
+
+    @operation("Read an endpoint", tag="Endpoints", answers={200: Returns("The endpoint", Endpoint)}, parameters=(ID,))
+    def get(request: Request) -> Response: ...
+
+Method, path and roles are the route's (function_app.py), and so are the refusals that follow from them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, TypeVar
+
+from shared.api.http.call import Request, Response
+
+Json = dict[str, Any]
+Handler = Callable[[Request], Response]
+H = TypeVar("H", bound=Handler)
+
+
+@dataclass(frozen=True)
+class Returns:
+    """One answer. `body` is the type of the JSON body, None where there is none; `headers` names the headers that it
+    has; `or_null`: the body may also be null."""
+
+    description: str
+    body: Any = None
+    headers: tuple[str, ...] = ()
+    or_null: bool = False
+
+
+@dataclass(frozen=True)
+class Operation:
+    """Decorates a handler with what it takes and returns.
+
+    `answers` are what it returns, by status. `parameters` are those of the path, the query and the head that it reads.
+    `body` is the type of the request's body; `needs_body`: there must be one; `or_text`: it may also be a string, as
+    JSON or as `text/plain`. `finds`: a path that names nothing is 404. `refusals` are the statuses that do not follow
+    from the rest: openapi.py adds those of tokens, bodies, queries and ids.
+    """
+
+    summary: str
+    _: KW_ONLY
+    tag: str
+    answers: Mapping[int, Returns]
+    description: str = ""
+    parameters: tuple[Json, ...] = ()
+    body: Any = None
+    needs_body: bool = True
+    or_text: bool = False
+    finds: bool = True
+    refusals: tuple[int, ...] = ()
+
+    def __call__(self, handler: H) -> H:
+        _OPERATIONS[handler] = self
+        return handler
+
+
+operation = Operation
+_OPERATIONS: dict[Handler, Operation] = {}
+
+
+def operation_of(handler: Handler) -> Operation:
+    """What is told beside a handler. Raises KeyError where nothing is."""
+    return _OPERATIONS[handler]
+
+
+def path(name: str, description: str, schema: Json) -> Json:
+    """A parameter in the path."""
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
+
+
+def query(name: str, description: str, schema: Json | None = None) -> Json:
+    """A parameter in the query; a string unless the schema says otherwise."""
+    return {"name": name, "in": "query", "description": description, "schema": schema or {"type": "string"}}
+
+
+def header(name: str, description: str, schema: Json | None = None) -> Json:
+    """A header of the request; a string unless the schema says otherwise."""
+    return {"name": name, "in": "header", "description": description, "schema": schema or {"type": "string"}}
