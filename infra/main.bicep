@@ -93,6 +93,14 @@ param breakerGraceSeconds int = 900
 @description('Hosts that endpoints may have, separated by commas, such as *.logic.azure.com. Empty: every public host.')
 param allowedEndpointHosts string = ''
 
+@description('Ports that endpoints may have, and ranges of them, separated by commas. Empty: 80, 443, and 1024 to 65535.')
+param allowedEndpointPorts string = ''
+
+@description('How many endpoints a caller without Point.Admin may have.')
+@minValue(1)
+@maxValue(1000)
+param maxEndpointsPerOwner int = 50
+
 @description('Audiences for which an endpoint may be sent a token of the app\'s identity, separated by commas. Empty: Power Automate\'s and api://*.')
 param allowedTokenAudiences string = ''
 
@@ -392,6 +400,8 @@ module app 'modules/app.bicep' = {
       BREAKER_PROBE_SECONDS: string(breakerProbeSeconds)
       BREAKER_GRACE_SECONDS: string(breakerGraceSeconds)
       ALLOWED_ENDPOINT_HOSTS: allowedEndpointHosts
+      ALLOWED_ENDPOINT_PORTS: allowedEndpointPorts
+      MAX_ENDPOINTS_PER_OWNER: string(maxEndpointsPerOwner)
       ALLOWED_TOKEN_AUDIENCES: allowedTokenAudiences
       PUBLIC_URL: publicUrl
       STORAGE_SCAN_SCHEDULE: storageScanSchedule

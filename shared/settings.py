@@ -43,6 +43,17 @@ def _thresholds(value: Any) -> Any:
     return read_thresholds(value) if isinstance(value, str) else value
 
 
+def _ports(value: Any) -> Any:
+    """`443,8000-8099` as ranges."""
+    if not isinstance(value, str):
+        return value
+    ranges = [re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part) for part in _split(value)]
+    found = [(int(each[1]), int(each[2] or each[1])) for each in ranges if each]
+    if len(found) < len(ranges) or not all(1 <= first <= last <= 65535 for first, last in found):
+        raise ValueError("give ports from 1 to 65535 and ranges of them, such as 443,8000-8099")
+    return found
+
+
 def is_loopback(host: str) -> bool:
     """Whether a URL's host is this machine."""
     return host in ("127.0.0.1", "localhost", "::1")
@@ -71,6 +82,8 @@ Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(sec
 Hours = Annotated[timedelta, _whole(HOUR, "hours")]
 Days = Annotated[timedelta, _whole(DAY, "days")]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Ports = Annotated[tuple[tuple[int, int], ...], BeforeValidator(_ports)]
+"""First and last of each range."""
 
 
 class Settings(BaseModel):
@@ -107,6 +120,8 @@ class Settings(BaseModel):
     retention: Days = Field(30 * DAY, alias="RETENTION_DAYS", ge=DAY, le=3650 * DAY)
     allow_private_endpoints: bool = Field(False, alias="DANGEROUS_ALLOW_PRIVATE_ENDPOINTS")
     allowed_endpoint_hosts: Words = Field((), alias="ALLOWED_ENDPOINT_HOSTS")
+    allowed_endpoint_ports: Ports = Field((), alias="ALLOWED_ENDPOINT_PORTS")
+    max_endpoints_per_owner: int = Field(50, alias="MAX_ENDPOINTS_PER_OWNER", ge=1, le=1000)
     allowed_token_audiences: Words = Field(ALLOWED, alias="ALLOWED_TOKEN_AUDIENCES")
     host_name: str = Field("localhost", alias="WEBSITE_HOSTNAME")
 

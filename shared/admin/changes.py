@@ -17,6 +17,13 @@ from shared.storage.rows import Rejected
 
 JsonObject = dict[str, Any]
 
+MOST_ENDPOINT_BYTES = 16 * 1024
+"""Of all that a caller can make long, but for the settings of wire formats, which have a limit of their own."""
+
+MOST_SETTINGS_BYTES_IN_ALL = 64 * 1024
+"""Of all wire formats that an endpoint has had; each has a limit of its own."""
+
+_MEASURED = {"url", "name", "key", "types", "tenants", "sites", "auth"}
 _AUTH: TypeAdapter[Any] = TypeAdapter(AuthBody)
 
 
@@ -73,9 +80,27 @@ def complete(
     if isinstance(auth, Invalid):
         return auth
     completed = with_settings.model_copy(update={"auth": auth})
+    too_large = _size_problem(before, completed)
+    if too_large:
+        return too_large
     if before is None or completed.auth != before.auth:
         return _auth_problem(completed, allowed_audiences) or completed
     return completed
+
+
+def _size_problem(before: Endpoint | None, after: Endpoint) -> Unfit | None:
+    """Every instance holds all endpoints in memory, and reads their rows every few seconds."""
+    size = _size_bytes(after)
+    if size <= MOST_ENDPOINT_BYTES or (before is not None and size <= _size_bytes(before)):
+        return None
+    return Unfit(
+        f"endpoint: its URL, types, tenants, sites and auth take {size} bytes together, and at most "
+        f"{MOST_ENDPOINT_BYTES} are taken: write fewer or shorter ones (`*` stands for many)"
+    )
+
+
+def _size_bytes(endpoint: Endpoint) -> int:
+    return len(endpoint.model_dump_json(include=_MEASURED, exclude_defaults=True).encode())
 
 
 def _with_settings(before: Endpoint | None, after: Endpoint, change: Whole | Patch | None) -> Endpoint | Invalid:
@@ -85,12 +110,21 @@ def _with_settings(before: Endpoint | None, after: Endpoint, change: Whole | Pat
     text = settings_text(wanted)
     if text != settings_text(stored):  # as text: to Python, 1 and true are equal
         others = {other: kept for other, kept in after.settings.items() if other != name}
-        after = after.model_copy(update={"settings": others | ({name: text} if wanted else {})})
+        after = after.model_copy(update={"settings": _newest(others | ({name: text} if wanted else {}))})
     if before is None or (before.format, before.settings, before.types) != (name, after.settings, after.types):
         problems = settings_problems(name, wanted, after.types)
         if problems:
             return Invalid(tuple(problems))
     return after
+
+
+def _newest(settings: dict[str, str]) -> dict[str, str]:
+    """Those of earlier wire formats, which deliveries on their way may still need, as far as there is room: the newest
+    are the last."""
+    kept = dict(settings)
+    while len(kept) > 1 and sum(len(text.encode()) for text in kept.values()) > MOST_SETTINGS_BYTES_IN_ALL:
+        del kept[next(iter(kept))]
+    return kept
 
 
 def _applied(change: Whole | Patch | None, stored: JsonObject) -> JsonObject:

@@ -2,8 +2,9 @@
 a receiver is asked whether it wants these requests. Its `WebHook-Allowed-Rate` is not kept to, and
 `WebHook-Request-Callback` is not sent: consent that comes later is a registration that is sent again."""
 
-from datetime import timedelta
+from dataclasses import dataclass
 
+from shared.admin.reachability import GATE, WITHIN, Busy
 from shared.app import App
 from shared.delivery.schedule import is_success
 from shared.formats import FORMATS
@@ -12,32 +13,47 @@ from shared.model import Auth, Endpoint
 from shared.model.delivery import Unsendable
 from shared.outbound.client import NoResponse
 from shared.outbound.credentials import auth_headers
+from shared.storage.rows import Rejected
 
-_WITHIN = timedelta(seconds=10)
+
+@dataclass(frozen=True)
+class NotConsented(Rejected):
+    """The receiver does not want these requests."""
+
+    reason: str
 
 
-def consent_problem(app: App, before: Endpoint | None, after: Endpoint) -> str | None:
+def consent_problem(
+    app: App, before: Endpoint | None, after: Endpoint, *, for_admin: bool
+) -> NotConsented | Busy | None:
     """Asks the receiver for its consent where the wire format wants that and it has not given it; returns why it has
-    not consented, and what it must answer, or None. `before` is the endpoint as it is, None where it is new."""
+    not consented, and what it must answer, or None. `before` is the endpoint as it is, None where it is new. What the
+    receiver did is told to admins alone."""
     origin = _origin(app, after)
     if origin is None or (before is not None and _origin(app, before) == origin):
         return None
     try:
         headers = {} if after.auth is None else _headers(app, after, after.auth)
     except Unsendable as reason:
-        return f"the receiver could not be asked for its consent: {reason}"
-    asked = app.client.options(after.url, {**headers, "WebHook-Request-Origin": origin}, _WITHIN)
-    answer = app.background.run(asked)
-    if isinstance(answer, NoResponse):
-        return f"the receiver was asked for its consent (OPTIONS) and did not answer: {answer.error}"
-    allowed = (answer.allowed_origin or "").strip()
-    if is_success(answer.status) and allowed.lower() in ("*", origin.lower()):
+        return NotConsented(f"the receiver could not be asked for its consent: {reason}")
+    with GATE.passed() as passed:
+        if not passed:
+            return Busy()
+        asking = app.client.options(after.url, {**headers, "WebHook-Request-Origin": origin}, WITHIN)
+        answer = app.background.run(asking)
+    allowed = "" if isinstance(answer, NoResponse) else (answer.allowed_origin or "").strip()
+    if not isinstance(answer, NoResponse) and is_success(answer.status) and allowed.lower() in ("*", origin.lower()):
         return None
-    given = "another origin" if allowed else "none"
-    return (
+    wanted = (
         f"the receiver has not consented: to OPTIONS with 'WebHook-Request-Origin: {origin}' it must answer 200 with "
-        f"'WebHook-Allowed-Origin: {origin}' or '*'; it answered {answer.status} with {given}"
+        f"'WebHook-Allowed-Origin: {origin}' or '*', within {WITHIN.seconds} s"
     )
+    if not for_admin:
+        return NotConsented(wanted)
+    if isinstance(answer, NoResponse):
+        return NotConsented(f"{wanted}; it did not answer: {answer.error}")
+    given = "another origin" if allowed else "none"
+    return NotConsented(f"{wanted}; it answered {answer.status} with {given}")
 
 
 def _origin(app: App, endpoint: Endpoint) -> str | None:

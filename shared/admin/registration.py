@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any, cast
 
 from shared.admin.changes import Changes, Invalid, Unfit, complete
-from shared.admin.consent import consent_problem
+from shared.admin.consent import NotConsented, consent_problem
+from shared.admin.reachability import Busy
 from shared.app import App
 from shared.model import Endpoint, endpoint_id
 from shared.model.endpoint import merge, rotate
@@ -20,6 +21,8 @@ from shared.outbound.signing import make_secret
 from shared.storage.rows import Rejected, change
 
 MOST_ENDPOINTS = 1000
+RESERVED_FOR_ADMINS = 100
+"""Of them: however many subscribers there are, an admin can still register one."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,19 @@ class OthersEndpoint(Rejected):
 
 @dataclass(frozen=True)
 class TooManyEndpoints(Rejected):
-    """There are MOST_ENDPOINTS already."""
+    """There are as many already as there may be, or as the caller may make."""
+
+    limit: int
 
 
-Refusal = Invalid | Unfit | OthersEndpoint | TooManyEndpoints
+@dataclass(frozen=True)
+class TooManyOfOwner(Rejected):
+    """The caller has as many already as it may have."""
+
+    limit: int
+
+
+Refusal = Invalid | Unfit | OthersEndpoint | TooManyEndpoints | TooManyOfOwner | Busy
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,7 @@ class Registration:
     url: str
     changes: Changes
     owner: str = ""
+    by_admin: bool = False
     only_own: bool = False
     replaces: bool = False
     if_new: Mapping[str, Any] = field(default_factory=dict)
@@ -58,27 +71,28 @@ class Registered:
 
 def register(app: App, wanted: Registration) -> Registered | Refusal:
     """Registers a URL, or changes what is said of its registration; what is not said stays."""
-    now, full = app.now(), len(app.endpoints.all()) >= MOST_ENDPOINTS + wanted.replaces
-    allowed = app.settings.allowed_token_audiences
+    now, full, allowed = app.now(), _full(app, wanted), app.settings.allowed_token_audiences
 
     def transition(stored: Endpoint | None) -> Endpoint | Refusal:
         if stored is None:
-            return TooManyEndpoints() if full else _made(wanted, now, allowed)
+            return full or _made(wanted, now, allowed)
         if wanted.only_own and stored.owner != wanted.owner:
             return OthersEndpoint()
-        return _merged(stored, wanted.changes, now, allowed)
+        return _merged(stored, wanted.changes, now, allowed, wanted.by_admin)
 
-    written = _write(app, endpoint_id(wanted.url), wanted.changes, transition)
+    written = _write(app, endpoint_id(wanted.url), wanted.changes, transition, wanted.by_admin)
     assert written is not None  # noqa: S101 (an endpoint is wanted, and the store makes its table)
     return Registered(written, written.secret == wanted.secret) if isinstance(written, Endpoint) else written
 
 
 def change_endpoint(app: App, endpoint_id: str, changes: Changes) -> Endpoint | Refusal | None:
-    """Changes a registration; None where there is none."""
+    """Changes a registration for an admin; None where there is none."""
     now, allowed = app.now(), app.settings.allowed_token_audiences
-    return _write(
-        app, endpoint_id, changes, lambda stored: None if stored is None else _merged(stored, changes, now, allowed)
-    )
+
+    def transition(stored: Endpoint | None) -> Endpoint | Refusal | None:
+        return None if stored is None else _merged(stored, changes, now, allowed, by_admin=True)
+
+    return _write(app, endpoint_id, changes, transition, by_admin=True)
 
 
 def rotate_secret(app: App, endpoint_id: str, until: datetime) -> Endpoint | None:
@@ -92,18 +106,33 @@ def rotate_secret(app: App, endpoint_id: str, until: datetime) -> Endpoint | Non
     )
 
 
+def _full(app: App, wanted: Registration) -> TooManyEndpoints | TooManyOfOwner | None:
+    """Whether a new endpoint would be one too many. Counted are those of the snapshot, so that registering reads no
+    table: instances that register at the same moment can exceed a limit by a few."""
+    endpoints = app.endpoints.all()
+    limit = MOST_ENDPOINTS if wanted.by_admin else MOST_ENDPOINTS - RESERVED_FOR_ADMINS
+    if len(endpoints) >= limit + wanted.replaces:
+        return TooManyEndpoints(limit)
+    own, most = sum(each.owner == wanted.owner for each in endpoints), app.settings.max_endpoints_per_owner
+    if not wanted.by_admin and own >= most + wanted.replaces:
+        return TooManyOfOwner(most)
+    return None
+
+
 def _made(wanted: Registration, now: datetime, allowed_audiences: Sequence[str]) -> Endpoint | Invalid | Unfit:
     fields = {**wanted.if_new, **wanted.changes.fields}
     if "types" not in fields:
         return Unfit("types: is required")
+    if wanted.by_admin and fields.get("enabled") is False:
+        fields["disabled_by_admin"] = True
     made = new_endpoint(wanted.url, wanted.secret, wanted.owner, fields, now)
     return complete(None, made, wanted.changes, allowed_audiences)
 
 
 def _merged(
-    stored: Endpoint, changes: Changes, now: datetime, allowed_audiences: Sequence[str]
+    stored: Endpoint, changes: Changes, now: datetime, allowed_audiences: Sequence[str], by_admin: bool
 ) -> Endpoint | Invalid | Unfit:
-    return complete(stored, merge(stored, changes.fields, now), changes, allowed_audiences)
+    return complete(stored, merge(stored, changes.fields, now, by_admin=by_admin), changes, allowed_audiences)
 
 
 def _write(
@@ -111,6 +140,7 @@ def _write(
     endpoint_id: str,
     changes: Changes,
     transition: Callable[[Endpoint | None], Endpoint | Refusal | None],
+    by_admin: bool,
 ) -> Endpoint | Refusal | None:
     """The endpoint as it then is. Enabling one that does not receive starts its health anew."""
     rows = app.endpoints.rows
@@ -119,9 +149,11 @@ def _write(
     wanted = transition(before)
     if not isinstance(wanted, Endpoint):
         return wanted
-    problem = consent_problem(app, before, wanted)
-    if problem:
-        return Unfit(f"endpoint: {problem}")
+    problem = consent_problem(app, before, wanted, for_admin=by_admin)
+    if problem is not None:
+        return Unfit(f"endpoint: {problem.reason}") if isinstance(problem, NotConsented) else problem
     written = cast(Endpoint | Refusal | None, change(rows, endpoint_id, transition, stored))
-    enabled = changes.fields.get("enabled") is True and before is not None and not before.receives
-    return app.endpoints.change_health(written, renew) if enabled and isinstance(written, Endpoint) else written
+    if not isinstance(written, Endpoint) or before is None or before.receives:
+        return written
+    enabled = changes.fields.get("enabled") is True and written.enabled
+    return app.endpoints.change_health(written, renew) if enabled else written

@@ -26,17 +26,23 @@ class Subscribed:
     dropped: tuple[str, ...]
 
 
-def subscribe(app: App, owner: str, key: str, url: str, changes: Changes) -> Subscribed | Refusal:
-    """Makes a URL the one that a key stands for. A new URL keeps the secret of the one before it."""
+def subscribe(
+    app: App, owner: str, key: str, url: str, changes: Changes, *, by_admin: bool = False
+) -> Subscribed | Refusal:
+    """Makes a URL the one that a key stands for. A new URL keeps the secret of the one before it, and stays disabled
+    where an admin has disabled that one."""
     stored = _of_key(app.endpoints, owner, key)
     newest = stored[-1] if stored else None
     marked = {**changes.fields, "key": key, "key_revision": newest.key_revision + 1 if newest else 1}
+    if newest and newest.disabled_by_admin and not by_admin:
+        marked |= {"enabled": False, "disabled_by_admin": True}
     registered = register(
         app,
         Registration(
             url,
             replace(changes, fields=marked),
             owner,
+            by_admin=by_admin,
             only_own=True,
             replaces=newest is not None,
             secret=newest.secret if newest else make_secret(),
@@ -57,8 +63,10 @@ def subscribed(endpoints: Endpoints, owner: str, key: str) -> Endpoint | None:
 
 
 def unsubscribe(endpoints: Endpoints, owner: str, key: str) -> tuple[str, ...]:
-    """Deletes what a key stands for; returns the ids."""
-    return tuple(endpoint.id for endpoint in _of_key(endpoints, owner, key) if endpoints.delete(endpoint.id))
+    """Deletes what a key stands for; returns the ids. What an admin has disabled stays as it is, and receives nothing:
+    who subscribes again would be rid of that."""
+    found = _of_key(endpoints, owner, key)
+    return tuple(each.id for each in found if not each.disabled_by_admin and endpoints.delete(each.id))
 
 
 def _of_key(endpoints: Endpoints, owner: str, key: str) -> list[Endpoint]:

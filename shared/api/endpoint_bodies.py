@@ -26,7 +26,16 @@ def _known_format(name: str) -> str:
     return name
 
 
+def _small_enough(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    if sum(len(pattern.encode()) for pattern in patterns) > MOST_SITE_BYTES:
+        raise ValueError(f"at most {MOST_SITE_BYTES} bytes of patterns are taken: `*` stands for many sites")
+    return patterns
+
+
+MOST_SITE_BYTES = 8 * 1024
+"""Of the site patterns of an endpoint: every event is compared with all of them."""
 Pattern = Annotated[str, Field(min_length=1, max_length=400)]
+Sites = Annotated[tuple[Pattern, ...], Field(max_length=100), AfterValidator(_small_enough)]
 TypeName = Annotated[str, Field(max_length=128, json_schema_extra=ASKED_TYPE_SCHEMA)]
 Format = Annotated[str, AfterValidator(_known_format), Field(json_schema_extra={"enum": [*FORMATS]})]
 Types = Annotated[tuple[TypeName, ...], Field(min_length=1, max_length=100), AfterValidator(_known_types)]
@@ -43,7 +52,7 @@ class EndpointFields(Model):
     )
     min_severity: Severity | None = None
     tenants: Annotated[tuple[Pattern, ...], Field(max_length=100)] | None = None
-    sites: Annotated[tuple[Pattern, ...], Field(max_length=100)] | None = None
+    sites: Sites | None = None
     enabled: Annotated[bool, Field(strict=True)] | None = None
 
     def given(self) -> dict[str, Any]:

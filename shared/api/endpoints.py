@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from shared import logs
 from shared.admin.changes import Invalid, Unfit
+from shared.admin.reachability import Busy, Unreachable, url_problem
 from shared.admin.registration import (
     MOST_ENDPOINTS,
     OthersEndpoint,
@@ -13,6 +14,7 @@ from shared.admin.registration import (
     Registered,
     Registration,
     TooManyEndpoints,
+    TooManyOfOwner,
     change_endpoint,
 )
 from shared.admin.registration import register as register_endpoint
@@ -33,7 +35,6 @@ from shared.storage.rows import Rejected
 PATH = "/v1.0/webhooks/endpoints"
 SECRET_OVERLAP = timedelta(hours=24)
 ID = path("id", "The endpoint's id, in any case", {"type": "string", "pattern": "^[A-Za-z2-7]{26}$"})
-_NAME_LOOKUP = timedelta(seconds=3)
 _TAG, _KEYS = "Endpoints", "Keys"
 
 
@@ -82,16 +83,21 @@ def register(request: Request) -> Response:
 
 
 def check_url(request: Request, name: str, url: str) -> None:
-    """Raises Problem 400 about the member `name` where nothing may be sent to the URL."""
-    refused = request.app.client.check(url, _NAME_LOOKUP)
-    if refused is not None:
-        raise bad_request(f"{name}: {refused.reason}")
+    """Raises Problem 400 about the member `name` where nothing may be sent to the URL, and 503 where too many are
+    looked up at this moment."""
+    match url_problem(request.app, url, for_admin=request.caller.is_admin):
+        case Unreachable(reason):
+            raise bad_request(f"{name}: {reason}")
+        case Busy():
+            raise _busy()
 
 
 def store(request: Request, wanted: Registration) -> Endpoint:
     """Registers a checked URL as the caller's, or changes its registration. Raises Problem 400 or 409."""
     caller = request.caller
-    registered = register_endpoint(request.app, replace(wanted, owner=caller.object_id, only_own=not caller.is_admin))
+    registered = register_endpoint(
+        request.app, replace(wanted, owner=caller.object_id, by_admin=caller.is_admin, only_own=not caller.is_admin)
+    )
     if not isinstance(registered, Registered):
         raise registration_problem(registered)
     audit(request, "endpoint.registered" if registered.new else "endpoint.changed", registered.endpoint.id)
@@ -107,8 +113,21 @@ def registration_problem(refusal: Refusal) -> Problem:
             return bad_request(reason)
         case OthersEndpoint():
             return conflict("This URL belongs to another caller: ask an admin, or register a URL of your own")
-        case TooManyEndpoints():
-            return conflict(f"There are {MOST_ENDPOINTS} endpoints already: delete one first")
+        case TooManyEndpoints(limit):
+            rest = "" if limit == MOST_ENDPOINTS else ", and the rest is kept for admins"
+            return conflict(f"There are {limit} endpoints already{rest}: delete one first")
+        case Busy():
+            return _busy()
+        case TooManyOfOwner(limit):
+            return conflict(
+                f"You have {limit} endpoints already, as many as a caller may have (MAX_ENDPOINTS_PER_OWNER): delete "
+                "one first"
+            )
+
+
+def _busy() -> Problem:
+    detail = "Too many receivers are looked up or asked for their consent at this moment: try again in a few seconds"
+    return Problem(503, "unavailable", detail, headers={"Retry-After": "5"})
 
 
 @operation("List the endpoints", tag=_TAG, answers={200: Returns("In order of registration", list[views.Endpoint])})
@@ -155,7 +174,9 @@ def change(request: Request) -> Response:
 
 @operation("Delete an endpoint", tag=_TAG, answers={204: Returns("Deleted")}, parameters=(ID,))
 def delete(request: Request) -> Response:
-    if not request.app.endpoints.delete(named(request).id):
+    endpoint = named(request)
+    require_deletable(request, endpoint)
+    if not request.app.endpoints.delete(endpoint.id):
         raise _unknown()
     audit(request, "endpoint.deleted", _id(request))
     return Response(204)
@@ -177,6 +198,8 @@ def delete_by_url(request: Request) -> Response:
         raise bad_request('Name the endpoint: {"endpoint": "https://…"} as the body, or ?endpoint=')
     named_id = endpoint_id(url)
     endpoint = request.app.endpoints.read(named_id)
+    if endpoint is not None and may_see(request, endpoint):
+        require_deletable(request, endpoint)
     if endpoint is None or not may_see(request, endpoint) or not request.app.endpoints.delete(named_id):
         detail = f"This URL is not registered (its id would be {named_id}): GET {PATH} lists those that are"
         raise not_found(detail, message=detail, exceptionMessage=detail, exceptionType="EndpointNotFound")
@@ -246,6 +269,12 @@ def named(request: Request) -> Endpoint:
 def may_see(request: Request, endpoint: Endpoint) -> bool:
     """Callers who may only subscribe see what they registered; for them the rest does not exist."""
     return request.caller.is_admin or endpoint.owner == request.caller.object_id
+
+
+def require_deletable(request: Request, endpoint: Endpoint) -> None:
+    """What an admin has disabled, its owner does not delete: it could be registered again and receive."""
+    if endpoint.disabled_by_admin and not request.caller.is_admin:
+        raise conflict("An admin has disabled this endpoint: ask an admin to enable or to delete it")
 
 
 def _unknown() -> Exception:

@@ -14,7 +14,7 @@ from shared.admin import subscriptions as by_key
 from shared.admin.changes import Changes, Whole
 from shared.admin.registration import Registration
 from shared.api import endpoint_views as views
-from shared.api.endpoint_bodies import EndpointFields, Pattern, TypeName
+from shared.api.endpoint_bodies import EndpointFields, Pattern, Sites, TypeName
 from shared.api.endpoint_views import EXAMPLE_CALLBACK
 from shared.api.endpoints import audit, check_url, may_see, registration_problem, store
 from shared.api.http.call import Request, Response, validated
@@ -64,7 +64,7 @@ class FamilySubscriptionRequest(Model):
     name: Annotated[str, Field(max_length=200)] | None = None
     min_severity: Severity | None = None
     tenants: Annotated[tuple[Pattern, ...], Field(max_length=100)] | None = None
-    sites: Annotated[tuple[Pattern, ...], Field(max_length=100)] | None = None
+    sites: Sites | None = None
 
 
 @operation(
@@ -129,7 +129,14 @@ def put(request: Request) -> Response:
         "types": EVERY_TYPE,
         **said.given(),
     }
-    done = by_key.subscribe(request.app, request.caller.object_id, key, url, Changes(given, _settings(said)))
+    done = by_key.subscribe(
+        request.app,
+        request.caller.object_id,
+        key,
+        url,
+        Changes(given, _settings(said)),
+        by_admin=request.caller.is_admin,
+    )
     if isinstance(done, Rejected):
         raise registration_problem(done)
     audit(request, "endpoint.registered" if done.new else "endpoint.changed", done.endpoint.id)
@@ -168,7 +175,8 @@ def delete(request: Request) -> Response:
     gone: tuple[str, ...]
     if _is_id(key):
         endpoint = _found(request)
-        gone = (endpoint.id,) if endpoint is not None and request.app.endpoints.delete(endpoint.id) else ()
+        kept = endpoint is None or (endpoint.disabled_by_admin and not request.caller.is_admin)
+        gone = (endpoint.id,) if endpoint and not kept and request.app.endpoints.delete(endpoint.id) else ()
     else:
         gone = by_key.unsubscribe(request.app.endpoints, request.caller.object_id, key)
     for endpoint_id in gone:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from shared import logs
 from shared.app import App
 from shared.model import TRACEPARENT, DeliveryId, Endpoint, Event, digest, to_ms
-from shared.model.filters import matching
+from shared.model.filters import Matcher
 from shared.storage.events import EventRow, Recipient
 from shared.storage.messages import Message, first
 
@@ -67,14 +67,14 @@ class TooMany:
 
 def publish(app: App, events: Sequence[Event], traceparent: str | None = None) -> list[Accepted | Conflict] | TooMany:
     """Accepts events, in order. Raises StorageUnavailable, after which publishing the same keys again is safe."""
-    endpoints = [endpoint for endpoint in app.endpoints.all() if endpoint.receives]
+    matcher = Matcher(endpoint for endpoint in app.endpoints.all() if endpoint.receives)
     trace = traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else make_traceparent()
     now = app.now()
     rows = []
     for event in events:
         to = tuple(
             Recipient(id=endpoint.id, generation=endpoint.generation, format=endpoint.format)
-            for endpoint in matching(endpoints, event)
+            for endpoint in matcher.matching(event)
         )
         rows.append(
             EventRow(

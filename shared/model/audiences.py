@@ -2,9 +2,9 @@
 
 Whoever gets a token of the app can act as the app, wherever that identity has rights, until the token expires. So a
 token goes only to receivers of audiences that the deployment allows, and never for a service in which the app itself
-has rights: its storage and vault, Azure's management, Microsoft Graph; nor for the exchange of tokens, by which an
-identity becomes every application that trusts it (learn.microsoft.com, "Configure an application to trust a managed
-identity").
+has rights: its storage and vault, Azure's management and monitoring, Microsoft 365; nor for the exchange of tokens, by
+which an identity becomes every application that trusts it (learn.microsoft.com, "Configure an application to trust a
+managed identity").
 """
 
 import re
@@ -16,9 +16,10 @@ from shared.model.clouds import CLOUDS, POWER_AUTOMATE
 ALLOWED = (*POWER_AUTOMATE, "api://*")
 """The default of ALLOWED_TOKEN_AUDIENCES; a `*` at the end stands for anything."""
 
-_SHAPE = re.compile(r"(https|api)://[A-Za-z0-9._~:/-]{1,240}")
+_SHAPE = re.compile(r"(https|api)://[A-Za-z0-9._~-][A-Za-z0-9._~:/-]{0,239}")
+"""With a host: of `api:///x`, what Entra takes for the application is not known here."""
 _OWN_RIGHTS = (
-    *(cloud.graph for cloud in CLOUDS.values()),
+    *(host for cloud in CLOUDS.values() for host in (cloud.graph, cloud.management) if host),
     "graph.windows.net",
     "management.azure.com",
     "management.core.windows.net",
@@ -33,8 +34,12 @@ _OWN_RIGHTS = (
     "vault.azure.net",
     "vault.usgovcloudapi.net",
     "vault.azure.cn",
+    "monitor.azure.com",
+    "monitor.azure.us",
+    "monitor.azure.cn",
     "sharepoint.com",
     "sharepoint.us",
+    "sharepoint-mil.us",
     "sharepoint.cn",
 )
 """Hosts, with all below them."""
@@ -43,6 +48,7 @@ _OWN_RIGHTS_IDS = (
     "00000003-0000-0000-c000-000000000000",  # Microsoft Graph
     "00000003-0000-0ff1-ce00-000000000000",  # SharePoint
     "797f4846-ba00-4fd7-ba43-dac1f8f63013",  # Azure Resource Manager
+    "c5393580-f805-4401-95e8-94b7a6ef2fc2",  # Office 365 Management APIs
     "cfa8b339-82a2-471a-a3c9-0fc0be7a4093",  # Key Vault
     "e406a681-f3d4-42a8-90b6-c2b029497af1",  # Azure Storage
     "fb60f99c-7a34-4190-8149-302f77469936",  # the exchange of tokens

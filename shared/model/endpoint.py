@@ -58,6 +58,8 @@ class Endpoint(Stored):
     tenants: tuple[str, ...] = ()
     sites: tuple[str, ...] = ()
     enabled: bool = True
+    disabled_by_admin: bool = False
+    """Its owner cannot enable it then."""
     retry_delays: tuple[timedelta, ...] | None = None
     """Its own schedule, where it is not the deployment's."""
     max_per_second: float | None = None
@@ -103,9 +105,14 @@ def register(url: str, secret: str, owner: str, given: Mapping[str, Any], now: d
     )
 
 
-def merge(endpoint: Endpoint, given: Mapping[str, Any], now: datetime) -> Endpoint:
-    """The endpoint with the given fields. The revision of its key never falls (see admin/subscriptions.py)."""
+def merge(endpoint: Endpoint, given: Mapping[str, Any], now: datetime, *, by_admin: bool = False) -> Endpoint:
+    """The endpoint with the given fields. What an admin has disabled, its owner does not enable, and the revision of a
+    key never falls (see admin/subscriptions.py)."""
     update: dict[str, Any] = {**given, "updated_at": now}
+    if "enabled" in given and by_admin:
+        update["disabled_by_admin"] = not given["enabled"]
+    elif given.get("enabled") and endpoint.disabled_by_admin:
+        update["enabled"] = False
     if "key_revision" in given:
         update["key_revision"] = max(given["key_revision"], endpoint.key_revision)
     return endpoint.model_copy(update=update)

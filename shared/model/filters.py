@@ -1,27 +1,53 @@
 """Which endpoints an event goes to. Pure."""
 
-import functools
 import json
-import re
 from collections.abc import Iterable
-from fnmatch import translate
 
 from shared.model.catalogue import OPERATIONAL_PREFIX
 from shared.model.endpoint import Endpoint
 from shared.model.event import SEVERITIES, Event
+from shared.model.site_patterns import Site
 
 
-def matching(endpoints: Iterable[Endpoint], event: Event) -> list[Endpoint]:
-    """Those whose type list and filters match; whether they are enabled is not asked here."""
-    candidates = [
-        endpoint
-        for endpoint in endpoints
-        if any(type_matches(pattern, event.type) for pattern in endpoint.types)
-        and _severe_enough(endpoint, event)
-        and _of_a_tenant(endpoint, event)
-    ]
-    site = _site(event) if any(endpoint.sites for endpoint in candidates) else None
-    return [endpoint for endpoint in candidates if not endpoint.sites or _at_a_site(endpoint, site)]
+class Matcher:
+    """Which of some endpoints events go to: those whose type list and filters match; whether they are enabled is not
+    asked here. One for a call that publishes: what is the same for many events, type and site, is compared once."""
+
+    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+        self._endpoints = tuple(endpoints)
+        self._of_type: dict[str, list[Endpoint]] = {}
+        self._sites: dict[str, Site] = {}
+        self._is_at: dict[tuple[str, tuple[str, ...]], bool] = {}
+
+    def matching(self, event: Event) -> list[Endpoint]:
+        """In the order in which the endpoints were given."""
+        candidates = [
+            endpoint
+            for endpoint in self._wanting(event.type)
+            if _severe_enough(endpoint, event) and _of_a_tenant(endpoint, event)
+        ]
+        site = _site(event) if any(endpoint.sites for endpoint in candidates) else None
+        return [endpoint for endpoint in candidates if self._is_of(endpoint, site)]
+
+    def _wanting(self, name: str) -> list[Endpoint]:
+        if name not in self._of_type:
+            self._of_type[name] = [
+                endpoint
+                for endpoint in self._endpoints
+                if any(type_matches(pattern, name) for pattern in endpoint.types)
+            ]
+        return self._of_type[name]
+
+    def _is_of(self, endpoint: Endpoint, url: str | None) -> bool:
+        """An event that names no site passes no site filter."""
+        if url is None or not endpoint.sites:
+            return not endpoint.sites
+        compared = (url, endpoint.sites)
+        if compared not in self._is_at:
+            if url not in self._sites:
+                self._sites[url] = Site(url)
+            self._is_at[compared] = self._sites[url].matches(endpoint.sites)
+        return self._is_at[compared]
 
 
 def type_matches(pattern: str, name: str) -> bool:
@@ -48,14 +74,3 @@ def _site(event: Event) -> str | None:
     content = json.loads(event.content)
     site = content.get("siteUrl") or content.get("url")
     return site if isinstance(site, str) else None
-
-
-def _at_a_site(endpoint: Endpoint, site: str | None) -> bool:
-    """An event that names no site passes no site filter."""
-    return site is not None and any(site_pattern(pattern).match(site) for pattern in endpoint.sites)
-
-
-@functools.lru_cache(maxsize=4096)
-def site_pattern(pattern: str) -> re.Pattern[str]:
-    """SharePoint URLs ignore case, and one trailing slash more or less is the same site."""
-    return re.compile(translate(pattern.rstrip("/")).removesuffix(r"\Z").removesuffix(r"\z") + r"/?\Z", re.IGNORECASE)

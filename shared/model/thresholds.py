@@ -9,7 +9,7 @@ from pydantic import Field
 
 from shared.model.base import Stored
 from shared.model.event import SEVERITIES, Severity
-from shared.model.filters import site_pattern
+from shared.model.site_patterns import Site
 
 MOST_THRESHOLDS = 20
 """The most that one site can have."""
@@ -77,10 +77,10 @@ class Thresholds(Stored):
     sites: tuple[Override, ...] = ()
 
     def of(self, url: str) -> tuple[Threshold, ...]:
-        for override in self.sites:
-            if site_pattern(override.site).match(url):
-                return override.thresholds
-        return self.default
+        site = Site(url) if self.sites else None
+        matching = (override for override in self.sites if site and site.matches((override.site,)))
+        found = next(matching, None)
+        return self.default if found is None else found.thresholds
 
     def near(self, hysteresis: float) -> "Near":
         """What is near the lowest threshold configured anywhere."""

@@ -24,8 +24,8 @@ class Endpoints:
         self._table = table
         self._format = EndpointRows(cipher)
         self._snapshot = Snapshot(self._query)
-        self._health = _HealthRows(table, self._snapshot.forget)
-        self.rows = _Rows(table, self._format, self._snapshot.forget)
+        self._health = _HealthRows(table, self._note_health)
+        self.rows = _Rows(table, self._format, self._note)
 
     def all(self) -> list[Endpoint]:
         """Read from the snapshot, which may be some seconds old."""
@@ -58,7 +58,7 @@ class Endpoints:
             return False
         self._table.delete(PARTITION, endpoint_id)
         self._table.delete(PARTITION, endpoint_id + _HEALTH)
-        self._snapshot.forget()
+        self._note(endpoint_id, None)
         return True
 
     def change_health(self, endpoint: Endpoint, transition: Callable[[Health], Health]) -> Endpoint:
@@ -76,10 +76,29 @@ class Endpoints:
         return endpoint.model_copy(update={"health": of_generation(health, endpoint.generation)})
 
     def reencrypt(self) -> int:
-        """Writes what is not under the first key anew; returns how many endpoints that were."""
+        """Writes anew what is not under the first key, or not bound to its place; returns how many endpoints it was."""
         rows = self._table.query("PartitionKey eq @partition", {"partition": PARTITION})
         old = [row["RowKey"] for row in rows if "Url" in row and not self._format.is_current(row)]
         return sum(change(self.rows, each, _written_anew, self.rows.get(each)) is not None for each in old)
+
+    def _note(self, endpoint_id: str, endpoint: Endpoint | None) -> None:
+        """Keeps the snapshot in step with a write: reading the table for each would cost more, the more there is."""
+
+        def noted(endpoints: dict[str, Endpoint]) -> dict[str, Endpoint]:
+            others = {each: other for each, other in endpoints.items() if each != endpoint_id}
+            return others if endpoint is None else others | {endpoint_id: endpoint}
+
+        self._snapshot.change(noted)
+
+    def _note_health(self, endpoint_id: str, health: Health) -> None:
+        def noted(endpoints: dict[str, Endpoint]) -> dict[str, Endpoint]:
+            endpoint = endpoints.get(endpoint_id)
+            if endpoint is None:
+                return endpoints
+            known = of_generation(health, endpoint.generation)
+            return endpoints | {endpoint_id: endpoint.model_copy(update={"health": known})}
+
+        self._snapshot.change(noted)
 
     def _query(self) -> dict[str, Endpoint]:
         rows = list(self._table.query("PartitionKey eq @partition", {"partition": PARTITION}))
@@ -94,7 +113,7 @@ class Endpoints:
 class _Rows:
     """Endpoints as they are stored now, each read with its health and written without it."""
 
-    def __init__(self, table: Table, row_format: EndpointRows, written: Callable[[], None]) -> None:
+    def __init__(self, table: Table, row_format: EndpointRows, written: Callable[[str, Endpoint | None], None]) -> None:
         self._table = table
         self._format = row_format
         self._written = written
@@ -108,21 +127,21 @@ class _Rows:
     def insert(self, endpoint_id: str, endpoint: Endpoint) -> Written:
         while (written := self._table.insert(self._entity(endpoint))) is Written.NO_TABLE:
             self._table.create()
-        return self._noted(written)
+        return self._noted(written, endpoint_id, endpoint)
 
     def replace(self, endpoint_id: str, endpoint: Endpoint, etag: str) -> Written:
-        return self._noted(self._table.replace(self._entity(endpoint), etag))
+        return self._noted(self._table.replace(self._entity(endpoint), etag), endpoint_id, endpoint)
 
     def remove(self, endpoint_id: str, etag: str) -> Written:
         """Deletes an endpoint and its health; CONFLICT where it has changed since it was read."""
         removed = self._table.remove(PARTITION, endpoint_id, etag)
         if removed is Written.DONE:
             self._table.delete(PARTITION, endpoint_id + _HEALTH)
-        return self._noted(removed)
+        return self._noted(removed, endpoint_id, None)
 
-    def _noted(self, written: Written) -> Written:
+    def _noted(self, written: Written, endpoint_id: str, endpoint: Endpoint | None) -> Written:
         if written is Written.DONE:
-            self._written()
+            self._written(endpoint_id, endpoint)
         return written
 
     def _entity(self, endpoint: Endpoint) -> dict[str, str | bytes]:
@@ -132,7 +151,7 @@ class _Rows:
 class _HealthRows:
     """Health is a row of its own so that the dispatcher never overwrites an admin's change."""
 
-    def __init__(self, table: Table, written: Callable[[], None]) -> None:
+    def __init__(self, table: Table, written: Callable[[str, Health], None]) -> None:
         self._table = table
         self._written = written
 
@@ -141,14 +160,14 @@ class _HealthRows:
         return None if row is None else Versioned(Health.model_validate_json(row["Health"]), etag_of(row))
 
     def insert(self, endpoint_id: str, health: Health) -> Written:
-        return self._noted(self._table.insert(_health_entity(endpoint_id, health)))
+        return self._noted(self._table.insert(_health_entity(endpoint_id, health)), endpoint_id, health)
 
     def replace(self, endpoint_id: str, health: Health, etag: str) -> Written:
-        return self._noted(self._table.replace(_health_entity(endpoint_id, health), etag))
+        return self._noted(self._table.replace(_health_entity(endpoint_id, health), etag), endpoint_id, health)
 
-    def _noted(self, written: Written) -> Written:
+    def _noted(self, written: Written, endpoint_id: str, health: Health) -> Written:
         if written is Written.DONE:
-            self._written()
+            self._written(endpoint_id, health)
         return written
 
 

@@ -1,4 +1,5 @@
-"""Re-encryption: what is stored under an older key of SECRETS_KEY, written anew under the first one."""
+"""Re-encryption: what is stored under an older key of SECRETS_KEY, or by a version that did not bind it to its place,
+written anew."""
 
 from shared import logs
 from shared.storage.endpoints import Endpoints

@@ -13,6 +13,7 @@ from shared.storage.snapshot import Snapshot
 
 _PARTITION = "options"
 _SIGNATURE_KEY = "signature-key"
+_PLACE = f"{_PARTITION}/{_SIGNATURE_KEY}/Value"
 
 
 class SignatureKeys(Stored):
@@ -60,7 +61,8 @@ class Options:
         return rotated.at(now)
 
     def reencrypt(self) -> int:
-        """Writes the keys anew where they are not under the first key of SECRETS_KEY; returns 1 or 0."""
+        """Writes the keys anew where they are not under the first key of SECRETS_KEY, or not bound to their place.
+        Returns 1 or 0."""
         self._change(_as_they_are)
         if self._rows.is_current():
             return 0
@@ -91,7 +93,7 @@ class _Rows:
         row = self._table.get(_PARTITION, name)
         if row is None:
             return None
-        return Versioned(SignatureKeys.model_validate_json(self._cipher.decrypt(row["Value"])), etag_of(row))
+        return Versioned(SignatureKeys.model_validate_json(self._cipher.decrypt(row["Value"], _PLACE)), etag_of(row))
 
     def insert(self, name: str, keys: SignatureKeys) -> Written:
         while (written := self._table.insert(self._entity(name, keys))) is Written.NO_TABLE:
@@ -102,12 +104,12 @@ class _Rows:
         return self._table.replace(self._entity(name, keys), etag)
 
     def is_current(self) -> bool:
-        """Whether the first key of SECRETS_KEY alone opens the row."""
+        """Whether the row is under the first key of SECRETS_KEY, and bound to its place."""
         row = self._table.get(_PARTITION, _SIGNATURE_KEY)
-        return row is None or self._cipher.is_current(row["Value"])
+        return row is None or self._cipher.is_current(row["Value"], _PLACE)
 
     def _entity(self, name: str, keys: SignatureKeys) -> dict[str, str]:
-        value = self._cipher.encrypt(keys.model_dump_json(exclude_none=True))
+        value = self._cipher.encrypt(keys.model_dump_json(exclude_none=True), _PLACE)
         return {"PartitionKey": _PARTITION, "RowKey": name, "Value": value}
 
 

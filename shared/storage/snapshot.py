@@ -63,6 +63,13 @@ class Snapshot(Generic[T]):
         if not reading.cancelled():
             reading.exception()  # nobody may be left to take it
 
+    def change(self, change: Callable[[T], T]) -> None:
+        """Has a write of this process seen by it at once, without another read; what others wrote is as old as it
+        was."""
+        with self._lock:
+            if self._value is not None:
+                self._value = change(self._value)
+
     def forget(self) -> None:
         """Makes the next read ask storage: a write through this process is seen by it at once."""
         with self._lock:

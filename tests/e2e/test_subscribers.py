@@ -152,3 +152,15 @@ def test_a_token_that_names_nobody_owns_nothing(app: App, object_id: str | None)
         body = {"endpoint": URL_OF_NOBODY, "types": ["*"]}
         for method, sent in (("GET", None), ("POST", body), ("DELETE", {"endpoint": URL_OF_NOBODY})):
             assert "oid" in nobody.call(method, ENDPOINTS, sent, expect=403).json["detail"]
+
+
+def test_what_an_admin_disabled_its_owner_neither_enables_nor_deletes(app: App, scene: Scene) -> None:
+    url = app.receiver.hook().url
+    path = f"{ENDPOINTS}/{register(scene.alice, url)['id']}"
+    app.api.call("PATCH", path, {"enabled": False})
+    assert register(scene.alice, url, enabled=True)["enabled"] is False
+    for target in (path, f"{ENDPOINTS}?endpoint={quote(url, safe='')}"):
+        refused = scene.alice.call("DELETE", target, expect=409).json
+        assert "An admin has disabled this endpoint" in refused["detail"]
+    app.api.call("PATCH", path, {"enabled": True})
+    scene.alice.call("DELETE", path, expect=204)

@@ -126,7 +126,7 @@ def test_secret_and_signature_key_are_given_to_who_may_ask(api: Api) -> None:
 
 def test_as_many_sites_as_are_promised_fit(api: Api) -> None:
     """One property of the row held them all, and storage refused it with a 503."""
-    sites = [f"https://contoso.sharepoint.com/sites/{number:03}".ljust(400, "x") for number in range(100)]
+    sites = [f"https://contoso.sharepoint.com/sites/{number:03}".ljust(70, "x") for number in range(100)]
     for body in ({"sites": sites}, {"tenants": sites}):
         assert api(endpoints.register, {"endpoint": LOOPBACK_URL, "types": ["*"]} | body).status == 200
     shown = api(endpoints.get, route=endpoint_id(LOOPBACK_URL)).body
@@ -154,3 +154,11 @@ def test_failing_test_events_do_not_feed_the_breaker(api: Api) -> None:
     api.scene.receiver.answers = [OK]
     assert api(endpoints.test, route=endpoint.id).body["status"] == 200
     assert not api.scene.app.breaker.is_open(endpoint.id), "it is seen to be well again"
+
+
+def test_the_site_patterns_of_an_endpoint_have_a_limit_together(api: Api) -> None:
+    body = {"endpoint": "http://127.0.0.1:9/hook", "types": ["*"]}
+    assert api(endpoints.register, {**body, "sites": ["https://x/" + "a" * 350] * 22}).status == 200
+    refused = api(endpoints.register, {**body, "sites": ["https://x/" + "a" * 350] * 23})
+    assert refused.status == 400
+    assert "sites: at most 8192 bytes" in refused.body["detail"]

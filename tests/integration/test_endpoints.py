@@ -117,6 +117,29 @@ def test_a_write_is_seen_at_once_by_the_process_that_made_it(endpoints: Endpoint
     assert endpoints.all() == []
 
 
+def test_rows_that_have_not_changed_are_not_read_again_in_full(
+    endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand endpoints of 55 KB took seconds and gigabytes, every few seconds."""
+    first, second = register(endpoints), register(endpoints, f"{URL}2")
+    before = {each.id: each for each in endpoints.read_all()}
+    modify(endpoints, second.id, LATER, name="x")
+    opened: list[str] = []
+    original = Cipher.decrypt
+
+    def decrypt(cipher: Cipher, *given: str) -> str:
+        opened.append(given[0])
+        return original(cipher, *given)
+
+    monkeypatch.setattr(Cipher, "decrypt", decrypt)
+    after = {each.id: each for each in endpoints.read_all()}
+    assert after[first.id] is before[first.id]
+    assert after[second.id].name == "x"
+    assert len(opened) == 2
+    switch_off(endpoints, first, LATER)
+    assert not {each.id: each for each in endpoints.read_all()}[first.id].receives
+
+
 def test_many_who_find_the_snapshot_old_ask_storage_once(
     endpoints: Endpoints, elsewhere: Endpoints, calls: Calls
 ) -> None:

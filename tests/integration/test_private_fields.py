@@ -66,7 +66,7 @@ def test_what_deleted_endpoints_had_stayed_in_memory(settings: Settings) -> None
         assert store.read(made.id) == made
         store.delete(made.id)
     assert store.read_all() == []
-    assert store._format._opened == {}
+    assert store._format._read == {}
 
 
 def test_a_rotation_of_secrets_key_takes_them_along(settings: Settings) -> None:
@@ -139,7 +139,7 @@ def test_another_type_replaces_what_was_there(api: Api, patch: Any) -> None:
         ({"type": "headers", "headers": {"X-A": "HIDDEN\n"}}, "the value of X-A must be printable"),
         ({"headers": {"X-A": "HIDDEN"}}, "auth: must be an object that says its type"),
         ({"type": "entra", "audience": "https://graph.microsoft.com"}, "auth.audience: is a service in which the app"),
-        ({"type": "entra", "audience": "https://monitor.azure.com"}, "auth.audience: is not among ALLOWED_TOKEN"),
+        ({"type": "entra", "audience": "https://ingest.example"}, "auth.audience: is not among ALLOWED_TOKEN"),
         ("HIDDEN", "auth"),
     ],
 )

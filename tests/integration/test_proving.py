@@ -143,7 +143,7 @@ def test_without_a_token_nothing_is_sent_and_the_attempt_says_why(scene: Scene, 
         (SIGNED, Auth(type="entra", audience=FLOW), "the URL has a sig parameter"),
         (SIGNED, Auth(type="headers", headers={"authorization": "x"}), "the URL has a sig parameter"),
         (URL, Auth(type="entra", audience="https://graph.microsoft.com"), "a service in which the app has rights"),
-        (URL, Auth(type="entra", audience="https://monitor.azure.com"), "not among ALLOWED_TOKEN_AUDIENCES"),
+        (URL, Auth(type="entra", audience="https://ingest.example"), "not among ALLOWED_TOKEN_AUDIENCES"),
         (URL, Auth(type="mtls"), "'mtls' is not known to this version"),
     ],
 )

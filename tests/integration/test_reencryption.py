@@ -1,13 +1,16 @@
-"""Rotation of SECRETS_KEY: two keys are listed, everything is written anew, the old key goes."""
+"""Rotation of SECRETS_KEY: two keys are listed, everything is written anew, the old key goes. And what is encrypted
+belongs where it is."""
 
+import base64
 from datetime import timedelta
 
 import pytest
 from cryptography.fernet import Fernet
 
 from doubles import registering
-from shared.model import endpoint_id
+from shared.model import Auth, endpoint_id
 from shared.settings import Settings, SettingsError
+from shared.storage import cipher as cipher_module
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services
 from shared.storage.endpoints import Endpoints
@@ -71,3 +74,34 @@ def test_with_nothing_registered_only_the_signature_key_is_there(settings: Setti
     stores(settings, KEY)[1].signature_key(THURSDAY)
     assert reencrypt(*stores(settings, NEW, KEY)) == 1
     assert reencrypt(*stores(settings, NEW, KEY)) == 0
+
+
+@pytest.mark.usefixtures("_rows_of_old")
+def test_what_is_moved_to_another_row_or_property_is_not_taken(settings: Settings) -> None:
+    """Who can write to the tables had one endpoint's secret and password used for another."""
+    table = Services(settings).table("endpoints")
+    one, other = (table.get("endpoints", endpoint_id(url)) for url in URLS[:2])
+    assert one is not None
+    assert other is not None
+    for name in ("Url", "Secret"):
+        table.upsert({**other, name: one[name]})
+        with pytest.raises(SettingsError, match=f"endpoints/{endpoint_id(URLS[1])}/{name}"):
+            stores(settings, KEY)[0].read_all()
+    table.upsert({**other, "Secret": other["Url"]})
+    with pytest.raises(SettingsError):
+        stores(settings, KEY)[0].read_all()
+
+
+def test_what_an_earlier_version_wrote_is_read_and_bound_by_the_timer(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:  # as it encrypted
+        patch.setattr(cipher_module, "_fernet", lambda key, place: Fernet(base64.urlsafe_b64encode(key)))
+        endpoints, options = stores(settings, KEY)
+        registering.register(endpoints, URL, THURSDAY, auth=Auth(type="basic", username="u", password="p"))
+        expected = endpoints.read_all(), options.signature_keys(THURSDAY)
+    endpoints, options = stores(settings, KEY)
+    assert (endpoints.read_all(), options.signature_keys(THURSDAY)) == expected
+    assert reencrypt(endpoints, options) == 2
+    assert (endpoints.read_all(), options.signature_keys(THURSDAY)) == expected
+    assert reencrypt(endpoints, options) == 0

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,25 +10,29 @@ import pytest
 
 from shared.admin import registration
 from shared.admin.changes import Changes, Invalid, Patch, Unfit, Whole
+from shared.admin.consent import NotConsented
 from shared.admin.registration import (
+    RESERVED_FOR_ADMINS,
     OthersEndpoint,
     Refusal,
     Registered,
     Registration,
     TooManyEndpoints,
+    TooManyOfOwner,
     change_endpoint,
     rotate_secret,
 )
-from shared.model import Endpoint, to_ms
+from shared.model import Endpoint, endpoint_id, to_ms
 from shared.outbound.signing import make_secret
 
+from .conftest import Calls
 from .scene import THURSDAY, URL, Scene
 
 HOUR = timedelta(hours=1)
 
 
 def register(scene: Scene, url: str = URL, owner: str = "", **fields: Any) -> Registered:
-    wanted = Registration(url, Changes({"types": ("*",)} | fields), owner, only_own=bool(owner))
+    wanted = Registration(url, Changes({"types": ("*",)} | fields), owner, by_admin=not owner, only_own=bool(owner))
     registered = registration.register(scene.app, wanted)
     assert isinstance(registered, Registered)
     return registered
@@ -101,7 +106,8 @@ def test_several_who_register_the_same_url_at_once_make_one_endpoint(scene: Scen
 def test_a_change_touches_what_it_names(scene: Scene) -> None:
     first = register(scene, name="SIEM").endpoint
     scene.clock.move(HOUR)
-    expected = first.model_copy(update={"enabled": False, "updated_at": THURSDAY + HOUR})
+    update = {"enabled": False, "disabled_by_admin": True, "updated_at": THURSDAY + HOUR}
+    expected = first.model_copy(update=update)
     assert changed(scene, first, enabled=False) == stored(scene, first) == expected
     assert change_endpoint(scene.app, "A" * 26, Changes({"enabled": False})) is None
 
@@ -158,9 +164,70 @@ def test_no_more_endpoints_than_the_limit_and_known_ones_still_change(
     monkeypatch.setattr(registration, "MOST_ENDPOINTS", 2)
     for url in (URL, URL + "2"):
         register(scene, url)
-    full = registration.register(scene.app, Registration(URL + "3", Changes({"types": ("*",)})))
-    assert full == TooManyEndpoints()
+    another = Registration(URL + "3", Changes({"types": ("*",)}), by_admin=True)
+    assert registration.register(scene.app, another) == TooManyEndpoints(2)
     assert not register(scene, name="x").new
+
+
+def test_a_hundred_places_are_kept_for_admins(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Subscribers could take them all."""
+    monkeypatch.setattr(registration, "MOST_ENDPOINTS", RESERVED_FOR_ADMINS + 1)
+    register(scene, owner="alice")
+    another = Registration(URL + "2", Changes({"types": ("*",)}), "bob", only_own=True)
+    assert registration.register(scene.app, another) == TooManyEndpoints(1)
+    assert registration.register(scene.app, replace(another, replaces=True)) != TooManyEndpoints(1)
+    assert register(scene, URL + "3").new
+
+
+def test_a_caller_has_so_many_endpoints_and_an_admin_as_many_as_there_are_places(scene: Scene) -> None:
+    scene.app = replace(scene.app, settings=scene.app.settings.model_copy(update={"max_endpoints_per_owner": 2}))
+    for number in range(2):
+        register(scene, f"{URL}{number}", owner="alice")
+    third = Registration(URL + "3", Changes({"types": ("*",)}), "alice", only_own=True)
+    assert registration.register(scene.app, third) == TooManyOfOwner(2)
+    assert not register(scene, f"{URL}0", owner="alice", name="still mine").new
+    assert register(scene, URL + "4", owner="bob").new
+    assert isinstance(registration.register(scene.app, replace(third, by_admin=True)), Registered)
+
+
+def test_registering_reads_no_table(scene: Scene, calls: Calls) -> None:
+    """Each registration made the next one read all that there are."""
+    register(scene)
+    calls.clear()
+    for number in range(5):
+        register(scene, f"{URL}{number}")
+    assert [about for _, about in calls if "(PartitionKey=" not in about and about != "endpoints"] == []
+    assert scene.app.endpoints.get(endpoint_id(f"{URL}4")) == scene.app.endpoints.read(endpoint_id(f"{URL}4"))
+
+
+def test_an_endpoint_that_takes_too_much_room_is_refused_and_an_old_one_can_still_be_changed(scene: Scene) -> None:
+    large = tuple(f"{number}".ljust(400, "x") for number in range(50))
+    refused = registration.register(scene.app, Registration(URL, Changes({"types": ("*",), "tenants": large})))
+    assert isinstance(refused, Unfit)
+    assert refused.reason.startswith("endpoint: its URL, types, tenants, sites and auth take 2")
+    old = scene.register(tenants=large)
+    assert isinstance(changed(scene, old, enabled=False), Endpoint)
+    assert isinstance(changed(scene, old, tenants=(*large, "x")), Unfit)
+    assert isinstance(changed(scene, old, tenants=large[:1]), Endpoint)
+
+
+def test_what_an_admin_disabled_its_owner_does_not_enable(scene: Scene) -> None:
+    first = register(scene, owner="alice").endpoint
+    changed(scene, first, enabled=False)
+    again = register(scene, owner="alice", enabled=True).endpoint
+    assert (again.enabled, again.disabled_by_admin, again.receives) == (False, True, False)
+    enabled = changed(scene, first, enabled=True)
+    assert isinstance(enabled, Endpoint)
+    assert (enabled.enabled, enabled.disabled_by_admin) == (True, False)
+
+
+def test_what_its_owner_disabled_its_owner_enables(scene: Scene) -> None:
+    register(scene, owner="alice", enabled=False)
+    assert register(scene, owner="alice", enabled=True).endpoint.receives
+
+
+def test_an_endpoint_that_an_admin_registers_disabled_is_disabled_by_an_admin(scene: Scene) -> None:
+    assert register(scene, enabled=False).endpoint.disabled_by_admin
 
 
 def test_a_rotated_secret_signs_on_beside_the_new_one_until_its_time(scene: Scene) -> None:
@@ -179,7 +246,7 @@ def test_a_receiver_is_asked_for_its_consent_once_however_often_the_row_is_writt
     first = register(scene).endpoint
     asked: list[str] = []
 
-    def consent_problem(app: object, before: Endpoint | None, after: Endpoint) -> None:
+    def consent_problem(app: object, before: Endpoint | None, after: Endpoint, for_admin: bool) -> None:
         asked.append(after.format)
         scene.elsewhere().change(first.id, name=f"changed meanwhile {len(asked)}")
 
@@ -190,7 +257,9 @@ def test_a_receiver_is_asked_for_its_consent_once_however_often_the_row_is_writt
 
 
 def test_a_receiver_that_does_not_consent_is_not_registered(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registration, "consent_problem", lambda *_: "the receiver has not consented")
+    monkeypatch.setattr(
+        registration, "consent_problem", lambda *_, **__: NotConsented("the receiver has not consented")
+    )
     refused = registration.register(scene.app, Registration(URL, Changes({"types": ("*",)})))
     assert refused == Unfit("endpoint: the receiver has not consented")
     assert scene.app.endpoints.read_all() == []

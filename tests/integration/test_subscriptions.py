@@ -11,7 +11,13 @@ import pytest
 from doubles.registering import switch_off
 from shared.admin import registration
 from shared.admin.changes import Changes
-from shared.admin.registration import OthersEndpoint, Refusal, TooManyEndpoints
+from shared.admin.registration import (
+    RESERVED_FOR_ADMINS,
+    OthersEndpoint,
+    Refusal,
+    TooManyEndpoints,
+    change_endpoint,
+)
 from shared.admin.subscriptions import Subscribed, subscribe, subscribed, unsubscribe
 from shared.app import App
 from shared.model import endpoint_id
@@ -89,11 +95,11 @@ def test_a_url_that_moves_to_another_key_leaves_the_first_one_empty(instance: In
 
 
 def test_what_is_full_can_still_be_replaced(instance: Instances, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registration, "MOST_ENDPOINTS", 2)
+    monkeypatch.setattr(registration, "MOST_ENDPOINTS", 2 + RESERVED_FOR_ADMINS)
     put(instance(), 1)
     put(instance(), "other", key="other")
     assert put(instance(), 2).dropped
-    assert outcome(instance(), 3, key="third") == TooManyEndpoints()
+    assert outcome(instance(), 3, key="third") == TooManyEndpoints(2)
 
 
 def test_unsubscribing_twice_is_harmless(instance: Instances) -> None:
@@ -191,3 +197,17 @@ def test_a_disabled_one_receives_again_once_it_is_subscribed_anew(instance: Inst
     first = put(app, 1).endpoint
     switch_off(app.endpoints, first, THURSDAY + timedelta(hours=1))
     assert put(app, 1, enabled=True).endpoint.receives
+
+
+def test_what_an_admin_disabled_stays_so_however_it_is_subscribed(instance: Instances) -> None:
+    """The owner subscribed anew, as a Logic App does each time that it is saved, and received again."""
+    app = instance()
+    first = put(app, 1).endpoint
+    change_endpoint(app, first.id, Changes({"enabled": False}))
+    assert not put(instance(), 1, enabled=True).endpoint.enabled
+    second = put(instance(), 2, enabled=True).endpoint
+    assert (second.enabled, second.disabled_by_admin) == (False, True)
+    assert unsubscribe(instance().endpoints, ALICE, KEY) == ()
+    assert not put(instance(), 3).endpoint.enabled
+    change_endpoint(app, endpoint_id(url_of(3)), Changes({"enabled": True}))
+    assert put(instance(), 4).endpoint.enabled

@@ -27,6 +27,14 @@ OWN_RIGHTS = [
     "api://00000003-0000-0000-c000-000000000000",
     "https://x.example/00000003-0000-0000-C000-000000000000",
     "api://graph.microsoft.com",
+    "https://dod-graph.microsoft.us",
+    "https://manage.office.com",
+    "https://manage.protection.apps.mil/",
+    "api://c5393580-f805-4401-95e8-94b7a6ef2fc2",
+    "https://monitor.azure.com/",
+    "https://monitor.azure.us",
+    "https://monitor.azure.cn",
+    "https://contoso.sharepoint-mil.us",
 ]
 EXCHANGES = [
     "api://AzureADTokenExchange",
@@ -59,7 +67,7 @@ def test_a_token_that_can_be_exchanged_was_among_the_tenants_own_apis(audience: 
 @pytest.mark.parametrize(
     ("audience", "says"),
     [
-        ("https://monitor.azure.com/", "ALLOWED_TOKEN_AUDIENCES"),
+        ("https://ingest.example/", "ALLOWED_TOKEN_AUDIENCES"),
         ("https://service.flow.microsoft.com.evil.example/", "ALLOWED_TOKEN_AUDIENCES"),
         ("https://service.flow.microsoft.com/x", "ALLOWED_TOKEN_AUDIENCES"),
         ("https://service.flow.microsoft.com//.default", "without /.default"),
@@ -70,6 +78,8 @@ def test_a_token_that_can_be_exchanged_was_among_the_tenants_own_apis(audience: 
         ("api://a b", "the audience alone"),
         ("https://user@graph.microsoft.com/", "the audience alone"),
         ("api://x\n", "the audience alone"),
+        ("api:///graph.microsoft.com", "the audience alone"),
+        ("https:///graph.microsoft.com", "the audience alone"),
     ],
 )
 def test_what_is_refused_says_why(audience: str, says: str) -> None:
@@ -93,15 +103,17 @@ def test_power_automates_scope_has_two_slashes() -> None:
 def test_the_setting_narrows_and_widens() -> None:
     given = {"AzureWebJobsStorage": "x", "SECRETS_KEY": SETTINGS.secrets_keys[0]}
     assert read_settings(given).allowed_token_audiences == ALLOWED
-    named = given | {"ALLOWED_TOKEN_AUDIENCES": "api://desk, https://monitor.azure.com"}
+    named = given | {"ALLOWED_TOKEN_AUDIENCES": "api://desk, https://ingest.example"}
     allowed = read_settings(named).allowed_token_audiences
-    assert audience_problem("https://monitor.azure.com/", allowed) is None
+    assert audience_problem("https://ingest.example/", allowed) is None
     assert audience_problem("api://desk", allowed) is None
     assert audience_problem("api://other", allowed) is not None
     assert audience_problem(POWER_AUTOMATE[0], allowed) is not None
 
 
-@pytest.mark.parametrize("pattern", ["*", "https://*", "https://service.flow.microsoft.com/*", "graph", *OWN_RIGHTS])
+@pytest.mark.parametrize(
+    "pattern", ["*", "https://*", "https://service.flow.microsoft.com/*", "graph", "api:///*", *OWN_RIGHTS]
+)
 def test_a_setting_that_would_give_too_much_ends_the_start(pattern: str) -> None:
     given = {"AzureWebJobsStorage": "x", "SECRETS_KEY": SETTINGS.secrets_keys[0], "ALLOWED_TOKEN_AUDIENCES": pattern}
     with pytest.raises(SettingsError, match="ALLOWED_TOKEN_AUDIENCES"):

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from doubles.samples import an_endpoint, an_event
 from shared.model import SEVERITIES, Endpoint, Event, Severity, Tenant
 from shared.model.catalogue import CATALOGUE
-from shared.model.filters import matching, type_matches
+from shared.model.filters import Matcher, type_matches
 
 SITE = "https://contoso.sharepoint.com/sites/hr"
 type_names = st.sampled_from(list(CATALOGUE)) | st.from_regex(r"\Acustom\.[a-z.]{1,10}\Z")
 
 
 def wants(endpoint: Endpoint, event: Event) -> bool:
-    return bool(matching([endpoint], event))
+    return bool(Matcher([endpoint]).matching(event))
 
 
 def at_site(site: object, field: str = "siteUrl") -> Any:

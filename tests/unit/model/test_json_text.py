@@ -2,6 +2,7 @@
 
 import json
 import time
+import tracemalloc
 from typing import NamedTuple
 
 import pytest
@@ -134,3 +135,19 @@ def test_depth_up_to_the_limit_and_paired_surrogates_are_taken() -> None:
 def test_an_error_says_where() -> None:
     with pytest.raises(JsonError, match="line 2 column 6"):
         parse('{\n"a": x}')
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['"' + "a" * 2**20 + '"', '"' + "\\n" * 2**19 + '"', "[" + "1 ," * 2**18 + "1]", "[" + '"é" , ' * 2**17 + "1]"],
+    ids=["string", "escapes", "spaces", "strings"],
+)
+def test_compact_takes_little_more_memory_than_the_text(text: str) -> None:
+    """A string of 1 MB took 146 MB."""
+    size = len(text.encode())
+    tracemalloc.start()
+    try:
+        compact(text)
+        assert tracemalloc.get_traced_memory()[1] < 6 * size
+    finally:
+        tracemalloc.stop()
