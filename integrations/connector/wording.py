@@ -13,6 +13,8 @@ FIELDS = {
     "meta": "Time and key of the event",
     "microsoftTenantId": "The tenant's id in Microsoft Entra",
     "minSeverity": "Only events at least so severe",
+    "retryDelays": "Seconds between attempts, instead of the deployment's",
+    "maxPerSecond": "How many are sent in a second, at most",
     "name": "For people, to tell one endpoint from another",
     "settings": "What the wire format needs to know, such as a project key",
     "severity": "How severe it is; by default what is usual for the type",

@@ -1,17 +1,17 @@
 """Test events: a sample of a type, sent to one endpoint now, outside the queue and the delivery log."""
 
 import uuid
+from typing import Any
 
 from shared.app import App
 from shared.delivery.attempt import attempt
 from shared.delivery.diagnosis import diagnose
 from shared.delivery.dispatcher import log_attempt
-from shared.delivery.publisher import make_traceparent
+from shared.delivery.publisher import make_traceparent, own_event
 from shared.delivery.schedule import is_success
-from shared.model import Attempt, Endpoint, Event, Tenant, utc_text
-from shared.model.catalogue import CATALOGUE, CUSTOM_PREFIX, EventType, publish_problem
+from shared.model import Attempt, Endpoint
+from shared.model.catalogue import CATALOGUE, CUSTOM_PREFIX, publish_problem
 from shared.model.filters import type_matches
-from shared.model.json_text import dump
 from shared.storage.messages import sample
 
 _OWN = CUSTOM_PREFIX + "test"
@@ -25,7 +25,7 @@ def send_test(app: App, endpoint: Endpoint, wanted: str | None) -> Attempt | str
     if problem:
         return problem
     now = app.now()
-    event = sample_event(name, f"test-{uuid.uuid4()}", utc_text(now), app.settings.own_tenant)
+    event = own_event(app, name, sample_content(name), f"test-{uuid.uuid4()}", at=now)
     message = sample(endpoint, event, now, make_traceparent())
     made = app.background.run(attempt(app, endpoint, message, event)).attempt
     log_attempt(message, endpoint, made, "test")
@@ -34,17 +34,9 @@ def send_test(app: App, endpoint: Endpoint, wanted: str | None) -> Attempt | str
     return made
 
 
-def sample_event(name: str, key: str, time_stamp: str, tenant: Tenant | None) -> Event:
-    """The catalogue's sample as an event; a type of the publisher's own has a sample without fields."""
-    known: EventType | None = CATALOGUE.get(name)
-    return Event(
-        type=name,
-        content=dump(known.sample if known else {}),
-        time_stamp=time_stamp,
-        key=key,
-        severity=known.severity if known else "low",
-        tenant=tenant,
-    )
+def sample_content(name: str) -> dict[str, Any]:
+    """The catalogue's sample; a type of the publisher's own has one without fields."""
+    return CATALOGUE[name].sample if name in CATALOGUE else {}
 
 
 def _first_type(endpoint: Endpoint) -> str:

@@ -1,5 +1,6 @@
 """What a request says of an endpoint."""
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
@@ -7,10 +8,12 @@ from pydantic import AfterValidator, Field
 from shared.admin.changes import Changes, JsonObject, Patch, Whole
 from shared.api.endpoint_views import EXAMPLE_URL
 from shared.api.http.view import example
+from shared.delivery.schedule import JITTER
 from shared.formats import FORMATS
 from shared.model import Endpoint, Model, Severity
 from shared.model.auth import AuthBody
 from shared.model.catalogue import ASKED_TYPE_SCHEMA, type_problem
+from shared.settings import LONGEST_SCHEDULE
 
 
 def _known_types(types: tuple[str, ...]) -> tuple[str, ...]:
@@ -41,6 +44,24 @@ Format = Annotated[str, AfterValidator(_known_format), Field(json_schema_extra={
 Types = Annotated[tuple[TypeName, ...], Field(min_length=1, max_length=100), AfterValidator(_known_types)]
 
 
+MOST_RETRIES = 20
+
+
+def _schedule(delays: tuple[float, ...]) -> tuple[float, ...]:
+    if sum(delays) * (1 + JITTER) > LONGEST_SCHEDULE.total_seconds():
+        raise ValueError("the delays add up to more than 7 days, which is as long as a queue message can wait")
+    return delays
+
+
+Delay = Annotated[float, Field(ge=1, le=LONGEST_SCHEDULE.total_seconds())]
+RetryDelays = Annotated[
+    tuple[Delay, ...],
+    Field(max_length=MOST_RETRIES, description="Seconds between attempts, instead of the deployment's RETRY_DELAYS"),
+    AfterValidator(_schedule),
+]
+PerSecond = Annotated[float, Field(ge=0.01, le=1000, description="Deliveries in a second, at most and from the start")]
+
+
 class EndpointFields(Model):
     """What can be said of an endpoint besides its URL and its authentication; null counts as absent."""
 
@@ -54,11 +75,16 @@ class EndpointFields(Model):
     tenants: Annotated[tuple[Pattern, ...], Field(max_length=100)] | None = None
     sites: Sites | None = None
     enabled: Annotated[bool, Field(strict=True)] | None = None
+    retry_delays: RetryDelays | None = None
+    max_per_second: PerSecond | None = None
 
     def given(self) -> dict[str, Any]:
         """The fields that an endpoint takes as they are."""
         names = EndpointFields.model_fields.keys() - {"settings"}
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        found = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        if self.retry_delays is not None:
+            found["retry_delays"] = tuple(timedelta(seconds=delay) for delay in self.retry_delays)
+        return found
 
 
 class EndpointChanges(EndpointFields):

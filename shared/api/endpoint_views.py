@@ -67,6 +67,8 @@ class Endpoint(View):
     tenants: list[str] | None = None
     sites: list[str] | None = None
     enabled: bool
+    retry_delays: Annotated[list[float], Field(description="Seconds between attempts")] | None = None
+    max_per_second: Annotated[float, Field(description="Deliveries in a second, at most")] | None = None
     created_at: Time
     updated_at: Time
     health: EndpointHealth
@@ -133,6 +135,10 @@ def endpoint_view(endpoint: model.Endpoint) -> Endpoint:
         tenants=list(endpoint.tenants) or None,
         sites=list(endpoint.sites) or None,
         enabled=endpoint.enabled,
+        retry_delays=None
+        if endpoint.retry_delays is None
+        else [delay.total_seconds() for delay in endpoint.retry_delays],
+        max_per_second=endpoint.max_per_second,
         created_at=endpoint.created_at,
         updated_at=endpoint.updated_at,
         health=EndpointHealth(

@@ -14,7 +14,7 @@ from shared.admin import subscriptions as by_key
 from shared.admin.changes import Changes, Whole
 from shared.admin.registration import Registration
 from shared.api import endpoint_views as views
-from shared.api.endpoint_bodies import EndpointFields, Pattern, Sites, TypeName
+from shared.api.endpoint_bodies import EndpointFields, Pattern, PerSecond, RetryDelays, Sites, TypeName
 from shared.api.endpoint_views import EXAMPLE_CALLBACK
 from shared.api.endpoints import audit, check_url, may_see, registration_problem, store
 from shared.api.http.call import Request, Response, validated
@@ -65,6 +65,8 @@ class FamilySubscriptionRequest(Model):
     min_severity: Severity | None = None
     tenants: Annotated[tuple[Pattern, ...], Field(max_length=100)] | None = None
     sites: Sites | None = None
+    retry_delays: RetryDelays | None = None
+    max_per_second: PerSecond | None = None
 
 
 @operation(

@@ -3,14 +3,13 @@
 None is ever about a delivery of another: an endpoint that wants them and is broken would make one out of each.
 """
 
-import json
 from typing import Any
 
 from shared import logs
 from shared.app import App
-from shared.delivery.publisher import publish
-from shared.model import Delivery, Endpoint, Event, to_ms, utc_text
-from shared.model.catalogue import OPERATIONAL_PREFIX, default_severity
+from shared.delivery.publisher import own_event, publish_own
+from shared.model import Delivery, Endpoint, to_ms
+from shared.model.catalogue import OPERATIONAL_PREFIX
 from shared.storage.messages import Message
 
 
@@ -52,12 +51,4 @@ def _announce(app: App, name: str, content: dict[str, Any], key: str, about: str
     """`about` is the type of the delivery that this tells of. A repeated call is a duplicate to publishing."""
     if about.startswith(OPERATIONAL_PREFIX):
         return
-    event = Event(
-        type=name,
-        content=json.dumps(content, separators=(",", ":")),
-        time_stamp=utc_text(app.now()),
-        key=f"{name.removeprefix(OPERATIONAL_PREFIX)}:{key}",
-        severity=default_severity(name),
-        tenant=app.settings.own_tenant,
-    )
-    publish(app, [event])
+    publish_own(app, own_event(app, name, content, f"{name.removeprefix(OPERATIONAL_PREFIX)}:{key}"))

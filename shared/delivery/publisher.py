@@ -3,16 +3,20 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from shared import logs
 from shared.app import App
-from shared.model import TRACEPARENT, DeliveryId, Endpoint, Event, digest, to_ms
+from shared.model import TRACEPARENT, DeliveryId, Endpoint, Event, Severity, digest, read_time, to_ms, utc_text
+from shared.model.catalogue import default_severity
 from shared.model.filters import Matcher
+from shared.model.json_text import dump
 from shared.storage.events import EventRow, Recipient
 from shared.storage.messages import Message, first
+from shared.storage.weeks import week_start
 
 
 @dataclass(frozen=True)
@@ -119,10 +123,38 @@ def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
     return Accepted(row.event.key, len(stored.recipients), duplicate)
 
 
-def resume(app: App, stored: EventRow) -> None:
-    """Puts what an earlier publish of a stored event may have left undone: for when it is too old to be recognised as a
-    duplicate. Harmless to repeat."""
-    _put_first_messages(app, stored, app.now(), repeated=True)
+def own_event(
+    app: App,
+    name: str,
+    content: Mapping[str, Any],
+    key: str,
+    severity: Severity | None = None,
+    at: datetime | None = None,
+) -> Event:
+    """An event of the app itself. `key` names what happened, so that who publishes it again adds nothing; `severity` is
+    the catalogue's and `at` is now unless said otherwise."""
+    return Event(
+        type=name,
+        content=dump(content),
+        time_stamp=utc_text(at or app.now()),
+        key=key,
+        severity=severity or default_severity(name),
+        tenant=app.settings.own_tenant,
+    )
+
+
+def publish_own(app: App, event: Event) -> None:
+    """Publishes an event of the app itself; harmless to repeat, however late. One from an earlier week is no duplicate
+    to `publish` any more: what an earlier call left undone is put instead. Raises StorageUnavailable."""
+    now = app.now()
+    if week_start(read_time(event.time_stamp)) != week_start(now):
+        stored = app.events.find(event.key, now)
+        if stored is not None:
+            _put_first_messages(app, stored, now, repeated=True)
+            return
+    outcomes = publish(app, [event])
+    if isinstance(outcomes, list) and isinstance(outcomes[0], Conflict):
+        logs.error("event.key_taken", idempotencyKey=event.key, reason="another event was published under it")
 
 
 def _put_first_messages(app: App, stored: EventRow, now: datetime, repeated: bool) -> None:

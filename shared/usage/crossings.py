@@ -5,22 +5,18 @@ Then they are published, under keys made of site, threshold and counter, and the
 that is not marked publishes the same events again, which publishing recognises.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from shared import logs
 from shared.app import App
-from shared.delivery.publisher import Conflict, publish, resume
+from shared.delivery.publisher import own_event, publish_own
 from shared.m365.client import Refused
-from shared.model import Event, read_time, to_ms, utc_text
-from shared.model.catalogue import default_severity
+from shared.model import Event, to_ms
 from shared.model.thresholds import Crossing, Standing, Thresholds, compare
 from shared.storage.clients import Written
 from shared.storage.rows import Versioned, write
 from shared.storage.sites import SiteRow
-from shared.storage.weeks import week_start
 from shared.usage.graph import LiveUsage
 from shared.usage.report import SiteUsage
 
@@ -71,7 +67,7 @@ def publish_pending(app: App, site_id: str, stored: Versioned[SiteRow]) -> None:
     """Publishes the events of a row, the same bytes however often it is done, and marks the row. Where somebody else
     changed the row meanwhile, they have published them too."""
     for event in stored.value.pending:
-        _publish(app, event)
+        publish_own(app, event)
     app.sites.replace(site_id, stored.value.model_copy(update={"pending": ()}), stored.etag)
 
 
@@ -132,23 +128,5 @@ def _event(app: App, usage: SiteUsage, crossing: Crossing, counter: int) -> Even
             threshold.written if threshold.percent is not None else threshold.size_bytes
         ),
     }
-    return Event(
-        type=name,
-        content=json.dumps(content, separators=(",", ":")),
-        time_stamp=utc_text(app.now()),
-        key=f"storage:{usage.id}:{threshold.name.replace('.', '_')}:{counter}",
-        severity=threshold.severity if crossing.direction == "exceeded" else default_severity(name),
-        tenant=app.settings.own_tenant,
-    )
-
-
-def _publish(app: App, event: Event) -> None:
-    now = app.now()
-    if week_start(read_time(event.time_stamp)) != week_start(now):  # too long ago for publishing to know it
-        stored = app.events.find(event.key, now)
-        if stored is not None:
-            resume(app, stored)
-            return
-    outcomes = publish(app, [event])
-    if isinstance(outcomes, list) and isinstance(outcomes[0], Conflict):
-        logs.error("storage.key_taken", idempotencyKey=event.key, reason="another event was published under it")
+    key = f"storage:{usage.id}:{threshold.name.replace('.', '_')}:{counter}"
+    return own_event(app, name, content, key, threshold.severity if crossing.direction == "exceeded" else None)

@@ -33,7 +33,7 @@ class Api:
         text = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         request = func.HttpRequest(
             "POST",
-            "/",
+            "http://127.0.0.1/",
             headers={"content-type": "application/json", "prefer": prefer},
             params={name.rstrip("_"): value for name, value in params.items()},
             route_params={"id": route, "key": route},

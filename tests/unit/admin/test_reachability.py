@@ -18,7 +18,7 @@ from shared.admin.consent import NotConsented, consent_problem
 from shared.admin.reachability import ASKED_AT_ONCE, WITHIN, Busy, Gate, Unreachable, name_problem, url_problem
 from shared.app import App
 from shared.outbound.addresses import Refused
-from shared.outbound.client import Response, NoResponse
+from shared.outbound.client import NoResponse, Response
 from shared.settings import SettingsError, read_settings
 
 PRIVATE = Refused("hooks.contoso.com is or resolves to an address that is not on the public internet")
@@ -27,7 +27,7 @@ PRIVATE = Refused("hooks.contoso.com is or resolves to an address that is not on
 class Client:
     """Finds what a test wants it to find."""
 
-    def __init__(self, found: Refused | None = None, answer: Answer | NoResponse | None = None) -> None:
+    def __init__(self, found: Refused | None = None, answer: Response | NoResponse | None = None) -> None:
         self.found, self.answer = found, answer
         self.checked: list[tuple[str, timedelta]] = []
 
@@ -35,7 +35,7 @@ class Client:
         self.checked.append((url, within))
         return self.found
 
-    async def options(self, url: str, headers: object, within: timedelta) -> Answer | NoResponse:
+    async def options(self, url: str, headers: object, within: timedelta) -> Response | NoResponse:
         assert self.answer is not None
         assert within == WITHIN
         return self.answer
@@ -115,7 +115,7 @@ def test_what_a_name_resolves_to_is_told_to_admins_alone() -> None:
 @pytest.mark.parametrize(
     "answer", [NoResponse("no connection to x port 22: refused"), Response(200, None, None), Response(500, "x", None)]
 )
-def test_what_a_receiver_answers_to_the_handshake_is_told_to_admins_alone(answer: Answer | NoResponse) -> None:
+def test_what_a_receiver_answers_to_the_handshake_is_told_to_admins_alone(answer: Response | NoResponse) -> None:
     app = an_app(Client(answer=answer))
     endpoint = an_endpoint(format="cloudevents", settings={"cloudevents": '{"handshake":true}'})
     for_admin = consent_problem(app, None, endpoint, for_admin=True)

@@ -163,11 +163,11 @@ def test_a_report_that_cannot_be_read_leaves_everything_as_it_was() -> None:
 def test_pending_events_are_published_even_while_graph_is_down() -> None:
     tenant = Tenant()
 
-    def kill_at_publish(app: App, events: list[Event]) -> None:
+    def kill_at_publish(app: App, event: Event) -> None:
         raise Crash
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("shared.usage.crossings.publish", kill_at_publish)
+        patch.setattr("shared.usage.crossings.publish_own", kill_at_publish)
         with pytest.raises(Crash):
             tenant.scan(a_row(1, 95))
     assert tenant.events() == []
@@ -197,7 +197,7 @@ def test_a_key_that_somebody_took_is_told_and_does_not_stop_the_scan(caplog: pyt
     [event] = Tenant().scan(a_row(1, 95))
     publish(tenant.app, [event.model_copy(update={"type": "custom.other"})])
     assert told(tenant.scan(a_row(1, 95), a_row(2, 95))) == [("exceeded", "2", 90)]
-    assert [line["idempotencyKey"] for line in lines(caplog, "storage.key_taken")] == [event.key]
+    assert [line["idempotencyKey"] for line in lines(caplog, "event.key_taken")] == [event.key]
     assert not any(site.value.pending for site in tenant.app.sites.all().values())
 
 
