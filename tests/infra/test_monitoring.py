@@ -1,6 +1,5 @@
 """The workbook, where logs go, and that the host drops none of the app's lines."""
 
-import ast
 import json
 import logging
 import re
@@ -8,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from . import triggers
 from .bicep import INFRA, ROOT, File, at, deployed, files, literal, written
 from .queries import FOLDER, parsed, texts
 
@@ -96,7 +96,7 @@ _PYTHON = {"Information": "INFO", "Warning": "WARNING", "Error": "ERROR"}
 
 
 def test_the_host_drops_no_line_of_the_app_and_no_request() -> None:
-    functions = _functions()
+    functions = triggers.names()
     assert {"dispatch", "measure", "event_publish"} <= functions
     assert [name for name in sorted(functions) if level(f"Function.{name}.User") > logging.INFO] == []
     assert level("Host.Results") <= logging.INFO, "AppRequests comes from it"
@@ -105,17 +105,8 @@ def test_the_host_drops_no_line_of_the_app_and_no_request() -> None:
 
 def test_levels_are_of_functions_that_exist() -> None:
     named = {match[1] for name in LEVELS if (match := re.fullmatch(r"Function\.(\w+)(\.User)?", name))}
-    assert named <= _functions()
+    assert named <= triggers.names()
     assert len(named) * 2 + 1 == len(LEVELS), "each has its .User"
-
-
-def _functions() -> set[str]:
-    tree = ast.parse((ROOT / "function_app.py").read_text("utf-8"))
-    return {
-        node.name
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.decorator_list
-    }
 
 
 def test_a_message_can_name_its_sender() -> None:

@@ -1,6 +1,5 @@
 """The deployment package: what .funcignore lets in, and that it runs on requirements.txt alone."""
 
-import ast
 import io
 import json
 import os
@@ -14,6 +13,8 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from pathspec import GitIgnoreSpec
+
+from . import triggers
 
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = {"function_app.py", "host.json", "requirements.txt"}
@@ -116,13 +117,7 @@ def test_what_lies_about_on_a_machine_stays_there(tmp_path: Path, name: str) -> 
 
 def test_the_package_runs_on_its_requirements_alone(package: Path, as_deployed: dict[str, Any]) -> None:
     """Every trigger of function_app.py is found."""
-    tree = ast.parse((ROOT / "function_app.py").read_text(encoding="utf-8"))
-    triggers = {
-        node.name
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.decorator_list
-    }
-    assert set(as_deployed["names"]) == triggers
+    assert set(as_deployed["names"]) == triggers.names()
     assert as_deployed["from"] == str(package / "function_app.py")
 
 

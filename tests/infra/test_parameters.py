@@ -10,10 +10,10 @@ import pytest
 from shared.settings import Settings, read_settings
 from shared.storage.queues import DELIVERIES, POISON
 
+from . import triggers
 from .bicep import (
     INFRA,
     MAIN,
-    ROOT,
     Node,
     at,
     deployed,
@@ -139,11 +139,10 @@ def test_the_queues_are_those_of_the_app() -> None:
 
 
 def test_the_functions_that_the_deployment_names_exist() -> None:
-    defined = set(re.findall(r"^(?:async )?def (\w+)\(", (ROOT / "function_app.py").read_text("utf-8"), re.MULTILINE))
     named = set(re.findall(r"'function:(\w+)'", FILES["modules/app.bicep"].text))
     named |= {name.split(".")[1] for name in PLATFORM_SETTINGS if name.endswith(".Disabled")}
     assert named == {"dispatch", "scan_storage"}
-    assert named <= defined
+    assert named <= triggers.names()
 
 
 def test_there_is_a_thread_for_each_request_and_some_for_the_rest() -> None:
@@ -154,12 +153,9 @@ def test_there_is_a_thread_for_each_request_and_some_for_the_rest() -> None:
 
 
 def test_easy_auth_leaves_open_what_the_app_leaves_open() -> None:
-    open_routes = re.findall(
-        r'@http\.route\("\w+", "(\S+)", anybody=True\)', (ROOT / "function_app.py").read_text("utf-8")
-    )
     excluded = at(FILES["modules/app.bicep"].one("authentication").object, "properties.globalValidation.excludedPaths")
     assert excluded is not None
-    assert {literal(path) for path in excluded.children if path} == {f"/{path}" for path in open_routes}  # type: ignore[arg-type]
+    assert {literal(path) for path in excluded.children if path} == triggers.open_paths()  # type: ignore[arg-type]
 
 
 def test_easy_auth_can_be_switched_off_again() -> None:
