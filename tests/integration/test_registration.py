@@ -200,7 +200,7 @@ def test_registering_reads_no_table(scene: Scene, calls: Calls) -> None:
     assert scene.app.endpoints.get(endpoint_id(f"{URL}4")) == scene.app.endpoints.read(endpoint_id(f"{URL}4"))
 
 
-def test_an_endpoint_that_takes_too_much_room_is_refused_and_an_old_one_can_still_be_changed(scene: Scene) -> None:
+def test_an_endpoint_that_takes_too_much_room_is_refused(scene: Scene) -> None:
     large = tuple(f"{number}".ljust(400, "x") for number in range(50))
     refused = registration.register(scene.app, Registration(URL, Changes({"types": ("*",), "tenants": large})))
     assert isinstance(refused, Unfit)
