@@ -80,7 +80,7 @@ param retentionDays int = 30
 @maxValue(8760)
 param disableAfterHours int = 120
 
-@description('Seconds between probes of an endpoint whose breaker is open.')
+@description('Seconds until the first probe of an endpoint whose breaker has opened; later ones come after 2, 4, 8 and 15 times as long.')
 @minValue(1)
 @maxValue(86400)
 param breakerProbeSeconds int = 60
@@ -149,7 +149,7 @@ param pythonVersion string = '3.13'
 ])
 param instanceMemoryMB int = 2048
 
-@description('The most instances that HTTP, and each queue function, may grow to. An instance makes 32 deliveries at once.')
+@description('The most instances that HTTP, and each queue function, may grow to. An instance makes up to 256 deliveries at once.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 100

@@ -173,7 +173,7 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
     SECRETS_KEY: '@Microsoft.KeyVault(SecretUri=${vault.properties.vaultUri}secrets/SECRETS-KEY)'
     ENTRA_TENANT_ID: entraTenantId
     ENTRA_CLIENT_ID: entraClientId
-    PYTHON_THREADPOOL_THREAD_COUNT: '40' // 32 deliveries at once (host.json), and 8 for what else an instance does
+    PYTHON_THREADPOOL_THREAD_COUNT: '40' // the API and the timers: deliveries need no thread (host.json)
     AzureWebJobsDisableHomepage: 'true'
   })
 }
