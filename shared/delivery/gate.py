@@ -115,5 +115,9 @@ def _paced(app: App, message: Message, endpoint: Endpoint) -> float:
 
 
 def _keeps_taking(app: App, message: Message, endpoint: Endpoint) -> bool:
-    in_time = app.now() < message.deadline_at + PACED_LONGEST
-    return in_time and app.pacing.keeps_taking(endpoint.id, app.seconds(), _STILL_TAKING)
+    """Or asked, before the delivery's time was over, to be left alone for so long."""
+    late, now = app.now() - message.deadline_at, app.seconds()
+    return late < PACED_LONGEST and (
+        app.pacing.keeps_taking(endpoint.id, now, _STILL_TAKING)
+        or app.pacing.holds(endpoint.id, now, asked_before=now - late.total_seconds())
+    )

@@ -36,6 +36,9 @@ LONGEST_LINE_SECONDS = 600.0
 """Those beyond have no place and ask again. Shorter than a delivery's time, else all places could be of such as were
 given up meanwhile."""
 
+_AFTER_HOLD_SECONDS = 60.0
+"""For so long after a hold those wait that are not the first to be sent."""
+
 _LAPSED_SECONDS = 60.0
 """A place is forgotten so long after its time."""
 
@@ -58,6 +61,8 @@ class _Endpoint:
     last: float = -1.0
     """The last place of the line."""
     held_until: float = -math.inf
+    held_since: float = math.inf
+    """When it asked to be held until then."""
     next_at: float = -math.inf
     """The first time that no delivery has: those that come late must not go together."""
     next_gap: float = 0.0
@@ -163,7 +168,8 @@ class Pacing:
         state.move_on(now)
         if now >= state.held_until:  # those sent before the hold say nothing of the pace after it
             state.pace.slacken(hold, now)
-        state.held_until = max(state.held_until, now + hold)
+        if now + hold > state.held_until:
+            state.held_since, state.held_until = now, now + hold
         state.pace.begin_anew(state.held_until)
         state.next_at, state.next_gap = state.held_until, 0.0
         for place in state.places.values():
@@ -173,6 +179,11 @@ class Pacing:
         """Whether an endpoint took a delivery not long ago."""
         state = self._endpoints.get(endpoint)
         return state is not None and now - state.pace.taken_at <= within.total_seconds()
+
+    def holds(self, endpoint: str, now: float, asked_before: float) -> bool:
+        """Whether an endpoint is left alone, or was just now, as it asked before then."""
+        state = self._endpoints.get(endpoint)
+        return state is not None and state.held_since <= asked_before and now < state.held_until + _AFTER_HOLD_SECONDS
 
     def _state(self, endpoint: str, now: float) -> _Endpoint:
         state = self._endpoints.get(endpoint)

@@ -152,9 +152,9 @@ def worker_python() -> Path:
 
 
 def host_requirements() -> list[str]:
-    """What `local.host` needs besides the app's requirements, as requirements-dev.txt has it."""
-    lines = (ROOT / "requirements-dev.txt").read_text("utf-8").splitlines()
-    return [line for line in lines if line.startswith(("aiohttp~", "azure-storage-blob~", "uvloop~"))]
+    """What `local.host` needs besides the app's requirements."""
+    lines = (ROOT / "requirements-local.txt").read_text("utf-8").splitlines()
+    return [line for line in lines if line.startswith(("azure-storage-blob~", "uvloop~"))]
 
 
 def ask_worker(python: Path, folder: Path, environment: dict[str, str], *calls: list[dict[str, Any]]) -> dict[str, Any]:

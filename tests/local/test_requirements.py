@@ -55,7 +55,7 @@ def test_what_runs_the_app_here_is_in_the_lean_set() -> None:
         for folder in ("local", "shared")
         for path, module in imported(folder)
         if module not in sys.stdlib_module_names | OURS
-        and not installed & {normal(name) for name in by_module.get(module, [])}
+        and not installed & {normal(name) for name in by_module.get(module, [module])}
     }
     assert missing == set()
 
