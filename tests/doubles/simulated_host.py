@@ -65,7 +65,8 @@ def _app(world: World) -> App:
         if not failed:
             world.successes[f"{key} {url}"] += 1
         world.point()
-        answer = world.random.choice(FAILURES) if failed else Response(200, None, None)
+        failures = FAILURES if world.odds.failure is None else (FAILURES[world.odds.failure],)
+        answer = world.random.choice(failures) if failed else Response(200, None, None)
         world.put_off += answer == FAILURES[-1]
         return answer
 

@@ -33,6 +33,8 @@ class Odds:
     put_twice: float = 0.0
     lease_runs_out: float = 0.0
     receiver_fails: float = 0.4
+    failure: int | None = None
+    """Which of FAILURES it is; None: any."""
     held: float = 0.0
     """By the breaker: the message is put back."""
 
