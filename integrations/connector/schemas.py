@@ -23,11 +23,15 @@ def _plain(schema: Json, components: dict[str, Json]) -> Json:
     if "$ref" in schema:
         known = components[schema["$ref"].rpartition("/")[2]]
         return _plain({**known, **{key: value for key, value in schema.items() if key != "$ref"}}, components)
-    options = [_plain(each, components) for each in schema.get("anyOf", ()) if each.get("type") != "null"]
+    options = [_plain(each, components) for each in schema.get("oneOf", ()) if each.get("type") != "null"]
     if len(options) > 1 and all("properties" in each for each in options):
         options = [_merged(options)]
     made: Json = options[0] if len(options) == 1 else {"type": "string"} if options else {}
     made |= {key: schema[key] for key in KEPT if key in schema}
+    if isinstance(schema.get("type"), list):
+        kinds = [kind for kind in schema["type"] if kind != "null"]
+        made["type"] = kinds[0] if len(kinds) == 1 else "string"
+        made |= {"enum": [value for value in schema["enum"] if value is not None]} if "enum" in schema else {}
     if "const" in schema:
         made["enum"] = [schema["const"]]
     if "items" in schema:

@@ -7,7 +7,7 @@ from shared.admin.retry import Refusal, retry
 from shared.api import delivery_views as views
 from shared.api.delivery_views import delivery_view, malformed_view
 from shared.api.http.call import Request, Response
-from shared.api.http.operation import Returns, operation, path, query
+from shared.api.http.operation import Returns, Tag, operation, path, query
 from shared.api.http.problem import bad_request, conflict, not_found
 from shared.delivery.transitions import unattempted
 from shared.model import ENDPOINT_ID, Delivery, DeliveryId, Status
@@ -16,24 +16,25 @@ from shared.storage.pages import Filters
 
 DEFAULT_TOP, MOST_TOP = 50, 500
 
-_TAG = "Deliveries"
 _ID = path("id", "The delivery's id, in any case", {"type": "string", "minLength": 1})
 _ACCEPTED_TIME = "Accepted {} this time; without a zone it is UTC"
 
 
 @operation(
     "Read an endpoint's delivery log, or the alert log",
-    tag=_TAG,
+    tag=Tag.DELIVERIES,
     answers={200: Returns("A page, newest first", views.DeliveryPage)},
     description="`endpoint` is required unless `status=failed`, which alone is the alert log across endpoints.",
     parameters=(
         query("endpoint", "An endpoint's id, in any case", {"type": "string", "pattern": "^[A-Za-z2-7]{26}$"}),
-        query("status", "Only deliveries of this status", {"type": "string", "enum": [*get_args(Status)]}),
+        query("status", "Only deliveries of this status", {"$ref": "#/components/schemas/DeliveryStatus"}),
         query("type", "Only deliveries of this event type, exactly"),
         query("from", _ACCEPTED_TIME.format("at or after")),
         query("to", _ACCEPTED_TIME.format("before")),
         query(
-            "top", "How many at most", {"type": "integer", "minimum": 1, "maximum": MOST_TOP, "default": DEFAULT_TOP}
+            "top",
+            "How many at most",
+            {"type": "integer", "format": "int32", "minimum": 1, "maximum": MOST_TOP, "default": DEFAULT_TOP},
         ),
         query("continuation", "Of the previous page; keep the other parameters the same"),
     ),
@@ -64,7 +65,7 @@ def list_some(request: Request) -> Response:
 
 @operation(
     "Read a delivery with its attempts",
-    tag=_TAG,
+    tag=Tag.DELIVERIES,
     answers={200: Returns("The delivery, or the line of the alert log", views.Delivery | views.MalformedMessage)},
     parameters=(_ID,),
 )
@@ -81,7 +82,7 @@ def get(request: Request) -> Response:
 
 @operation(
     "Try a delivery again",
-    tag=_TAG,
+    tag=Tag.DELIVERIES,
     answers={202: Returns("On its way again, with a schedule of its own", views.Retried)},
     description="409 where it is delivered or still on its way, and where its endpoint is deleted or disabled.",
     parameters=(_ID,),

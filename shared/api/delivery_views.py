@@ -6,9 +6,11 @@ from pydantic import Field
 
 from shared import model
 from shared.api.endpoint_views import EXAMPLE_ID
-from shared.api.http.view import Count, Time, View, example
+from shared.api.http.view import Component, Count, Time, View, example
 from shared.model import DeliveryId, Status, from_ms
 from shared.storage.alerts import Malformed
+
+DeliveryStatus = Annotated[Status, Component("DeliveryStatus")]
 
 EXAMPLE_DELIVERY_ID = f"01A2044DF0A3-S25PCEZUZCQLMVXHY4QEIKOIQY-{EXAMPLE_ID}"
 EXAMPLE_KEY = "hr-90-7"
@@ -43,10 +45,10 @@ _UNREADABLE: dict[str, Any] = {
 class Attempt(View):
     model_config = example(_ATTEMPT)
 
-    number: Annotated[int, Field(ge=1)]
+    number: Annotated[Count, Field(ge=1)]
     started_at: Time
     duration_ms: Count
-    status: Annotated[int, Field(description="Of the receiver's answer")] | None = None
+    status: Annotated[Count, Field(description="Of the receiver's answer")] | None = None
     error: Annotated[str, Field(description="Why there was no answer")] | None = None
     response: Annotated[str, Field(description="The beginning of the receiver's answer")] | None = None
 
@@ -60,7 +62,7 @@ class Delivery(View):
     endpoint_id: str
     type: str
     idempotency_key: str
-    status: Status
+    status: DeliveryStatus
     created_at: Time
     next_attempt_at: Time | None = None
     reason: str | None = None

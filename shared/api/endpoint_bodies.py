@@ -3,14 +3,16 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from shared.admin.changes import Changes, JsonObject, Patch, Whole
-from shared.api.endpoint_views import EXAMPLE_URL
-from shared.api.http.view import example
+from shared.api.endpoint_views import EXAMPLE_URL, WireFormat
+from shared.api.http.view import COMPONENT, Component, FreeObject, Severity, example
 from shared.delivery.schedule import JITTER
 from shared.formats import FORMATS
-from shared.model import Endpoint, Model, Severity
+from shared.model import Endpoint, Model
 from shared.model.auth import AuthBody
 from shared.model.catalogue import ASKED_TYPE_SCHEMA, type_problem
 from shared.settings import LONGEST_SCHEDULE
@@ -40,7 +42,7 @@ MOST_SITE_BYTES = 8 * 1024
 Pattern = Annotated[str, Field(min_length=1, max_length=400)]
 Sites = Annotated[tuple[Pattern, ...], Field(max_length=100), AfterValidator(_small_enough)]
 TypeName = Annotated[str, Field(max_length=128, json_schema_extra=ASKED_TYPE_SCHEMA)]
-Format = Annotated[str, AfterValidator(_known_format), Field(json_schema_extra={"enum": [*FORMATS]})]
+Format = Annotated[WireFormat, AfterValidator(_known_format)]
 Types = Annotated[tuple[TypeName, ...], Field(min_length=1, max_length=100), AfterValidator(_known_types)]
 
 
@@ -62,13 +64,24 @@ RetryDelays = Annotated[
 PerSecond = Annotated[float, Field(ge=0.01, le=1000, description="Deliveries in a second, at most and from the start")]
 
 
+class _Flat:
+    """Describes a union of models as one object with the fields of all: generators make a wrapper of a union."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        kinds = [handler.resolve_ref_schema(each) for each in handler(schema)["oneOf"]]
+        fields = {name: field for kind in kinds for name, field in kind["properties"].items()}
+        fields["type"] = {"type": "string", "enum": [kind["properties"]["type"]["const"] for kind in kinds]}
+        fields["headers"] = {**fields["headers"], COMPONENT: "HeaderValues"}
+        return {"type": "object", "additionalProperties": False, "properties": fields, "required": ["type"]}
+
+
 class EndpointFields(Model):
     """What can be said of an endpoint besides its URL and its authentication; null counts as absent."""
 
     types: Types | None = None
     name: Annotated[str, Field(max_length=200)] | None = None
     format: Format | None = None
-    settings: Annotated[JsonObject, Field(description="Of the wire format: a project, a board, a template")] | None = (
+    settings: Annotated[FreeObject, Field(description="Of the wire format: a project, a board, a template")] | None = (
         None
     )
     min_severity: Severity | None = None
@@ -90,7 +103,7 @@ class EndpointFields(Model):
 class EndpointChanges(EndpointFields):
     model_config = example({"minSeverity": None, "enabled": True})
 
-    auth: Annotated[JsonObject, Field(description="A merge patch of it; another `type` replaces it whole")] | None = (
+    auth: Annotated[FreeObject, Field(description="A merge patch of it; another `type` replaces it whole")] | None = (
         None
     )
 
@@ -113,7 +126,7 @@ class Registration(EndpointFields):
     model_config = example({"endpoint": EXAMPLE_URL, "types": ["permission.*", "storage.*"], "minSeverity": "high"})
 
     endpoint: str
-    auth: AuthBody | None = None
+    auth: Annotated[AuthBody, _Flat(), Component("Auth")] | None = None
 
     def changes(self) -> Changes:
         """A registration's `settings` and `auth` stand for themselves alone; absent, they stay."""

@@ -8,7 +8,7 @@ from shared import logs
 from shared.admin.replay import replay
 from shared.api.endpoints import ID, named
 from shared.api.http.call import Request, Response
-from shared.api.http.operation import Returns, header, operation
+from shared.api.http.operation import Returns, Tag, header, operation
 from shared.api.http.problem import bad_request, conflict
 from shared.api.http.view import Count, View, example
 from shared.model import Model, read_time
@@ -31,7 +31,7 @@ class Replayed(View):
 
 @operation(
     "Send what an endpoint's log holds again",
-    tag="Deliveries",
+    tag=Tag.DELIVERIES,
     answers={202: Returns("New deliveries of the same idempotency keys are on their way", Replayed)},
     description="Events accepted since a time, newest first, at most 1,000 a call; pending ones are skipped.",
     parameters=(

@@ -6,9 +6,12 @@ from pydantic import Field
 
 from shared import model
 from shared.api.http.problem import ProblemBody, problem_example
-from shared.api.http.view import Time, View, example
+from shared.api.http.view import Component, FreeObject, Severity, Time, View, example
+from shared.formats import FORMATS
 from shared.formats.rendering import shown_settings
-from shared.model import Severity, endpoint_id
+from shared.model import endpoint_id
+
+WireFormat = Annotated[str, Field(json_schema_extra={"enum": [*FORMATS]}), Component("WireFormat")]
 
 EXAMPLE_URL = "https://contoso.azurewebsites.net/api/Logger?code=o74oKsbrgHDI"
 EXAMPLE_ID = endpoint_id(EXAMPLE_URL)
@@ -60,8 +63,8 @@ class Endpoint(View):
     id: Annotated[str, Field(description="26 characters, made from the URL")]
     key: Annotated[str, Field(description="The key by which its owner subscribed")] | None = None
     name: str | None = None
-    format: str
-    settings: Annotated[dict[str, Any], Field(description="Of the wire format, secrets apart")] | None = None
+    format: WireFormat
+    settings: Annotated[FreeObject, Field(description="Of the wire format, secrets apart")] | None = None
     auth: EndpointAuth | None = None
     min_severity: Severity | None = None
     tenants: list[str] | None = None

@@ -26,7 +26,7 @@ from shared.api.endpoint_bodies import EndpointChanges
 from shared.api.endpoint_bodies import Registration as RegistrationBody
 from shared.api.endpoint_views import EXAMPLE_URL, RotatedSecret, Secret, endpoint_view
 from shared.api.http.call import Request, Response, invalid, validated
-from shared.api.http.operation import Returns, header, operation, path, query
+from shared.api.http.operation import Returns, Tag, header, operation, path, query
 from shared.api.http.problem import Problem, bad_request, conflict, not_found
 from shared.api.http.view import example
 from shared.model import ENDPOINT_ID, Endpoint, Model, endpoint_id
@@ -35,7 +35,6 @@ from shared.storage.rows import Rejected
 PATH = "/v1.0/webhooks/endpoints"
 SECRET_OVERLAP = timedelta(hours=24)
 ID = path("id", "The endpoint's id, in any case", {"type": "string", "pattern": "^[A-Za-z2-7]{26}$"})
-_TAG, _KEYS = "Endpoints", "Keys"
 
 
 class UrlOnly(Model):
@@ -52,7 +51,7 @@ class TestRequest(Model):
 
 @operation(
     "Register a URL, or change its registration",
-    tag=_TAG,
+    tag=Tag.ENDPOINTS,
     answers={
         200: Returns(
             "Registered: `null`, or with `Prefer: return=representation` the endpoint",
@@ -130,7 +129,9 @@ def _busy() -> Problem:
     return Problem(503, "unavailable", detail, headers={"Retry-After": "5"})
 
 
-@operation("List the endpoints", tag=_TAG, answers={200: Returns("In order of registration", list[views.Endpoint])})
+@operation(
+    "List the endpoints", tag=Tag.ENDPOINTS, answers={200: Returns("In order of registration", list[views.Endpoint])}
+)
 def list_all(request: Request) -> Response:
     return Response(
         200,
@@ -142,14 +143,16 @@ def list_all(request: Request) -> Response:
     )
 
 
-@operation("Read an endpoint", tag=_TAG, answers={200: Returns("The endpoint", views.Endpoint)}, parameters=(ID,))
+@operation(
+    "Read an endpoint", tag=Tag.ENDPOINTS, answers={200: Returns("The endpoint", views.Endpoint)}, parameters=(ID,)
+)
 def get(request: Request) -> Response:
     return Response(200, endpoint_view(named(request)).shown())
 
 
 @operation(
     "Change an endpoint",
-    tag=_TAG,
+    tag=Tag.ENDPOINTS,
     answers={200: Returns("The endpoint", views.Endpoint)},
     description="A JSON merge patch (RFC 7396): `null` brings a field back to its default (`types` has none).",
     parameters=(ID,),
@@ -172,7 +175,7 @@ def change(request: Request) -> Response:
     return Response(200, endpoint_view(endpoint).shown())
 
 
-@operation("Delete an endpoint", tag=_TAG, answers={204: Returns("Deleted")}, parameters=(ID,))
+@operation("Delete an endpoint", tag=Tag.ENDPOINTS, answers={204: Returns("Deleted")}, parameters=(ID,))
 def delete(request: Request) -> Response:
     endpoint = named(request)
     require_deletable(request, endpoint)
@@ -184,7 +187,7 @@ def delete(request: Request) -> Response:
 
 @operation(
     "Delete an endpoint by its URL",
-    tag=_TAG,
+    tag=Tag.ENDPOINTS,
     answers={204: Returns("Deleted"), 404: Returns("The URL is not registered", views.EndpointNotFound)},
     description="As Syskit Point does: the URL in the body or in the query. The 404 also carries Syskit's members.",
     parameters=(query("endpoint", "The URL, where there is no body"),),
@@ -207,7 +210,7 @@ def delete_by_url(request: Request) -> Response:
     return Response(204)
 
 
-@operation("Read an endpoint's secret", tag=_KEYS, answers={200: Returns("The secret", Secret)}, parameters=(ID,))
+@operation("Read an endpoint's secret", tag=Tag.KEYS, answers={200: Returns("The secret", Secret)}, parameters=(ID,))
 def secret(request: Request) -> Response:
     endpoint = named(request)
     audit(request, "endpoint.secret_read", endpoint.id)
@@ -216,7 +219,7 @@ def secret(request: Request) -> Response:
 
 @operation(
     "Replace an endpoint's secret",
-    tag=_KEYS,
+    tag=Tag.KEYS,
     answers={200: Returns("The new secret", RotatedSecret)},
     description="The old one goes on signing beside it for 24 hours.",
     parameters=(ID,),
@@ -233,7 +236,7 @@ def rotate_secret(request: Request) -> Response:
 
 @operation(
     "Send a test event now",
-    tag=_TAG,
+    tag=Tag.ENDPOINTS,
     answers={200: Returns("The attempt, whatever came of it", Attempt)},
     description="Sends the catalogue's sample of `type`; without it, of the first type that the endpoint asks for.",
     parameters=(ID,),

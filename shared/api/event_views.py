@@ -5,11 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from shared import model
-from shared.api.delivery_views import EXAMPLE_DELIVERY_ID, EXAMPLE_KEY
+from shared.api.delivery_views import EXAMPLE_DELIVERY_ID, EXAMPLE_KEY, DeliveryStatus
 from shared.api.endpoint_views import EXAMPLE_ID
 from shared.api.http.problem import ProblemBody, problem_example
-from shared.api.http.view import Count, View, example
-from shared.model import Severity, Status
+from shared.api.http.view import Component, Count, FreeObject, Severity, View, example
 from shared.model.catalogue import CATALOGUE
 
 _TYPE = CATALOGUE["storage.threshold_exceeded"]
@@ -34,6 +33,9 @@ class Accepted(View):
     duplicate: Annotated[bool, Field(description="The event was known already: nothing is delivered twice")]
 
 
+AcceptedBatch = Annotated[list[Accepted], Component("AcceptedBatch")]
+
+
 class EventConflict(ProblemBody):
     """A problem that also tells which events of an array were accepted."""
 
@@ -55,7 +57,7 @@ class Meta(View):
 class EventDelivery(View):
     id: str
     endpoint_id: str
-    status: Status
+    status: DeliveryStatus
 
 
 class Event(View):
@@ -67,7 +69,7 @@ class Event(View):
     )
 
     type: str
-    content: Annotated[dict[str, Any], Field(description="As received")]
+    content: Annotated[FreeObject, Field(description="As received")]
     meta: Meta
     severity: Severity
     tenant: model.Tenant | None = None

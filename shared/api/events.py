@@ -11,11 +11,11 @@ from shared.admin import erasure as erasing
 from shared.api import event_views as views
 from shared.api.event_views import EXAMPLE_EVENT
 from shared.api.http.call import Request, Response, invalid, validated
-from shared.api.http.operation import Returns, header, operation, path
+from shared.api.http.operation import Returns, Tag, header, operation, path
 from shared.api.http.problem import Problem, bad_request, conflict, not_found
-from shared.api.http.view import example
+from shared.api.http.view import Component, FreeObject, Severity, example
 from shared.delivery.publisher import MOST_DELIVERIES, MOST_EVENTS, Accepted, Conflict, TooMany, delivery_ids, publish
-from shared.model import IDEMPOTENCY_KEY, DeliveryId, Event, Model, Severity, Tenant, TimeStamp, utc_text
+from shared.model import IDEMPOTENCY_KEY, DeliveryId, Event, Model, Tenant, TimeStamp, utc_text
 from shared.model.catalogue import PUBLISHED_TYPE_SCHEMA, content_errors, default_severity, publish_problem
 from shared.model.json_text import elements, joined, members
 from shared.storage.events import EventRow
@@ -23,7 +23,6 @@ from shared.storage.events import EventRow
 MOST_EVENT_BYTES = 256 * 1024
 MOST_BODY_BYTES = 1024 * 1024
 
-_TAG = "Events"
 _KEY = path("key", "The event's idempotency key", {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"})
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -44,22 +43,22 @@ class EventBody(Model):
     model_config = example(EXAMPLE_EVENT)
 
     type: Annotated[str, Field(min_length=1, max_length=128, json_schema_extra=PUBLISHED_TYPE_SCHEMA)]
-    content: dict[str, Any]
+    content: FreeObject
     meta: MetaBody | None = None
     severity: Severity | None = None
     tenant: TenantBody | None = None
 
 
-EventBatch = Annotated[list[EventBody], Field(min_length=1, max_length=MOST_EVENTS)]
+EventBatch = Annotated[list[EventBody], Field(min_length=1, max_length=MOST_EVENTS), Component("EventBatch")]
 
 
 @operation(
     "Publish an event, or an array of events",
-    tag=_TAG,
+    tag=Tag.EVENTS,
     answers={
         202: Returns(
             "Stored, and every message is on the queue; an array answers an array in the same order",
-            views.Accepted | list[views.Accepted],
+            views.Accepted | views.AcceptedBatch,
         ),
         409: Returns("The request contradicts what is stored", views.EventConflict),
     },
@@ -97,7 +96,7 @@ def publish_events(request: Request) -> Response:
 
 @operation(
     "Look an event up",
-    tag=_TAG,
+    tag=Tag.EVENTS,
     answers={200: Returns("The event and how its deliveries stand", views.Event)},
     parameters=(_KEY,),
 )
@@ -119,7 +118,7 @@ def get(request: Request) -> Response:
     return Response(200, text=joined(parts))
 
 
-@operation("Erase what an event said", tag=_TAG, answers={204: Returns("Erased")}, parameters=(_KEY,))
+@operation("Erase what an event said", tag=Tag.EVENTS, answers={204: Returns("Erased")}, parameters=(_KEY,))
 def erase(request: Request) -> Response:
     """Removes what an event said, before its retention ends."""
     key = _stored(request).event.key

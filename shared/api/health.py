@@ -8,7 +8,7 @@ from pydantic import Field
 
 from shared import __version__
 from shared.api.http.call import Request, Response
-from shared.api.http.operation import Returns, operation
+from shared.api.http.operation import Returns, Tag, operation
 from shared.api.http.view import View, example
 from shared.app import App
 from shared.model import utc_text
@@ -23,7 +23,13 @@ class StorageState(View):
     queues: Annotated[str, Field(description="`reachable`, or what is wrong")]
 
 
-class AppHealth(View):
+class _State(View):
+    status: str
+    version: str
+    storage: StorageState
+
+
+class AppHealth(_State):
     model_config = example(
         {
             "status": "healthy",
@@ -32,31 +38,37 @@ class AppHealth(View):
         }
     )
 
-    status: Literal["healthy", "unhealthy"]
-    version: str
-    storage: StorageState
+    status: Literal["healthy"] = "healthy"
     warnings: Annotated[list[str], Field(description="What an admin should look at; no reason for 503")] | None = None
+
+
+class UnhealthyApp(_State):
+    model_config = example(
+        {
+            "status": "unhealthy",
+            "version": __version__,
+            "storage": {"tables": "reachable", "queues": "reading queue deliveries: storage cannot be reached"},
+        }
+    )
+
+    status: Literal["unhealthy"] = "unhealthy"
 
 
 @operation(
     "Ask whether the app reaches its storage",
-    tag="App",
-    answers={200: Returns("Healthy", AppHealth), 503: Returns("Unhealthy", AppHealth)},
+    tag=Tag.APP,
+    answers={200: Returns("Healthy", AppHealth), 503: Returns("Unhealthy", UnhealthyApp)},
 )
 def get(request: Request) -> Response:
     """200 when tables and queues answer, else 503; asks storage each time. Warnings are for anybody to read: they name
     no site and no error."""
     tables = _reach(request.app.options.ping)
     queues = _reach(request.app.queue.raw.length)
-    well = tables == queues == "reachable"
     storage = StorageState(tables=tables, queues=queues)
-    state = AppHealth(
-        status="healthy" if well else "unhealthy",
-        version=__version__,
-        storage=storage,
-        warnings=(_warnings(request.app) if well else None) or None,
-    )
-    return Response(200 if well else 503, state.shown())
+    if not tables == queues == "reachable":
+        return Response(503, UnhealthyApp(version=__version__, storage=storage).shown())
+    warnings = _warnings(request.app) or None
+    return Response(200, AppHealth(version=__version__, storage=storage, warnings=warnings).shown())
 
 
 def _reach(ask: Callable[[], object]) -> str:

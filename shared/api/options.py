@@ -7,12 +7,10 @@ from pydantic import Field
 
 from shared import logs
 from shared.api.http.call import Request, Response
-from shared.api.http.operation import Returns, operation
+from shared.api.http.operation import Returns, Tag, operation
 from shared.api.http.view import Time, View, example
 from shared.model import Model, utc_text
 from shared.storage.signature_keys import SignatureKeys
-
-_TAG = "Keys"
 
 
 class Rotation(Model):
@@ -35,7 +33,7 @@ class Options(View):
     activates_at: Annotated[Time, Field(description="From then on the next key signs")] | None = None
 
 
-@operation("Read the signature key", tag=_TAG, answers={200: Returns("The keys", Options)})
+@operation("Read the signature key", tag=Tag.KEYS, answers={200: Returns("The keys", Options)})
 def get(request: Request) -> Response:
     logs.audit(request.caller, "signature_key.read")
     return Response(200, _shown(request.app.options.signature_keys(request.app.now())).shown())
@@ -43,7 +41,7 @@ def get(request: Request) -> Response:
 
 @operation(
     "Announce the next signature key",
-    tag=_TAG,
+    tag=Tag.KEYS,
     answers={200: Returns("The keys", Options)},
     description="It signs from `activatesAt` on, 24 hours ahead unless the body says otherwise.",
     body=Rotation,

@@ -18,10 +18,10 @@ from shared.api.endpoint_bodies import EndpointFields, Pattern, PerSecond, Retry
 from shared.api.endpoint_views import EXAMPLE_CALLBACK
 from shared.api.endpoints import audit, check_url, may_see, registration_problem, store
 from shared.api.http.call import Request, Response, validated
-from shared.api.http.operation import Returns, operation, path, query
+from shared.api.http.operation import Returns, Tag, operation, path, query
 from shared.api.http.problem import bad_request, not_found
-from shared.api.http.view import example
-from shared.model import ENDPOINT_ID, Endpoint, Model, Severity
+from shared.api.http.view import Severity, example
+from shared.model import ENDPOINT_ID, Endpoint, Model
 from shared.model.catalogue import FAMILIES
 from shared.storage.rows import Rejected
 
@@ -31,7 +31,6 @@ EVERY_TYPE = ("*",)
 _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?")
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
-_TAG = "Subscriptions"
 _BY_KEY = path(
     "key",
     "The key that the caller chose, or the subscription's id",
@@ -71,7 +70,7 @@ class FamilySubscriptionRequest(Model):
 
 @operation(
     "Subscribe a callback URL",
-    tag=_TAG,
+    tag=Tag.SUBSCRIPTIONS,
     answers={201: _SUBSCRIBED},
     description="An endpoint in the words of automation tools. The body may be the bare URL. Without types a new URL "
     "gets every type but `webhook.*`; of a known one what is given is changed.",
@@ -87,7 +86,7 @@ def create(request: Request) -> Response:
 
 @operation(
     "Subscribe a callback URL to a family of types",
-    tag=_TAG,
+    tag=Tag.SUBSCRIPTIONS,
     answers={201: _SUBSCRIBED},
     parameters=(path("family", "The family", {"type": "string", "enum": [*FAMILIES]}),),
     body=FamilySubscriptionRequest,
@@ -105,7 +104,7 @@ def create_of_family(request: Request) -> Response:
 
 @operation(
     "Make a callback URL the one of a key",
-    tag=_TAG,
+    tag=Tag.SUBSCRIPTIONS,
     answers={
         201: _SUBSCRIBED,
         200: Returns("It has taken the place of the one before", views.Subscription, ("Location",)),
@@ -149,7 +148,7 @@ def put(request: Request) -> Response:
 
 @operation(
     "Read a subscription",
-    tag=_TAG,
+    tag=Tag.SUBSCRIPTIONS,
     answers={200: Returns("The subscription", views.Subscription)},
     parameters=(_BY_KEY,),
 )
@@ -162,7 +161,7 @@ def get(request: Request) -> Response:
 
 @operation(
     "Unsubscribe",
-    tag=_TAG,
+    tag=Tag.SUBSCRIPTIONS,
     answers={204: Returns("There is no such subscription, or no more")},
     parameters=(_BY_KEY,),
     finds=False,

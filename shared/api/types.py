@@ -1,18 +1,16 @@
 """`/v1.0/webhooks/types`: the catalogue."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from shared.api import flow_schemas
 from shared.api.http.call import Request, Response
-from shared.api.http.operation import Returns, operation, path, query
+from shared.api.http.operation import Returns, Tag, operation, path, query
 from shared.api.http.problem import bad_request, not_found
-from shared.api.http.view import View, example
-from shared.model import Severity
+from shared.api.http.view import FreeObject, Severity, View, example
 from shared.model.catalogue import ASKED_TYPE_SCHEMA, CATALOGUE, EventType, publish_problem, type_problem
 
-_TAG = "Events"
 _EXAMPLE = CATALOGUE["storage.threshold_exceeded"]
 
 
@@ -21,8 +19,8 @@ class CatalogueEntry(View):
     title: str
     description: str
     severity: Severity
-    content_schema: Annotated[dict[str, Any], Field(alias="schema", description="JSON Schema (2020-12) of the content")]
-    sample: dict[str, Any]
+    content_schema: Annotated[FreeObject, Field(alias="schema", description="JSON Schema (2020-12) of the content")]
+    sample: FreeObject
 
 
 def catalogue_entry(known: EventType) -> CatalogueEntry:
@@ -55,16 +53,18 @@ class TypeSchema(View):
 
     type: str
     notification_schema: Annotated[
-        dict[str, Any], Field(alias="schema", description="Of what a receiver gets, in the wire format `point`")
+        FreeObject, Field(alias="schema", description="Of what a receiver gets, in the wire format `point`")
     ]
-    content_schema: Annotated[dict[str, Any], Field(description="Of the event's content alone")]
+    content_schema: Annotated[FreeObject, Field(description="Of the event's content alone")]
 
 
 @operation(
     "Read the catalogue",
-    tag=_TAG,
+    tag=Tag.EVENTS,
     answers={200: Returns("Every event type", Catalogue)},
-    parameters=(query("publishable", "`true`: only those that callers publish", {"enum": ["true", "false"]}),),
+    parameters=(
+        query("publishable", "`true`: only those that callers publish", {"type": "string", "enum": ["true", "false"]}),
+    ),
 )
 def list_all(request: Request) -> Response:
     """Every event type with its content schema and a sample."""
@@ -77,7 +77,7 @@ def list_all(request: Request) -> Response:
 
 @operation(
     "Read what arrives for a type",
-    tag=_TAG,
+    tag=Tag.EVENTS,
     answers={200: Returns("Of the type, the types of a prefix, or any", TypeSchema)},
     description="For flow designers, which read no more than plain JSON Schema.",
     parameters=(path("type", "A type, a prefix such as `storage.*`, or `*`", ASKED_TYPE_SCHEMA),),

@@ -3,14 +3,14 @@
 import math
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from shared import logs
 from shared.api.http.call import Request, Response
-from shared.api.http.operation import Returns, operation, query
+from shared.api.http.operation import Returns, Tag, operation, query
 from shared.api.http.problem import bad_request
-from shared.api.http.view import Count, Time, View, example
-from shared.model import Model, Severity
+from shared.api.http.view import ByteCount, Severity, Time, View, example
+from shared.model import Model
 from shared.model.thresholds import (
     LEAST_PERCENT,
     MOST_THRESHOLDS,
@@ -29,14 +29,13 @@ DEFAULT_TOP = 50
 MOST_OVERRIDES = 100
 MOST_BODY_BYTES = 512 * 1024
 
-_TAG = "Storage"
 
 _WRITTEN_SCHEMA = {
     "description": "Percent of the quota, or a size: MB, GB (2^30 bytes) or TB",
-    "anyOf": [
-        {"type": "number", "minimum": LEAST_PERCENT, "maximum": 100},
-        {"type": "string", "pattern": WRITTEN},
-    ],
+    "type": ["number", "string"],
+    "minimum": LEAST_PERCENT,
+    "maximum": 100,
+    "pattern": WRITTEN,
 }
 
 
@@ -46,7 +45,7 @@ def _written(value: Any) -> Any:
 
 
 class ThresholdBody(Model):
-    threshold: Annotated[int | float | str, BeforeValidator(_written), Field(json_schema_extra=_WRITTEN_SCHEMA)]
+    threshold: Annotated[int | float | str, BeforeValidator(_written), WithJsonSchema(_WRITTEN_SCHEMA)]
     severity: Severity
 
     def read(self) -> Threshold:
@@ -89,12 +88,13 @@ class ListedSite(View):
     """A SharePoint site and how near its limit it is."""
 
     site_url: str
-    current_usage: Annotated[Count, Field(description="bytes")]
-    quota: Annotated[Count, Field(description="bytes")]
+    current_usage: Annotated[ByteCount, Field(description="bytes")]
+    quota: Annotated[ByteCount, Field(description="bytes")]
     percent: Annotated[float, Field(ge=0, description="of the quota, two digits")]
     threshold: (
         Annotated[
             int | float | str,
+            WithJsonSchema({"type": ["number", "string"]}),
             Field(description='The highest one passed: percent of the quota, or a size such as "500GB"'),
         ]
         | None
@@ -123,13 +123,15 @@ class ListedSites(View):
 
 @operation(
     "List the sites nearest their storage limit",
-    tag=_TAG,
+    tag=Tag.STORAGE,
     answers={200: Returns("Nearest first, as the last scan saw them", ListedSites)},
     description="Sites near or above a threshold; figures are those of Microsoft's report, which is about two days "
     "old.",
     parameters=(
         query(
-            "top", "How many at most", {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": DEFAULT_TOP}
+            "top",
+            "How many at most",
+            {"type": "integer", "format": "int32", "minimum": 1, "maximum": MOST_LISTED, "default": DEFAULT_TOP},
         ),
         query(
             "above",
@@ -145,14 +147,16 @@ def list_sites(request: Request) -> Response:
     return Response(200, ListedSites(value=[_line(line) for line in lines[:top]]).shown())
 
 
-@operation("Read the storage thresholds", tag=_TAG, answers={200: Returns("The thresholds in force", ThresholdsBody)})
+@operation(
+    "Read the storage thresholds", tag=Tag.STORAGE, answers={200: Returns("The thresholds in force", ThresholdsBody)}
+)
 def get_thresholds(request: Request) -> Response:
     return Response(200, _shown(thresholds_in_force(request.app)))
 
 
 @operation(
     "Replace the storage thresholds",
-    tag=_TAG,
+    tag=Tag.STORAGE,
     answers={200: Returns("The thresholds in force", ThresholdsBody)},
     description="The body is the whole configuration. Of `sites` the first pattern that matches holds instead of "
     "`default`; an empty list leaves sites alone. The next scan goes by it.",

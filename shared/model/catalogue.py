@@ -5,6 +5,7 @@
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
@@ -25,6 +26,8 @@ from shared.model.validation import describe
 
 CUSTOM_PREFIX = "custom."
 OPERATIONAL_PREFIX = "webhook."
+_OWN_NAME = re.compile(r"custom\.[^\s*]([^*]*[^\s*])?")
+_OWN_RULE = "after 'custom.' there must be a name without '*', and without space at its ends"
 
 
 class EventType(NamedTuple):
@@ -208,25 +211,37 @@ def type_problem(name: str) -> str | None:
     """Why an endpoint cannot ask for this type, or None: a name, a prefix `storage.*`, or `*`."""
     if name == "*" or name in CATALOGUE:
         return None
-    if name.endswith(".*"):
-        prefix = name[:-1]
-        if any(known.startswith(prefix) for known in CATALOGUE) or prefix.startswith(CUSTOM_PREFIX):
-            return None
-    elif name.startswith(CUSTOM_PREFIX) and len(name) > len(CUSTOM_PREFIX):
+    prefix = name[:-1] if name.endswith(".*") else None
+    if prefix == CUSTOM_PREFIX or _OWN_NAME.fullmatch(prefix[:-1] if prefix else name):
         return None
+    if prefix and any(known.startswith(prefix) for known in CATALOGUE):
+        return None
+    if name.startswith(CUSTOM_PREFIX):
+        return f"{name!r} matches no event: {_OWN_RULE}, and '.*' may follow it"
     return (
         f"{name!r} is no event type: take one of GET /v1.0/webhooks/types, a prefix such as 'storage.*', '*' for all, "
         "or a type of your own that starts with 'custom.'"
     )
 
 
-_OF_ONES_OWN = {"pattern": rf"^{re.escape(CUSTOM_PREFIX)}[\s\S]"}
+def _schema(names: Iterable[str], own: str, description: str) -> dict[str, Any]:
+    """One pattern: generators of clients make a type of its own of each alternative of an `anyOf`."""
+    pattern = "|".join([*map(re.escape, names), own])
+    return {"type": "string", "pattern": f"^({pattern})$", "description": description}
+
+
 _PREFIXES = dict.fromkeys(f"{name.partition('.')[0]}.*" for name in CATALOGUE if "." in name)
-ASKED_TYPE_SCHEMA: dict[str, Any] = {"anyOf": [{"enum": ["*", *_PREFIXES, *CATALOGUE]}, _OF_ONES_OWN]}
+ASKED_TYPE_SCHEMA = _schema(
+    ["*", *_PREFIXES, *CATALOGUE, "custom.*"],
+    rf"{_OWN_NAME.pattern}(\.\*)?",
+    "A type of the catalogue, a prefix such as `storage.*`, `*` for all, or a type of your own, `custom.…`",
+)
 """JSON Schema of what `type_problem` lets pass."""
-PUBLISHED_TYPE_SCHEMA: dict[str, Any] = {
-    "anyOf": [{"enum": [name for name in CATALOGUE if not name.startswith(OPERATIONAL_PREFIX)]}, _OF_ONES_OWN]
-}
+PUBLISHED_TYPE_SCHEMA = _schema(
+    [name for name in CATALOGUE if not name.startswith(OPERATIONAL_PREFIX)],
+    _OWN_NAME.pattern,
+    "A type of the catalogue, or one of your own, `custom.…`",
+)
 """JSON Schema of what `publish_problem` lets a caller pass."""
 
 Origin = Literal["caller", "app"]
@@ -236,6 +251,8 @@ def publish_problem(name: str, origin: Origin) -> str | None:
     """Why this type cannot be published, or None. Only the app itself publishes `webhook.*`."""
     if name.startswith(OPERATIONAL_PREFIX) and origin == "caller":
         return f"{name!r} is published by Tenant Hooks itself: choose another type"
-    if name in CATALOGUE or (name.startswith(CUSTOM_PREFIX) and len(name) > len(CUSTOM_PREFIX)):
+    if name in CATALOGUE or _OWN_NAME.fullmatch(name):
         return None
+    if name.startswith(CUSTOM_PREFIX):
+        return f"{name!r} cannot be a type: {_OWN_RULE}"
     return f"{name!r} is not in the catalogue (GET /v1.0/webhooks/types): one of your own must start with 'custom.'"

@@ -16,7 +16,7 @@ def _date_time(text: str) -> str:
 
 
 Text = Annotated[str, Field(min_length=1)]
-Bytes = Annotated[int, Field(ge=0)]
+Bytes = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
 DateTime = Annotated[str, AfterValidator(_date_time), Field(description="ISO 8601; without a zone it is UTC")]
 SiteUrl = Annotated[str, Field(min_length=1, description="URL of the SharePoint site")]
 ResourceType = Annotated[
@@ -69,7 +69,7 @@ class StorageThreshold(Content):
     current_usage: Annotated[Bytes, Field(description="bytes")]
     quota: Annotated[Bytes, Field(description="bytes")]
     threshold: float = Field(default=None, gt=0, description="percent of the quota")  # type: ignore[assignment]
-    threshold_bytes: int = Field(default=None, gt=0, description="bytes")  # type: ignore[assignment]
+    threshold_bytes: Annotated[Bytes, Field(gt=0, description="bytes")] = Field(default=None)  # type: ignore[assignment]
 
     @model_validator(mode="after")
     def _names_a_threshold(self) -> Self:
@@ -83,7 +83,7 @@ class DeliveryFailed(Content):
     endpoint_id: Text
     event_type: Text
     idempotency_key: Text
-    attempts: Annotated[int, Field(ge=0)]
+    attempts: Annotated[int, Field(ge=0, json_schema_extra={"format": "int32"})]
     reason: Text
 
 

@@ -4,13 +4,16 @@ import functools
 import json
 from typing import NamedTuple
 
+from pydantic.alias_generators import to_camel
+
 from shared import __version__
 from shared.api.http.auth import Role
 from shared.api.http.call import Request, Response
-from shared.api.http.operation import Handler, Json, Operation, Returns, operation, operation_of
+from shared.api.http.operation import Handler, Json, Operation, Returns, Tag, operation, operation_of
 from shared.api.http.problem import Problem, ProblemBody
 from shared.api.http.routing import Route, Routes
-from shared.api.http.schemas import Schemas
+from shared.api.http.schemas import Schemas, or_null
+from shared.api.http.view import FreeObject
 
 _ABOUT = """\
 Webhooks for Microsoft 365 governance events. docs/api.md tells the whole story.
@@ -27,11 +30,16 @@ _HEADERS: dict[str, Json] = {
     },
     "Preference-Applied": {"schema": {"type": "string", "const": "return=representation"}},
     "WWW-Authenticate": {"required": True, "schema": {"type": "string", "pattern": "^Bearer"}},
-    "Allow": {"description": "The methods of this path", "required": True, "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
 }
 
 
+_LICENSE = {"name": "MIT", "identifier": "MIT"}
+_OTHERWISE = {
+    "description": "Refused or failed: `detail` says what to change",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+"""The answer of any operation with a status that it does not list."""
 _URL_TEXT: Json = {"type": "string", "description": "The bare callback URL"}
 
 
@@ -49,7 +57,6 @@ _REFUSALS = {
     401: _Refusal("Unauthenticated", "unauthenticated", "The token is of another tenant", "WWW-Authenticate"),
     403: _Refusal("Forbidden", "forbidden", f"This needs the app role {Role.READ}: have an admin assign it"),
     404: _Refusal("NotFound", "not-found", "No delivery with this id is stored"),
-    405: _Refusal("MethodNotAllowed", "method-not-allowed", "This path takes GET, POST", "Allow"),
     409: _Refusal("Conflict", "conflict", "It was delivered already"),
     411: _Refusal("LengthRequired", "length-required", "Azure Functions drops chunked bodies: send Content-Length"),
     413: _Refusal("TooLarge", "too-large", "The body is 70000 bytes; at most 65536 are taken here"),
@@ -64,7 +71,7 @@ _REFUSALS = {
 def describing(routes: Routes) -> Handler:
     """The handler that returns the description of these routes, of those that are declared after it, too."""
 
-    @operation("Read this description", tag="App", answers={200: Returns("OpenAPI 3.1", Json)})
+    @operation("Read this description", tag=Tag.APP, answers={200: Returns("OpenAPI 3.1", FreeObject)})
     def get(request: Request) -> Response:
         return Response(200, text=_text(routes))
 
@@ -89,12 +96,16 @@ def document(routes: list[Route]) -> Json:
         paths.setdefault("/" + route.path, {})[route.method.lower()] = _operation(route, schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Tenant Hooks", "version": __version__, "description": _ABOUT, "license": {"name": "MIT"}},
+        "info": {"title": "Tenant Hooks", "version": __version__, "description": _ABOUT, "license": _LICENSE},
         "servers": [{"url": "/"}],
+        "tags": [{"name": tag, "description": tag.description} for tag in Tag],
         "paths": paths,
         "components": {
             "schemas": schemas.components,
-            "responses": {refusal.name: _refusal(refusal, status) for status, refusal in _REFUSALS.items()},
+            "responses": {
+                **{refusal.name: _refusal(refusal, status) for status, refusal in _REFUSALS.items()},
+                "Problem": _OTHERWISE,
+            },
             "securitySchemes": {
                 "entra": {
                     "type": "http",
@@ -115,19 +126,22 @@ def _operation(route: Route, schemas: Schemas) -> Json:
     refusals = {status: {"$ref": f"#/components/responses/{_REFUSALS[status].name}"} for status in statuses}
     answers = {status: _answer(answer, schemas) for status, answer in told.answers.items()}
     made: Json = {
-        "operationId": route.name,
+        "operationId": to_camel(route.name),
         "tags": [told.tag],
         "summary": told.summary,
         "description": " ".join(filter(None, says)),
         "x-roles": sorted({Role.ADMIN, *route.roles}) if route.roles else [],
         "security": [{"entra": []}] if route.roles else [],
-        "responses": {str(status): answer for status, answer in sorted((refusals | answers).items())},
+        "responses": {
+            **{str(status): answer for status, answer in sorted((refusals | answers).items())},
+            "default": {"$ref": "#/components/responses/Problem"},
+        },
     }
     if told.parameters:
         made["parameters"] = [*told.parameters]
     if told.body:
         schema = schemas.of(told.body)
-        content = {"application/json": {"schema": {"anyOf": [schema, _URL_TEXT]} if told.or_text else schema}}
+        content = {"application/json": {"schema": {"oneOf": [schema, _URL_TEXT]} if told.or_text else schema}}
         if told.or_text:
             content["text/plain"] = {"schema": _URL_TEXT}
         made["requestBody"] = {"required": told.needs_body, "content": content}
@@ -156,7 +170,7 @@ def _answer(answer: Returns, schemas: Schemas) -> Json:
         is_problem = isinstance(answer.body, type) and issubclass(answer.body, ProblemBody)
         made["content"] = {
             "application/problem+json" if is_problem else "application/json": {
-                "schema": {"anyOf": [{"type": "null"}, schema]} if answer.or_null else schema
+                "schema": or_null(schema) if answer.or_null else schema
             }
         }
     if answer.headers:

@@ -1,11 +1,12 @@
 """What an operation of the API takes and returns, told once, beside its handler: the matter of /openapi.json.
 
-    @operation("Read an endpoint", tag="Endpoints", answers={200: Returns("The endpoint", Endpoint)}, parameters=(ID,))
+    @operation("Read an endpoint", tag=Tag.ENDPOINTS, answers={200: Returns("It", Endpoint)}, parameters=(ID,))
     def get(request: Request) -> Response: ...
 
 Method, path and roles are the route's (function_app.py), and so are the refusals that follow from them.
 """
 
+import enum
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeVar
@@ -13,6 +14,33 @@ from typing import Any, TypeVar
 from shared.api.http.call import Request, Response
 
 Json = dict[str, Any]
+
+
+class Tag(enum.StrEnum):
+    """The groups in which the operations are shown, in this order."""
+
+    ENDPOINTS = "Endpoints"
+    SUBSCRIPTIONS = "Subscriptions"
+    KEYS = "Keys"
+    EVENTS = "Events"
+    DELIVERIES = "Deliveries"
+    STORAGE = "Storage"
+    APP = "App"
+
+    @property
+    def description(self) -> str:
+        return _TAGS[self]
+
+
+_TAGS = {
+    Tag.ENDPOINTS: "Receivers: their URLs, and what each of them wants to get",
+    Tag.SUBSCRIPTIONS: "Endpoints as automation tools register and drop them",
+    Tag.KEYS: "What signatures are made with",
+    Tag.EVENTS: "Publishing, looking up and erasing events; the catalogue of their types",
+    Tag.DELIVERIES: "The delivery log and the alert log; sending again",
+    Tag.STORAGE: "SharePoint sites near their limit, and the thresholds that make events",
+    Tag.APP: "The app itself",
+}
 Handler = Callable[[Request], Response]
 H = TypeVar("H", bound=Handler)
 
@@ -40,7 +68,7 @@ class Operation:
 
     summary: str
     _: KW_ONLY
-    tag: str
+    tag: Tag
     answers: Mapping[int, Returns]
     description: str = ""
     parameters: tuple[Json, ...] = ()

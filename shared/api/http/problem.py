@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from shared.api.http.view import View, example
+from shared.api.http.view import Component, View, example
 
 PREFIX = "urn:tenant-hooks:problem:"
 
@@ -25,6 +25,11 @@ TITLES = {
 }
 
 
+ProblemType = Annotated[
+    str, Field(json_schema_extra={"enum": [PREFIX + kind for kind in TITLES]}), Component("ProblemType")
+]
+
+
 def problem_example(status: int, kind: str, detail: str, **members: Any) -> ConfigDict:
     """The `model_config` of a problem that is described with this example."""
     return example({"type": PREFIX + kind, "title": TITLES[kind], "status": status, "detail": detail, **members})
@@ -37,10 +42,10 @@ class ProblemBody(View):
         400, "bad-request", "types: is required", errors=["types: is required"]
     )
 
-    type: Annotated[str, Field(json_schema_extra={"enum": [PREFIX + kind for kind in TITLES]})]
+    type: ProblemType
     title: str
-    status: Annotated[int, Field(ge=400, le=599)]
-    detail: Annotated[str, Field(description="What to change")]
+    status: Annotated[int, Field(ge=400, le=599, json_schema_extra={"format": "int32"})]
+    detail: Annotated[str, Field(description="What to change", json_schema_extra={"x-ms-primary-error-message": True})]
     errors: Annotated[list[str], Field(description="Each wrong field, said as a clause")] | None = None
 
 

@@ -1,21 +1,14 @@
 """`/openapi.json`: valid OpenAPI 3.1 of exactly the routes there are."""
 
-import importlib
-import json
 import re
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, TypeVar
 
 import jsonschema
 import pytest
-from cryptography.fernet import Fernet
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel
 
-from shared import app as app_module
-from shared import settings as settings_module
 from shared.api.http.auth import Role
 from shared.api.http.call import Request, Response
 from shared.api.http.openapi import document
@@ -28,28 +21,6 @@ from shared.model import Model
 
 Json = dict[str, Any]
 M = TypeVar("M", bound=BaseModel)
-
-
-@pytest.fixture(scope="module")
-def routes() -> Iterator[list[Route]]:
-    """Those of the app, as function_app.py declares them."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AzureWebJobsStorage", "UseDevelopmentStorage=true")
-        environment.setenv("SECRETS_KEY", Fernet.generate_key().decode())
-        environment.syspath_prepend(str(Path(__file__).parents[3]))
-        environment.delitem(sys.modules, "function_app", raising=False)
-        settings_module.settings.cache_clear()
-        app_module.get_app.cache_clear()
-        yield importlib.import_module("function_app").http.declared
-        sys.modules.pop("function_app", None)
-    settings_module.settings.cache_clear()
-    app_module.get_app.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def described(routes: list[Route]) -> Json:
-    made: Json = json.loads(json.dumps(document(routes)))
-    return made
 
 
 def operations(described: Json) -> Iterator[tuple[str, str, Json]]:
@@ -131,7 +102,7 @@ def test_every_body_has_an_example(described: Json) -> None:
     def has_example(schema: Json) -> bool:
         if "$ref" in schema:
             return "examples" in resolved(described, schema["$ref"])
-        inner = schema.get("anyOf") or [schema["items"]] if schema.get("type") != "null" else []
+        inner = schema.get("oneOf") or [schema["items"]] if schema.get("type") != "null" else []
         return any(map(has_example, inner))
 
     for name, schema in bodies(described):
@@ -184,6 +155,8 @@ def test_a_refusal_is_a_problem_that_there_is(described: Json) -> None:
     for response in described["components"]["responses"].values():
         content = response["content"]["application/problem+json"]
         assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+        if "example" not in content:
+            continue  # the answer with any other status
         assert content["example"]["type"].removeprefix(PREFIX) in TITLES
         schema = {**described, **content["schema"]}
         jsonschema.Draft202012Validator(schema).validate(content["example"])
@@ -197,11 +170,11 @@ def test_no_answer_is_null_but_that_to_a_registration(described: Json) -> None:
 
 def allows_null(described: Json, schema: Any) -> bool:
     if isinstance(schema, dict):
-        if schema.get("type") == "null":
+        if "null" in schema.get("type", ()):
             return True
         inner = [resolved(described, schema["$ref"])] if "$ref" in schema else []
         named = schema.get("properties", {}).values()
-        rest = [schema[key] for key in ("anyOf", "items") if key in schema]
+        rest = [schema[key] for key in ("oneOf", "items") if key in schema]
         return any(allows_null(described, each) for each in [*inner, *named, *rest])
     return isinstance(schema, list) and any(allows_null(described, each) for each in schema)
 
@@ -210,7 +183,6 @@ def test_headers_that_matter_are_described(described: Json) -> None:
     responses = described["components"]["responses"]
     assert {name: [*response["headers"]] for name, response in responses.items() if "headers" in response} == {
         "Unauthenticated": ["WWW-Authenticate"],
-        "MethodNotAllowed": ["Allow"],
         "Unavailable": ["Retry-After"],
     }
     registering = described["paths"]["/v1.0/webhooks/endpoints"]["post"]
@@ -222,9 +194,9 @@ def test_headers_that_matter_are_described(described: Json) -> None:
         if parameter["in"] == "header"
     }
     assert sent == {
-        ("Prefer", "endpoint_register"),
-        ("Idempotency-Key", "endpoint_replay"),
-        ("traceparent", "event_publish"),
+        ("Prefer", "endpointRegister"),
+        ("Idempotency-Key", "endpointReplay"),
+        ("traceparent", "eventPublish"),
     }
 
 

@@ -1,6 +1,7 @@
 """Event types, their contents and samples."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -102,7 +103,7 @@ def test_an_endpoint_can_ask_for_known_types_prefixes_and_everything(name: str) 
     "name", ["", "**", "Provisioning*", "provisioningstarted", "storage", "storage.", "custom.", "x.*", ".*", "custom*"]
 )
 def test_an_endpoint_cannot_ask_for_what_will_never_come(name: str) -> None:
-    assert "is no event type" in str(type_problem(name))
+    assert re.search("is no event type|matches no event", str(type_problem(name)))
 
 
 def test_only_the_app_publishes_operational_types() -> None:
