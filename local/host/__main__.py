@@ -66,7 +66,10 @@ class Host:
     async def run(self, stop: asyncio.Event) -> int:
         """Serve until `stop` is set, then finish what is in flight. Returns how many invocations were given up."""
         site = Site(self._functions, self._worker, has_home_page(os.environ))
-        runner = web.AppRunner(site.application(), access_log=None, shutdown_timeout=DRAIN_LIMIT_SECONDS)
+        # Azure's front end hands a body over as it came, whatever its Content-Encoding says.
+        runner = web.AppRunner(
+            site.application(), access_log=None, shutdown_timeout=DRAIN_LIMIT_SECONDS, auto_decompress=False
+        )
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", self._port).start()

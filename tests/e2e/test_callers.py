@@ -73,7 +73,7 @@ def tokens(issuer: Issuer) -> dict[str, str]:
     good = sign_token(issuer.key, [ADMIN])
     header, payload, signature = good.split(".")
     return {
-        "expired": sign_token(issuer.key, [ADMIN], -120),
+        "expired": sign_token(issuer.key, [ADMIN], -600),
         "not yet": sign_token(issuer.key, [ADMIN], nbf=now + 600),
         "other audience": sign_token(issuer.key, [ADMIN], aud="api://other"),
         "other issuer": sign_token(issuer.key, [ADMIN], iss="urn:other"),

@@ -53,6 +53,7 @@ def key_server() -> Iterator[KeyServer]:
 @pytest.fixture
 def local(key_server: KeyServer) -> Settings:
     """Settings that trust the local issuer, whose keys the server has."""
+    auth._keys.cache_clear()  # by URL, for the whole process: an earlier server may have had this port
     return read_settings(LEAST | {"DANGEROUS_TRUST_LOCAL_ISSUER": key_server.url})
 
 

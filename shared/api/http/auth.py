@@ -5,7 +5,7 @@ import enum
 import functools
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ from shared.api.http.problem import Problem
 from shared.model.clouds import CLOUDS
 from shared.settings import Settings
 
-LEEWAY_SECONDS = 60
+LEEWAY_SECONDS = 300
+"""By how much clocks may differ: what Microsoft's own libraries allow."""
 
 LOCAL_ISSUER = "urn:tenant-hooks:local-issuer"
 LOCAL_AUDIENCE = "api://tenant-hooks-local"
@@ -121,10 +122,29 @@ def _claims(token: str, settings: Settings) -> dict[str, Any]:
             options={"require": ["exp", "iss", "aud", "tid"]},
         )
     except jwt.InvalidTokenError as error:
-        raise _unauthenticated(f"The token was not accepted: {error}") from None
+        raise _unauthenticated(f"The token was not accepted: {_why(error, issuers)}") from None
     if claims["tid"] != issuer.tenant:
         raise _unauthenticated("The token is of another tenant")
     return claims
+
+
+def _why(error: jwt.InvalidTokenError, issuers: Mapping[str, Issuer]) -> str:
+    """What is wrong with a token, in words of this API: those of the library are for programmers of Python."""
+    match error:
+        case jwt.ExpiredSignatureError():
+            return "it has expired: get a new one"
+        case jwt.ImmatureSignatureError() | jwt.InvalidIssuedAtError():
+            return "it is not valid yet: set the clock of the machine that got it"
+        case jwt.InvalidAudienceError():
+            audiences = dict.fromkeys(name for issuer in issuers.values() for name in issuer.audiences)
+            return f"it is for another audience: get one for {' or '.join(audiences)}"
+        case jwt.MissingRequiredClaimError():
+            return f"it lacks the claim {error.claim}: get an access token of Microsoft Entra"
+        case jwt.InvalidSignatureError():
+            return "its signature does not fit: pass it on as it was issued"
+        case jwt.InvalidAlgorithmError():
+            return "it is not signed with RS256: get an access token of Microsoft Entra"
+    return "it is no JSON Web Token: send the access token as it was issued, three parts with dots between them"
 
 
 def _unverified_issuer(token: str) -> str:

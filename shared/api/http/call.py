@@ -113,6 +113,10 @@ class Request:
             raise bad_request("The body is not UTF-8") from None
 
     def _require_body(self) -> None:
+        coding = (self.header("content-encoding") or "identity").strip().lower()
+        if coding != "identity":
+            detail = f"Content-Encoding: {coding} is not taken here: send the body as it is, without compression"
+            raise Problem(415, "unsupported-media-type", detail)
         if not self.has_body:
             if "chunked" in (self.header("transfer-encoding") or "").lower():
                 raise Problem(411, "length-required", "Azure Functions drops chunked bodies: send Content-Length")

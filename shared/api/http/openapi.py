@@ -20,7 +20,7 @@ Webhooks for Microsoft 365 governance events. docs/api.md tells the whole story.
 
 A body needs `Content-Length` and `Content-Type: application/json`, or any `application/*+json`. Members without a value
 are left out of answers. Errors are problem details (RFC 9457). Another method of these paths is answered with 405 and
-`Allow`, any other path with 404."""
+`Allow`, any other path with 404, a query parameter that is unknown or empty with 400. HEAD is answered wherever GET is."""
 
 _HEADERS: dict[str, Json] = {
     "Location": {
@@ -149,17 +149,15 @@ def _operation(route: Route, schemas: Schemas) -> Json:
 
 
 def _refused_with(told: Operation, route: Route) -> set[int]:
-    found = {500, *told.refusals}
+    found = {400, 500, *told.refusals}
     if route.roles:
         found |= {401, 403, 503}
     if "{" in route.path and told.finds:
         found |= {404}
     if told.body:
-        found |= {400, 413, 415}
+        found |= {413, 415}
         if told.needs_body:
             found |= {411}
-    if any(parameter["in"] == "query" for parameter in told.parameters):
-        found |= {400}
     return found
 
 

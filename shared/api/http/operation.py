@@ -92,6 +92,11 @@ def operation_of(handler: Handler) -> Operation:
     return _OPERATIONS[handler]
 
 
+def told_of(handler: Handler) -> Operation | None:
+    """What is told beside a handler, or None."""
+    return _OPERATIONS.get(handler)
+
+
 def path(name: str, description: str, schema: Json) -> Json:
     """A parameter in the path."""
     return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}

@@ -8,8 +8,9 @@ import azure.functions as func
 
 from shared.api.http.auth import NOBODY, Role, authorise
 from shared.api.http.call import Request, Response, respond
-from shared.api.http.operation import Handler
+from shared.api.http.operation import Handler, told_of
 from shared.api.http.problem import Problem, not_found
+from shared.api.http.queries import check_query
 from shared.app import get_app
 from shared.settings import SettingsError
 from shared.storage.clients import StorageUnavailable
@@ -41,9 +42,9 @@ class Routes:
         roles, or anybody. Raises ValueError where that is not said."""
         if bool(roles) is anybody:
             raise ValueError(f"{method} {path}: name the roles it is for, or say anybody=True")
-        self._declared.setdefault(tuple(path.lower().split("/")), []).append(method)
+        self._declared.setdefault(tuple(path.lower().split("/")), []).extend(_methods(method))
         self.declared.append(Route(name, method, path, handler, roles))
-        self._add(name, [method], path, handler, roles)
+        self._add(name, _methods(method), path, handler, roles)
 
     def otherwise(self, name: str) -> None:
         """Declares the function that refuses all other paths and methods. The host tries functions in the order of
@@ -54,18 +55,19 @@ class Routes:
         """Raises Problem 405 for a path that takes other methods, else 404."""
         methods = self.methods_of("/" + request.raw.route_params.get("path", ""))
         if not methods:
-            raise not_found("There is nothing at this path: docs/api.md lists those there are")
+            raise not_found("There is nothing at this path: GET /openapi.json lists those there are")
         allowed = ", ".join(methods)
         raise Problem(405, "method-not-allowed", f"This path takes {allowed}", headers={"Allow": allowed})
 
     def methods_of(self, path: str) -> list[str]:
-        """The methods that a path takes; none where there is no such path."""
-        asked = path.strip("/").lower().split("/")
+        """The methods that a path takes; none where there is no such path. One slash at its end does not count, as the
+        host has it; every other one does."""
+        asked = path.removeprefix("/").removesuffix("/").lower().split("/")
         return sorted(
             method
             for declared, methods in self._declared.items()
             if len(declared) == len(asked)
-            and all(d == a or d.startswith("{") for d, a in zip(declared, asked, strict=True))
+            and all(d == a or (d.startswith("{") and a) for d, a in zip(declared, asked, strict=True))
             for method in methods
         )
 
@@ -83,6 +85,9 @@ def serve(raw: func.HttpRequest, roles: Collection[Role], handler: Handler) -> f
     try:
         context = get_app()
         caller = authorise(raw.headers.get("authorization"), roles, context.settings) if roles else NOBODY
+        told = told_of(handler)
+        if told is not None:
+            check_query(raw, told)
         response = handler(Request(context, raw, caller))
     except Problem as problem:
         return _refuse(problem)
@@ -97,6 +102,11 @@ def serve(raw: func.HttpRequest, roles: Collection[Role], handler: Handler) -> f
         _LOG.exception("%s %s failed", raw.method, _name(handler))
         return _refuse(Problem(500, "internal", "Look for this time in the app's log; trying again may help"))
     return respond(response)
+
+
+def _methods(method: str) -> list[str]:
+    """What is read can be asked after, too (RFC 9110, section 9.3.2): the host sends no body to HEAD."""
+    return ["GET", "HEAD"] if method == "GET" else [method]
 
 
 def _name(handler: Handler) -> str:

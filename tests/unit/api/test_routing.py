@@ -108,9 +108,12 @@ def declared() -> Routes:
 @pytest.mark.parametrize(
     ("path", "methods"),
     [
-        ("/v1.0/things", ["GET", "POST"]),
-        ("/V1.0/Things/", ["GET", "POST"]),
-        ("/v1.0/things/5", ["GET"]),
+        ("/v1.0/things", ["GET", "HEAD", "POST"]),
+        ("/V1.0/Things/", ["GET", "HEAD", "POST"]),
+        ("/v1.0/things/5", ["GET", "HEAD"]),
+        ("//v1.0/things", []),
+        ("/v1.0//things", []),
+        ("/v1.0/things//", []),
         ("/v1.0/things/5/test", ["POST"]),
         ("/v1.0/things/5/other", []),
         ("/v1.0", []),
@@ -126,4 +129,4 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405_with_those_there_are(decl
     assert problem_of(serve(request(path="nothing/here"), (), declared.refuse))["status"] == 404
     response = serve(request("DELETE", "v1.0/things"), (), declared.refuse)
     assert problem_of(response)["status"] == 405
-    assert response.headers["Allow"] == "GET, POST"
+    assert response.headers["Allow"] == "GET, HEAD, POST"
