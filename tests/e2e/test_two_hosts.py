@@ -116,7 +116,7 @@ def stories(two: Two) -> dict[str, Story]:
         "patch": lambda: not reaches(two, told["patch"]),
         "disable": lambda: not reaches(two, told["disable"]),
         "delete": lambda: not reaches(two, told["delete"]),
-        "rotate": lambda: signatures(two, told["rotate"])[0] == 2,
+        "rotate": lambda: signatures(two, told["rotate"])[0] == 3,
         "rotate key": lambda: _signed_with(key, signatures(two, told["rotate key"])),
     }
     while shows:
