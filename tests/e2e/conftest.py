@@ -190,8 +190,8 @@ def receiver(app: App) -> Receiver:
 
 @pytest.fixture(scope="session")
 def dripping(app: App) -> tuple[Hook, str]:
-    """A delivery under way to a receiver that drips a byte a second without end, and its id."""
-    hook = app.receiver.hook(Answer(drip=1), 200)
+    """A delivery under way to a receiver that drips its refusal, a byte a second without end, and its id."""
+    hook = app.receiver.hook(Answer(500, drip=1), 200)
     endpoint = app.api.register(hook.url, "custom.drip")
     key = app.api.publish({"type": "custom.drip", "content": {}})["idempotencyKey"]
     return hook, app.api.delivery_id(key, endpoint)

@@ -1,6 +1,5 @@
 """What follows each answer. All stories begin at once, and each test waits for the end of its own."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -212,15 +211,10 @@ def test_what_is_no_answer_gives_a_reason(app: App) -> None:
         app.api.call("DELETE", f"{ENDPOINTS}/{endpoint['id']}", expect=204)
 
 
-@pytest.mark.slow
-def test_a_dripping_receiver_is_cut_off_after_30_seconds(app: App, dripping: tuple[Hook, str]) -> None:
+def test_a_receiver_that_drips_its_answer_is_not_waited_for(app: App, dripping: tuple[Hook, str]) -> None:
+    """A complete head counts; what follows it is only read for the log, and for a few seconds."""
     hook, delivery_id = dripping
-    began = hook.wait()[0].at
-    hook.wait(2, within=40)
-    assert hook.received[1].at - began < 30 + DELAYS[0] + LATE
+    hook.wait(2, within=30)
     first, second = app.api.ended(delivery_id, "delivered")["attempts"]
-    assert 29_500 <= first["durationMs"] < 32_000
-    assert "30 s" in first["error"]
-    assert "status" not in first
-    assert second["status"] == 200
-    assert time.monotonic() > began + 30
+    assert first["durationMs"] < 10_000
+    assert (first["status"], second["status"]) == (500, 200)
