@@ -130,6 +130,8 @@ def get_app() -> App:
     """The App of this process. Raises SettingsError."""
     given = settings()
     _warn_of_dangers(given)
+    if given.scan_schedule_problem:
+        logs.error("settings.wrong", setting="STORAGE_SCAN_SCHEDULE", meaning=given.scan_schedule_problem)
     return build(given)
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from shared.model import Tenant
 from shared.model.audiences import ALLOWED, allowed_problem
 from shared.model.clouds import CLOUDS, CloudName
+from shared.model.schedules import schedule_problem
 from shared.model.thresholds import Threshold, read_thresholds
 
 LONGEST_SCHEDULE = timedelta(days=7)
@@ -125,6 +126,7 @@ class Settings(BaseModel):
     allowed_token_audiences: Words = Field(ALLOWED, alias="ALLOWED_TOKEN_AUDIENCES")
     host_name: str = Field("localhost", alias="WEBSITE_HOSTNAME")
 
+    storage_scan_schedule: str = Field("", alias="STORAGE_SCAN_SCHEDULE")
     storage_thresholds: Annotated[tuple[Threshold, ...], BeforeValidator(_thresholds)] = Field(
         read_thresholds("75:medium,90:high,100:critical"), alias="STORAGE_THRESHOLDS"
     )
@@ -238,6 +240,11 @@ class Settings(BaseModel):
     def client_id(self) -> str:
         """The client id of the managed identity that calls Microsoft 365; empty for the app's own."""
         return self.identity_client_id or self.storage_client_id
+
+    @property
+    def scan_schedule_problem(self) -> str | None:
+        """What to change in STORAGE_SCAN_SCHEDULE; the host takes the timer away and the app runs without."""
+        return schedule_problem(self.storage_scan_schedule) if self.storage_scan_schedule else None
 
     @property
     def schedule_length(self) -> timedelta:

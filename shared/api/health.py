@@ -81,11 +81,13 @@ def _reach(ask: Callable[[], object]) -> str:
 
 def _warnings(app: App) -> list[str]:
     """What is odd about the storage scans."""
+    found = []
+    if app.settings.scan_schedule_problem:
+        found.append(f"no storage is scanned: STORAGE_SCAN_SCHEDULE {app.settings.scan_schedule_problem}")
     try:
         state = app.sites.state()
     except StorageUnavailable:
-        return []  # the tables answered a moment ago
-    found = []
+        return found  # the tables answered a moment ago
     if state.has_failed and state.last_failure_at is not None:
         at = utc_text(state.last_failure_at)
         found.append(f"the storage scan failed at {at}: see storage.scan_failed in the log")

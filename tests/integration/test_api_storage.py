@@ -1,5 +1,6 @@
 """Storage thresholds, the list of sites, and what /health says of scans, through their handlers."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -145,6 +146,15 @@ def test_health_warns_of_scans_and_stays_healthy(api: Api) -> None:
     state = api.scene.app.sites.state()
     api.scene.app.sites.write_state(state.model_copy(update={"names_concealed": True}))
     assert "conceal site names" in warnings()[0]
+
+
+def test_health_tells_of_a_schedule_that_the_host_does_not_take(api: Api) -> None:
+    scene = api.scene
+    assert "warnings" not in api(health.get).body
+    wrong = scene.app.settings.model_copy(update={"storage_scan_schedule": "0 0 5 * *\n"})
+    scene.app = replace(scene.app, settings=wrong)
+    [warning] = api(health.get).body["warnings"]
+    assert warning.startswith("no storage is scanned: STORAGE_SCAN_SCHEDULE ")
 
 
 def test_the_largest_configuration_is_taken_and_kept(api: Api) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.storage.clients import Services
-from shared.storage.queues import Queue
+from shared.storage.queues import Queue, Received
 
 from .conftest import Calls
 
@@ -33,6 +33,18 @@ def test_a_text_goes_as_it_is(queue: Queue, text: str) -> None:
 def test_a_message_of_64_kib_is_taken(queue: Queue) -> None:
     queue.put("x" * 65536)
     assert len(queue.receive(1, HIDDEN)[0].body) == 65536
+
+
+def test_a_message_that_was_received_again_is_not_deleted_by_whoever_had_it_before(queue: Queue) -> None:
+    queue.put("once")
+    [before] = queue.receive(1, timedelta(seconds=1))
+    again: list[Received] = []
+    while not again:
+        again = queue.receive(1, HIDDEN)
+    queue.delete(before)
+    assert queue.length() == 1
+    queue.delete(again[0])
+    assert queue.length() == 0
 
 
 def test_what_is_received_is_hidden_until_deleted_for_good(queue: Queue) -> None:
