@@ -6,6 +6,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from bench.plots import draw
 from bench.rig import Rig, Step, rig
 from bench.sizes import FULL, QUICK, Sizes
 from bench.table import table_of
+from local.host.event_loop import new_event_loop
 
 Run = Callable[[Rig, Sizes, Step], Report]
 BENCHMARKS: dict[str, Run] = {
@@ -39,6 +41,7 @@ def main(arguments: list[str]) -> int:
     options = _command_line().parse_args(arguments)
     sizes = QUICK if options.quick else FULL
     console, reports = Console(), []
+    console.print("Python {python}, the event loop of {loop}".format(**_runs_on()))
     columns = (TextColumn("{task.description:12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
         Progress(*columns, console=console) as progress,
@@ -82,10 +85,16 @@ def _document(reports: list[Report], quick: bool) -> dict[str, object]:
             "cores": psutil.cpu_count(),
             "memoryGiB": round(psutil.virtual_memory().total / 2**30, 1),
             "system": f"{platform.system()} {platform.release()}",
-            "python": platform.python_version(),
+            **_runs_on(),
         },
         "benchmarks": [report.as_json() for report in reports],
     }
+
+
+def _runs_on() -> dict[str, str]:
+    """The Python, and whose event loop the host takes."""
+    with closing(new_event_loop()) as loop:
+        return {"python": platform.python_version(), "loop": type(loop).__module__.partition(".")[0]}
 
 
 def _command_line() -> argparse.ArgumentParser:
