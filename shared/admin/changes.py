@@ -11,7 +11,7 @@ from shared.formats.rendering import settings_problems, settings_text
 from shared.model import Auth, Endpoint
 from shared.model.audiences import audience_problem
 from shared.model.auth import AuthBody, merge_patch, patched_auth, stored_auth
-from shared.model.validation import describe
+from shared.model.validation import clauses
 from shared.outbound.credentials import conflict_of
 from shared.storage.rows import Rejected
 
@@ -144,8 +144,7 @@ def _changed_auth(stored: Auth | None, change: Whole | Patch | None) -> Auth | I
     try:
         return stored_auth(_AUTH.validate_python(wanted))
     except ValidationError as error:
-        lines = error.errors(include_url=False, include_input=False, include_context=False)
-        return Invalid(tuple(describe(line, "auth") for line in lines))
+        return Invalid(tuple(clauses(error, AuthBody, wanted, "auth")))
 
 
 def _auth_problem(endpoint: Endpoint, allowed_audiences: Sequence[str]) -> Unfit | None:

@@ -36,7 +36,7 @@ _UNREADABLE: dict[str, Any] = {
     "id": "01A2045420C0-FTZE3OS7WCRQ4JXIHMVMLOPCTY",
     "status": "failed",
     "createdAt": "2026-11-22T17:35:52.000Z",
-    "reason": "not a delivery message: body: Invalid JSON: expected value at line 1 column 1",
+    "reason": "not a delivery message: body: is not JSON",
     "attempts": [],
     "message": "hello",
 }

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -15,6 +15,7 @@ from shared.formats import FORMATS
 from shared.model import Endpoint, Model
 from shared.model.auth import AuthBody
 from shared.model.catalogue import ASKED_TYPE_SCHEMA, type_problem
+from shared.model.nearest import did_you_mean
 from shared.settings import LONGEST_SCHEDULE
 
 
@@ -25,9 +26,14 @@ def _known_types(types: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(types))
 
 
+def _listed(types: Any) -> Any:
+    """One type may stand without its list."""
+    return (types,) if isinstance(types, str) else types
+
+
 def _known_format(name: str) -> str:
     if name not in FORMATS:
-        raise ValueError(f"must be one of {', '.join(FORMATS)}")
+        raise ValueError(f"must be one of {', '.join(FORMATS)}{did_you_mean(name, FORMATS)}")
     return name
 
 
@@ -43,7 +49,12 @@ Pattern = Annotated[str, Field(min_length=1, max_length=400)]
 Sites = Annotated[tuple[Pattern, ...], Field(max_length=100), AfterValidator(_small_enough)]
 TypeName = Annotated[str, Field(max_length=128, json_schema_extra=ASKED_TYPE_SCHEMA)]
 Format = Annotated[WireFormat, AfterValidator(_known_format)]
-Types = Annotated[tuple[TypeName, ...], Field(min_length=1, max_length=100), AfterValidator(_known_types)]
+Types = Annotated[
+    tuple[TypeName, ...],
+    Field(min_length=1, max_length=100),
+    BeforeValidator(_listed),
+    AfterValidator(_known_types),
+]
 
 
 MOST_RETRIES = 20

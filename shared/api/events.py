@@ -17,6 +17,7 @@ from shared.api.http.view import Component, FreeObject, Severity, example
 from shared.delivery.publisher import MOST_DELIVERIES, MOST_EVENTS, Accepted, Conflict, TooMany, delivery_ids, publish
 from shared.model import IDEMPOTENCY_KEY, DeliveryId, Event, Model, Tenant, TimeStamp, utc_text
 from shared.model.catalogue import PUBLISHED_TYPE_SCHEMA, content_errors, default_severity, publish_problem
+from shared.model.event import KEY_SHAPE
 from shared.model.json_text import elements, joined, members
 from shared.storage.events import EventRow
 
@@ -30,7 +31,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 class MetaBody(Model):
     time_stamp: TimeStamp | None = None
-    idempotency_key: Annotated[str, Field(pattern=rf"^{IDEMPOTENCY_KEY.pattern}$")] | None = None
+    idempotency_key: Annotated[str, KEY_SHAPE] | None = None
 
 
 class TenantBody(Model):

@@ -12,6 +12,7 @@ from shared.formats.shortening import dumped, short_key
 from shared.formats.summary import event_time, summarise
 from shared.formats.tickets import Fields, Number, description, headline
 from shared.model import Event, Model, Severity
+from shared.model.base import Whole
 
 LONGEST_TITLE = 255
 LONGEST_DESCRIPTION = 8000
@@ -28,7 +29,7 @@ class Settings(Model):
     priorities: dict[Severity, Number] = Field(
         default={}, description="By severity; those that are not named keep the standard ones"
     )
-    due_in_hours: Annotated[int, Field(ge=1, le=8760)] | None = Field(
+    due_in_hours: Annotated[int, Whole, Field(ge=1, le=8760)] | None = Field(
         default=None, description="Where the ticket's category demands a due date: hours after the event's time"
     )
     fields: Fields = Field(default_factory=dict)

@@ -11,6 +11,7 @@ from shared.formats.shortening import one_line
 from shared.formats.summary import subject
 from shared.model import Event, Model
 from shared.model.json_text import joined, quoted
+from shared.model.validation import Shaped
 
 CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
 
@@ -18,14 +19,18 @@ _NO_SECONDS = re.compile(r"(T\d\d:\d\d)(?!:)")
 _ZONE = re.compile(r"(Z|[+-]\d\d:\d\d)$")
 
 
+_SOURCE = Shaped(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+", "must be a URI, such as https://contoso.com/governance")
+_PREFIX = Shaped(r"[A-Za-z0-9._-]*", "must be letters, digits and . _ -")
+
+
 class Settings(Model):
     handshake: bool = Field(
         default=False, description="Ask the receiver for its consent at registration (OPTIONS, `http-webhook.md`)"
     )
-    source: Annotated[str, Field(pattern=r"^[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+$", max_length=400)] | None = Field(
+    source: Annotated[str, Field(max_length=400), _SOURCE] | None = Field(
         default=None, description="The URI reference in `source`; absent, /tenants/ and the tenant's id"
     )
-    type_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]*$", max_length=100)] = Field(
+    type_prefix: Annotated[str, Field(max_length=100), _PREFIX] = Field(
         default="", description="In front of the type, such as com.contoso."
     )
 

@@ -11,6 +11,7 @@ from shared.formats.shortening import dumped, in_json, within
 from shared.formats.summary import Fact, Summary, is_link, left_out, summarise
 from shared.formats.tickets import Fields, Text, description, headline
 from shared.model import Event, Model, Severity
+from shared.model.validation import Shaped
 
 LONGEST_SUMMARY = 255
 LONGEST_DESCRIPTION = 30_000
@@ -20,11 +21,12 @@ PROPERTY = "tenant-hooks"
 PRIORITIES: dict[Severity, str] = {"critical": "Highest", "high": "High", "medium": "Medium", "low": "Low"}
 """The names in a new Jira site."""
 
-Label = Annotated[str, Field(pattern=r"^\S+$", max_length=255)]
+_PROJECT_KEY = Shaped("[A-Za-z][A-Za-z0-9_]*", "must be a letter, then letters, digits and _, such as OPS")
+Label = Annotated[str, Field(max_length=255), Shaped(r"\S+", "must be a word without space")]
 
 
 class Settings(Model):
-    project_key: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=80)] | None = None
+    project_key: Annotated[str, Field(max_length=80), _PROJECT_KEY] | None = None
     issue_type: Text = "Task"
     labels: Annotated[tuple[Label, ...], Field(max_length=20)] = ("tenant-hooks",)
     priorities: dict[Severity, Text] = Field(

@@ -10,9 +10,10 @@ from pydantic import SecretStr, ValidationError
 from shared.formats import FORMATS, Body
 from shared.model import Endpoint, Event, Model
 from shared.model.delivery import Unsendable
-from shared.model.validation import describe
+from shared.model.validation import clauses
 
 MOST_SETTINGS_BYTES = 32 * 1024
+MOST_CLAUSES = 20
 
 
 def render(endpoint: Endpoint, name: str, event: Event) -> Body:
@@ -31,12 +32,12 @@ def settings_of(endpoint: Endpoint, name: str) -> Any:
     kind = FORMATS[name].settings
     if kind is None:
         return None
+    text = endpoint.settings.get(name, "{}")
     try:
-        return _parsed(kind, endpoint.settings.get(name, "{}"))
+        return _parsed(kind, text)
     except ValidationError as error:
-        raise Unsendable(
-            f"the endpoint's settings do not fit the wire format {name!r}: {'; '.join(_clauses(error))}"
-        ) from None
+        wrong = "; ".join(clauses(error, kind, text, "settings")[:MOST_CLAUSES])
+        raise Unsendable(f"the endpoint's settings do not fit the wire format {name!r}: {wrong}") from None
 
 
 def settings_problems(name: str, given: Mapping[str, Any], types: Sequence[str]) -> list[str]:
@@ -53,7 +54,7 @@ def settings_problems(name: str, given: Mapping[str, Any], types: Sequence[str])
     try:
         settings = _parsed(known.settings, text)
     except ValidationError as error:
-        return _clauses(error)
+        return clauses(error, known.settings, given, "settings")[:MOST_CLAUSES]
     if known.problems is None:
         return []
     return [f"settings.{problem}" for problem in known.problems(settings, types)]
@@ -81,11 +82,6 @@ def _parsed(kind: type[Model], text: str) -> Model:
     """Once for what many deliveries need: checking takes longer than making a body. Few are kept, since a template of
     nothing but brackets takes twenty times the memory of its text."""
     return kind.model_validate_json(text, strict=True)
-
-
-def _clauses(error: ValidationError) -> list[str]:
-    lines = error.errors(include_url=False, include_input=False, include_context=False)
-    return [describe(line, "settings") for line in lines[:20]]
 
 
 def _without_secrets(value: Any) -> Any:

@@ -8,12 +8,13 @@ from shared.formats.shortening import dumped, short_key
 from shared.formats.summary import summarise
 from shared.formats.tickets import Fields, Text, description, headline
 from shared.model import Event, Model, Severity
+from shared.model.base import Whole
 
 LONGEST_SHORT_DESCRIPTION = 160
 LONGEST_DESCRIPTION = 4000
 LONGEST_CORRELATION_ID = 100
 
-Level = Annotated[int, Field(ge=1, le=3, description="1 high, 2 medium, 3 low")]
+Level = Annotated[int, Whole, Field(ge=1, le=3, description="1 high, 2 medium, 3 low")]
 
 
 class Weight(Model):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -29,6 +30,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _LINK = re.compile(r"https://[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")
 _ACRONYMS = {"id": "ID", "url": "URL", "ip": "IP", "upn": "UPN"}
+_MOST_DIGITS = 30
 _SIZES = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -154,7 +156,13 @@ def _facts(name: str, content: dict[str, Any]) -> Iterator[Fact]:
 
 
 def _whole(value: Any) -> int | None:
-    return int(value) if isinstance(value, _Digits) and value.isdecimal() else None
+    """What the catalogue takes as a whole number: 5.0 is one, too."""
+    if not isinstance(value, _Digits):
+        return None
+    if value.isdecimal():
+        return int(value)
+    number = Decimal(value)
+    return int(number) if number.adjusted() <= _MOST_DIGITS and number >= 0 and number == int(number) else None
 
 
 def _flattened(label: str, value: Any) -> Iterator[Fact]:

@@ -25,6 +25,7 @@ from shared.model.catalogue import CATALOGUE, EventType
 from shared.model.delivery import Unsendable
 from shared.model.filters import type_matches
 from shared.model.json_text import elements, joined, members, quoted
+from shared.model.validation import Shaped
 
 LARGEST_TEMPLATE_CHARACTERS = 16_384
 LARGEST_BODY_BYTES = 1024 * 1024
@@ -111,7 +112,11 @@ def _sample(known: EventType | None) -> Values:
 class Settings(Model):
     template: Annotated[dict[str, Any] | list[Any] | str, Field(description="A JSON document with placeholders")]
     content_type: Annotated[
-        str, Field(pattern=r"^application/([a-z0-9.+-]{1,80}\+)?json(; ?charset=(utf|UTF)-8)?$")
+        str,
+        Shaped(
+            r"application/([a-z0-9.+-]{1,80}\+)?json(; ?charset=(utf|UTF)-8)?",
+            "must be application/json or application/…+json",
+        ),
     ] = "application/json"
 
     @field_validator("template")

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field
 
 from shared.formats.shortening import dumped, in_utf16, shorten
 from shared.formats.summary import Fact, Summary
+from shared.model.base import Whole
 
 LARGEST_FIELDS_CHARACTERS = 16_384
 
@@ -17,7 +18,7 @@ def _small(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
-Number = Annotated[int, Field(ge=0, lt=2**63)]
+Number = Annotated[int, Whole, Field(ge=0, lt=2**63)]
 FieldName = Annotated[str, Field(min_length=1, max_length=100)]
 Fields = Annotated[
     dict[FieldName, Any],

@@ -4,12 +4,21 @@ import base64
 import hashlib
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-_TIME_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)?")
+_TIME_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)?")
+_NO_OFFSET = re.compile(r"[+-]\d\d:?[6-9]\d")
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = BeforeValidator(_whole)
+"""For integers: 5.0 is 5, as JSON Schema has it. Programs that know one kind of number write either."""
 
 
 class Model(BaseModel):
@@ -41,23 +50,32 @@ def _time_stamp(text: str) -> str:
     """ISO 8601 as Syskit Point and .NET write it; kept as received, and read as UTC where it names no zone."""
     try:
         if _TIME_STAMP.fullmatch(text):
-            datetime.fromisoformat(text)
+            read_iso(text)
             return text
     except ValueError:
         pass  # said below, with the shape that is right
-    raise ValueError("not a time such as 2026-11-22T10:00:00Z")
+    raise ValueError("must be a time such as 2026-11-22T10:00:00Z")
 
 
 def _in_our_time(at: datetime) -> datetime:
     """Within the years that arithmetic and row keys can bear."""
     if not 2000 <= at.year <= 6000:
-        raise ValueError("not a time between the years 2000 and 6000")
+        raise ValueError("must be a time between the years 2000 and 6000")
+    return at
+
+
+def read_iso(text: str) -> datetime:
+    """A time in ISO 8601, with its zone if it names one. Raises ValueError, for an offset of 60 minutes or more in the
+    hour, too, which Python takes for another one."""
+    at = datetime.fromisoformat(text)
+    if _NO_OFFSET.search(text, len("2026-11-22")):
+        raise ValueError("no such offset")
     return at
 
 
 def read_time(text: str) -> datetime:
     """An ISO 8601 time; without a zone it is UTC. Raises ValueError, also outside the years 2000 to 6000."""
-    at = datetime.fromisoformat(text)
+    at = read_iso(text)
     return _in_our_time(at if at.tzinfo else at.replace(tzinfo=UTC))
 
 

@@ -22,7 +22,8 @@ from shared.model.content import (
     StorageThreshold,
 )
 from shared.model.event import Severity
-from shared.model.validation import describe
+from shared.model.nearest import did_you_mean
+from shared.model.validation import clauses
 
 CUSTOM_PREFIX = "custom."
 OPERATIONAL_PREFIX = "webhook."
@@ -196,13 +197,11 @@ def content_errors(name: str, content: dict[str, Any]) -> list[str]:
     """What is wrong with an event's content, one clause a field; empty where it fits its type."""
     if name not in CATALOGUE:
         return []
+    kind = CATALOGUE[name].content
     try:
-        CATALOGUE[name].content.model_validate(content)
+        kind.model_validate(content)
     except ValidationError as error:
-        return [
-            describe(line, "content")
-            for line in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
+        return clauses(error, kind, content, "content")
     camel = {snake: camel for camel, snake in CATALOGUE[name].fields.items() if snake != camel}
     return [f"content.{field}: write it {camel[field]}" for field in content if field in camel]
 
@@ -218,10 +217,11 @@ def type_problem(name: str) -> str | None:
         return None
     if name.startswith(CUSTOM_PREFIX):
         return f"{name!r} matches no event: {_OWN_RULE}, and '.*' may follow it"
-    return (
-        f"{name!r} is no event type: take one of GET /v1.0/webhooks/types, a prefix such as 'storage.*', '*' for all, "
-        "or a type of your own that starts with 'custom.'"
+    otherwise = (
+        "take one of GET /v1.0/webhooks/types, a prefix such as 'storage.*', '*' for all, or a type of your own that "
+        "starts with 'custom.'"
     )
+    return f"{name!r} is no event type{did_you_mean(name, [*_PREFIXES, *CATALOGUE], otherwise)}"
 
 
 def _schema(names: Iterable[str], own: str, description: str) -> dict[str, Any]:
@@ -255,4 +255,6 @@ def publish_problem(name: str, origin: Origin) -> str | None:
         return None
     if name.startswith(CUSTOM_PREFIX):
         return f"{name!r} cannot be a type: {_OWN_RULE}"
-    return f"{name!r} is not in the catalogue (GET /v1.0/webhooks/types): one of your own must start with 'custom.'"
+    known = (each for each in CATALOGUE if not each.startswith(OPERATIONAL_PREFIX))
+    otherwise = "a type of your own must start with 'custom.'"
+    return f"{name!r} is not in the catalogue (GET /v1.0/webhooks/types){did_you_mean(name, known, otherwise)}"

@@ -1,22 +1,23 @@
 """What events say: one model for each shape of content, from which validation and published schemas come."""
 
-from datetime import datetime
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from shared.model.base import Whole, read_iso
+
 
 def _date_time(text: str) -> str:
     try:
-        datetime.fromisoformat(text)
+        read_iso(text)
     except ValueError:  # its text quotes the value
-        raise ValueError("not a time such as 2026-11-22T10:00:00Z") from None
+        raise ValueError("must be a time such as 2026-11-22T10:00:00Z") from None
     return text
 
 
 Text = Annotated[str, Field(min_length=1)]
-Bytes = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
+Bytes = Annotated[int, Whole, Field(ge=0, json_schema_extra={"format": "int64"})]
 DateTime = Annotated[str, AfterValidator(_date_time), Field(description="ISO 8601; without a zone it is UTC")]
 SiteUrl = Annotated[str, Field(min_length=1, description="URL of the SharePoint site")]
 ResourceType = Annotated[
@@ -62,7 +63,7 @@ class Permission(Content):
 
 class StorageThreshold(Content):
     model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"required": ["threshold"]}, {"required": ["thresholdBytes"]}]}
+        json_schema_extra={"oneOf": [{"required": ["threshold"]}, {"required": ["thresholdBytes"]}]}
     )
 
     site_url: SiteUrl
@@ -73,8 +74,8 @@ class StorageThreshold(Content):
 
     @model_validator(mode="after")
     def _names_a_threshold(self) -> Self:
-        if not self.model_fields_set & {"threshold", "threshold_bytes"}:
-            raise ValueError("give threshold (percent) or thresholdBytes")
+        if len(self.model_fields_set & {"threshold", "threshold_bytes"}) != 1:
+            raise ValueError("give threshold (percent) or thresholdBytes, one of them")
         return self
 
 
@@ -83,7 +84,7 @@ class DeliveryFailed(Content):
     endpoint_id: Text
     event_type: Text
     idempotency_key: Text
-    attempts: Annotated[int, Field(ge=0, json_schema_extra={"format": "int32"})]
+    attempts: Annotated[int, Whole, Field(ge=0, json_schema_extra={"format": "int32"})]
     reason: Text
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import AfterValidator, Field
 
 from shared.model.base import Instant, Stored
-from shared.model.event import IDEMPOTENCY_KEY, TRACEPARENT
+from shared.model.event import KEY_SHAPE, TRACEPARENT
 
 
 class Unsendable(Exception):
@@ -56,7 +56,7 @@ class DeliveryId(NamedTuple):
 
 def _traceparent(text: str) -> str:
     if not TRACEPARENT.fullmatch(text):
-        raise ValueError("not a traceparent")
+        raise ValueError("must be a traceparent of W3C Trace Context")
     return text
 
 
@@ -69,7 +69,7 @@ class DeliveryTerms(Stored):
     """
 
     type: Annotated[str, Field(max_length=128)]
-    key: Annotated[str, Field(pattern=rf"^{IDEMPOTENCY_KEY.pattern}$")]
+    key: Annotated[str, KEY_SHAPE]
     format: Annotated[str, Field(max_length=64)]
     generation: int
     event_accepted_ms: Annotated[int, Field(ge=0, lt=2**47, alias="eventMs")]

@@ -4,11 +4,13 @@ import re
 from typing import Literal
 
 from shared.model.base import Stored
+from shared.model.validation import Shaped
 
 Severity = Literal["low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high", "critical")
 
 IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_:-]{1,128}")
+KEY_SHAPE = Shaped(IDEMPOTENCY_KEY.pattern, "must be 1 to 128 letters, digits and the signs _ : -")
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 """W3C Trace Context, version 00; ids of zeroes alone are invalid."""
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from shared.model import Attempt, Delivery, DeliveryId, Endpoint, Event, Instant, digest, from_ms, to_ms
 from shared.model.delivery import DeliveryTerms
 from shared.model.json_text import dump
+from shared.model.validation import clauses
 from shared.storage.events import EventRow, Recipient
 
 INLINE_EVENT_BYTES = 48 * 1024
@@ -25,7 +26,7 @@ class MalformedMessage(ValueError):
 
 def _delivery_id(text: str) -> str:
     if DeliveryId.parse(text) is None:
-        raise ValueError("not a delivery id")
+        raise ValueError("must be a delivery id")
     return text
 
 
@@ -207,9 +208,8 @@ def decode(body: bytes) -> Message:
     try:
         return Message.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise MalformedMessage(f"not a delivery message: {where[:80] or 'body'}: {first['msg'][:200]}") from None
+        wrong = clauses(error, Message, body, "body")[0]
+        raise MalformedMessage(f"not a delivery message: {wrong[:300]}") from None
 
 
 def _dump(message: Message) -> str:

@@ -12,7 +12,7 @@ from shared.api.http.auth import Caller
 from shared.api.http.problem import Problem, bad_request
 from shared.app import App
 from shared.model import json_text, read_time
-from shared.model.validation import describe
+from shared.model.validation import clauses
 
 SMALL_BODY_BYTES = 64 * 1024
 SECURITY_HEADERS = {
@@ -137,9 +137,7 @@ def validated(kind: type[M], value: Any, where: str = "") -> M:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        raise invalid(
-            [where + describe(line) for line in error.errors(include_url=False, include_input=False)]
-        ) from None
+        raise invalid([where + clause for clause in clauses(error, kind, value)]) from None
 
 
 def invalid(errors: list[str]) -> Problem:

@@ -20,8 +20,8 @@ Webhooks for Microsoft 365 governance events. docs/api.md tells the whole story.
 
 A body needs `Content-Length` and `Content-Type: application/json`, or any `application/*+json`. Members without a value
 are left out of answers. Errors are problem details (RFC 9457). Another method of these paths is answered with 405 and
-`Allow`, any other path with 404, a query parameter that is unknown or empty with 400. HEAD is answered wherever GET
-is."""
+`Allow`, any other path with 404, a query parameter that is unknown or empty with 400.
+HEAD is answered wherever GET is."""
 
 _HEADERS: dict[str, Json] = {
     "Location": {

@@ -20,11 +20,7 @@ def check_query(raw: func.HttpRequest, operation: Operation) -> None:
     given = dict(parse_qsl(urlsplit(str(raw.url)).query, keep_blank_values=True))
     for name, value in {**given, **raw.params}.items():
         if name not in known:
-            raise bad_request(f"?{name[:_SHOWN_CHARACTERS]}= is not known here{_hint(name, known)}")
+            here = f"here (this operation takes {', '.join(known) or 'no query'})"
+            raise bad_request(f"?{name[:_SHOWN_CHARACTERS]}= is not known {here}{did_you_mean(name, known)}")
         if not value:
             raise bad_request(f"?{name}= is empty: give it a value, or leave it out")
-
-
-def _hint(name: str, known: list[str]) -> str:
-    near = did_you_mean(name, known)
-    return f"{f'{near} This' if near else ': this'} operation takes {', '.join(known) or 'no query'}"

@@ -106,7 +106,7 @@ def test_wrong_fields_are_all_named_by_their_paths() -> None:
     assert problem.status == 400
     assert sorted(problem.body["errors"]) == [
         "[3].colour: is not known here",
-        "[3].displayName: input should be a valid string",
+        "[3].displayName: must be text",
         "[3].id: is required",
     ]
 

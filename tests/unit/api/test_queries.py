@@ -30,13 +30,13 @@ def test_an_empty_one_is_refused_though_the_host_drops_it(query: str) -> None:
 @pytest.mark.parametrize("name", ["Types", "type", "typs", "TYPES"])
 def test_a_misspelt_one_is_refused_with_the_one_that_was_meant(name: str) -> None:
     assert said(f"{name}=custom.x") == (
-        f"?{name}= is not known here: did you mean 'types'? This operation takes types, eventType"
+        f"?{name}= is not known here (this operation takes types, eventType): did you mean 'types'?"
     )
 
 
 def test_one_that_is_like_no_other_is_refused_with_all_there_are() -> None:
-    assert said("zone=1") == "?zone= is not known here: this operation takes types, eventType"
-    assert said("x=1", subscriptions.get) == "?x= is not known here: this operation takes no query"
+    assert said("zone=1") == "?zone= is not known here (this operation takes types, eventType)"
+    assert said("x=1", subscriptions.get) == "?x= is not known here (this operation takes no query)"
 
 
 def test_what_only_the_host_hands_over_counts_too() -> None:

@@ -50,8 +50,8 @@ def test_a_format_is_given_the_endpoints_settings_of_it() -> None:
     ("given", "says"),
     [
         ({}, "settings.projectKey: is required"),
-        ({"projectKey": 1}, "settings.projectKey: input should be a valid string"),
-        ({"projectKey": "OPS", "priority": "3"}, "settings.priority: input should be a valid integer"),
+        ({"projectKey": 1}, "settings.projectKey: must be text"),
+        ({"projectKey": "OPS", "priority": "3"}, "settings.priority: must be a whole number"),
         ({"projectKey": "OPS", "colour": "red"}, "settings.colour: is not known here"),
         ({"projectKey": "custom.x"}, "settings.projectKey: custom.x has no place in it"),
         ({"projectKey": "x" * MOST_SETTINGS_BYTES}, "settings: at most 32768 bytes"),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doubles.format_events import NESTED, compact_json, sample_of
+from doubles.samples import an_event
 from shared.formats.summary import MOST_FACTS, Fact, size_text, summarise, time_text
 from shared.model.catalogue import CATALOGUE
 
@@ -129,3 +130,14 @@ def test_times_are_told_in_utc(time_stamp: str, text: str) -> None:
 def test_an_event_without_a_tenant_names_none() -> None:
     summary = summarise(sample_of("custom.x", tenant=None))
     assert [fact.label for fact in summary.about] == ["Severity", "Time", "Event type", "Event key"]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [("1073741824.0", "1 GiB"), ("1.073741824e9", "1 GiB"), ("5.0", "5 bytes"), ("1e400", None), ("5.5", None)],
+)
+def test_a_whole_number_of_bytes_may_be_written_as_a_float(written: str, shown: str | None) -> None:
+    content = f'{{"siteUrl": "https://x", "currentUsage": 1, "quota": 1, "thresholdBytes": {written}}}'
+    event = an_event().model_copy(update={"type": "storage.threshold_exceeded", "content": content})
+    expected = ("Threshold bytes", written) if shown is None else ("Threshold", shown)
+    assert expected in [(fact.label, fact.value) for fact in summarise(event).facts]

@@ -20,7 +20,7 @@ from shared.model.auth import (
     patched_auth,
     stored_auth,
 )
-from shared.model.validation import describe
+from shared.model.validation import clauses
 from shared.outbound.credentials import basic, conflict_of, is_signed, sends_authorization
 
 BODY: TypeAdapter[Any] = TypeAdapter(AuthBody)
@@ -52,7 +52,7 @@ def refused(body: Any) -> str:
     """What an answer of the API says of it."""
     with pytest.raises(ValidationError) as error:
         BODY.validate_python(body)
-    return "; ".join(describe(line, "auth") for line in error.value.errors(include_url=False, include_input=False))
+    return "; ".join(clauses(error.value, AuthBody, body, "auth"))
 
 
 class Wire(http.client.HTTPConnection):

@@ -78,7 +78,7 @@ def test_a_storage_event_names_a_threshold_in_percent_or_bytes() -> None:
         name: value for name, value in CATALOGUE["storage.threshold_exceeded"].sample.items() if name != "threshold"
     }
     assert content_errors("storage.threshold_exceeded", sample) == [
-        "content: give threshold (percent) or thresholdBytes"
+        "content: give threshold (percent) or thresholdBytes, one of them"
     ]
     assert content_errors("storage.threshold_exceeded", {**sample, "thresholdBytes": 500 * 2**30}) == []
     assert content_errors("storage.threshold_exceeded", {**sample, "threshold": 99.5}) == []

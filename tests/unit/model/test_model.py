@@ -121,7 +121,7 @@ def test_a_time_stamp_is_kept_as_received(text: str) -> None:
     ],
 )
 def test_what_is_no_time_stamp_is_refused(text: str) -> None:
-    with pytest.raises(ValidationError, match="not a time such as"):
+    with pytest.raises(ValidationError, match="must be a time such as"):
         TIME_STAMPS.validate_python(text)
 
 
@@ -182,3 +182,18 @@ def test_a_time_that_row_keys_cannot_bear_is_refused_where_it_is_read(text: str)
         read_time(text)
     with pytest.raises(ValidationError, match="between the years 2000 and 6000"):
         an_attempt(started_at=text)
+
+
+@pytest.mark.parametrize("offset", ["+00:60", "-05:99", "+0060", "+24:00"])
+def test_an_offset_that_no_clock_has_is_refused(offset: str) -> None:
+    """Python reads +00:60 as +01:00."""
+    with pytest.raises(ValueError, match=r"."):
+        read_time(f"2026-11-22T10:00:00{offset}")
+    with pytest.raises(ValidationError):
+        TypeAdapter(TimeStamp).validate_python(f"2026-11-22T10:00:00{offset}")
+
+
+@pytest.mark.parametrize("offset", ["+00:59", "-12:00", "+14:00", "+05:30", "+0530", "Z", ""])
+def test_an_offset_of_a_clock_is_taken(offset: str) -> None:
+    read_time(f"2026-11-22T10:00:00{offset}")
+    read_time(f"2026-11-22 10:00{offset}")
