@@ -145,7 +145,7 @@ def test_what_does_not_fit_is_said_and_changes_nothing(scene: Scene) -> None:
     assert any(error.startswith("settings.projectKey: ") for error in refused.errors)
     wrong = change_endpoint(scene.app, first.id, Changes({}, auth=Patch({"type": "basic"})))
     assert isinstance(wrong, Invalid)
-    assert wrong.errors == ("auth.basic.username: is required", "auth.basic.password: is required")
+    assert wrong.errors == ("auth.username: is required", "auth.password: is required")
     foreign = change_endpoint(scene.app, first.id, Changes({}, auth=Whole({"type": "entra", "audience": "https://x"})))
     assert foreign == Unfit("auth.audience: is not among ALLOWED_TOKEN_AUDIENCES, an app setting")
     assert stored(scene, first) == first
