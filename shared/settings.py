@@ -17,6 +17,7 @@ from shared.model.audiences import ALLOWED, allowed_problem
 from shared.model.clouds import CLOUDS, CloudName
 from shared.model.schedules import schedule_problem
 from shared.model.thresholds import Threshold, read_thresholds
+from shared.model.validation import words_of
 
 LONGEST_SCHEDULE = timedelta(days=7)
 """A queue message can be hidden for at most seven days."""
@@ -153,7 +154,10 @@ class Settings(BaseModel):
     @field_validator("entra_tenant_id", "entra_client_id")
     @classmethod
     def _is_guid(cls, value: str) -> str:
-        return str(uuid.UUID(value)) if value else value
+        try:
+            return str(uuid.UUID(value)) if value else value
+        except ValueError:
+            raise ValueError("must be a GUID, such as 235ec2cb-0767-40b3-a1de-4da2c42b19e9") from None
 
     @field_validator("trusted_local_issuer")
     @classmethod
@@ -266,7 +270,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     except ValidationError as error:
         wrong = [
             f"  {'.'.join(map(str, line['loc']))}: {_clause(line)}".replace("  : ", "  ")
-            for line in error.errors(include_url=False, include_input=False)
+            for line in error.errors(include_url=False)
         ]
         raise SettingsError("These app settings are missing or wrong:\n" + "\n".join(wrong)) from None
 
@@ -279,7 +283,7 @@ def _clause(line: Any) -> str:
         if field and unit and line["type"] == kind:
             limit = next(getattr(each, which) for each in field.metadata if hasattr(each, which))
             return f"must be at {said} {limit / unit:g}"
-    return str(line["msg"].removeprefix("Value error, "))
+    return words_of(line, Settings)
 
 
 @functools.cache

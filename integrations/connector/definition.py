@@ -17,7 +17,6 @@ from shared.api.event_views import Accepted
 from shared.api.events import EventBody
 from shared.api.flow_schemas import title
 from shared.api.http.operation import operation_of
-from shared.api.http.problem import ProblemBody
 from shared.api.subscriptions import FamilySubscriptionRequest
 from shared.model.catalogue import FAMILIES
 
@@ -55,7 +54,6 @@ def definition() -> Json:
         "consumes": ["application/json"],
         "produces": ["application/json"],
         "paths": {**_triggers(), **_actions(), **_designer()},
-        "definitions": {"Problem": schema_of(ProblemBody)},
         "securityDefinitions": {
             "entra": {
                 "type": "oauth2",
@@ -110,7 +108,7 @@ def _actions() -> Json:
                 "Publish an event",
                 "Sends an event to every endpoint that asks for it.",
                 [body(EventBody, **_publishing())],
-                {202: ("Accepted", Accepted)},
+                _accepted("Accepted", Accepted),
             )
         },
         f"{API}/webhooks/deliveries": {
@@ -128,7 +126,7 @@ def _actions() -> Json:
                 "Retry a delivery",
                 "Sends a failed or cancelled delivery again, with a schedule of its own.",
                 [path("id", "The delivery's id, as the alert log has it")],
-                {202: ("On its way", delivery_views.Retried)},
+                _accepted("On its way", delivery_views.Retried),
             )
         },
         f"{API}/webhooks/endpoints": {
@@ -183,15 +181,17 @@ def _trigger(name: str, summary: str, description: str, parameters: list[Json], 
     }
 
 
+def _accepted(description: str, model: type[BaseModel]) -> Answers:
+    """Of an operation that answers 202: designers offer outputs of 200 and 201 alone, and one schema is allowed."""
+    return {200: (description, model), 202: description}
+
+
 def _operation(name: str, summary: str, description: str, parameters: list[Json], answers: Answers) -> Json:
     responses: Json = {}
     for status, answer in answers.items():
         text, model = (answer, None) if isinstance(answer, str) else answer
         responses[str(status)] = {"description": text} | ({"schema": schema_of(model)} if model else {})
-    responses["default"] = {
-        "description": "Refused: `detail` says what to change",
-        "schema": {"$ref": "#/definitions/Problem"},
-    }
+    responses["default"] = {"description": "Refused: `detail` says what to change"}  # a schema here is not allowed
     return {
         "operationId": name,
         "summary": summary,

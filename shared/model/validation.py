@@ -88,10 +88,10 @@ def clauses(error: ValidationError, kind: Any, given: Any, *where: str) -> list[
     found: dict[str, list[str]] = {}
     for line in error.errors(include_url=False):
         path = ".".join([*where, *map(str, _path(line["loc"], value, line["type"]))])
-        said = _said(line, kind)
-        if said not in found.setdefault(path, []):
-            found[path].append(said)
-    return [f"{path}: {', or '.join(said)}" if path else ", or ".join(said) for path, said in found.items()]
+        words = words_of(line, kind)
+        if words not in found.setdefault(path, []):
+            found[path].append(words)
+    return [f"{path}: {', or '.join(words)}" if path else ", or ".join(words) for path, words in found.items()]
 
 
 def _read(text: str | bytes) -> Any:
@@ -101,7 +101,8 @@ def _read(text: str | bytes) -> Any:
         return None
 
 
-def _said(line: Any, kind: Any) -> str:
+def words_of(line: Any, kind: Any) -> str:
+    """What is wrong with one field, of pydantic's line about it."""
     name, context = line["type"], line.get("ctx", {})
     if name == "value_error":
         return str(context["error"])

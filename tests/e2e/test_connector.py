@@ -120,10 +120,9 @@ class Platform:
     def _check(self, called: Operation, answer: requests.Response) -> None:
         declared = called.spec["responses"].get(str(answer.status_code))
         assert declared is not None, f"{called.spec['operationId']}: {answer.status_code} {answer.text}"
-        if "schema" in declared:
-            jsonschema.Draft4Validator({**declared["schema"], "definitions": DEFINITION["definitions"]}).validate(
-                answer.json()
-            )
+        outputs = called.spec["responses"].get("200", declared) if answer.status_code == 202 else declared
+        if "schema" in outputs:
+            jsonschema.Draft4Validator(outputs["schema"]).validate(answer.json())
 
 
 @pytest.fixture(params=[*CALLERS])
@@ -243,4 +242,7 @@ def test_everything_it_calls_is_in_the_apis_own_description(api: Api) -> None:
                 queries = {each["name"] for each in item[method]["parameters"] if each["in"] in ("query", "header")}
                 declared = known[method]
                 assert queries <= {each["name"] for each in declared.get("parameters", ())}
-                assert {each for each in item[method]["responses"] if each != "default"} <= declared["responses"].keys()
+                statuses = item[method]["responses"].keys() - {"default"}
+                if "202" in statuses:
+                    statuses -= {"200"}  # there for the designer, which offers no outputs of 202
+                assert statuses <= declared["responses"].keys()

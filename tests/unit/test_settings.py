@@ -1,5 +1,6 @@
 """Settings are typed, validated once, and wrong ones are named without showing a value."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -243,3 +244,17 @@ def test_a_token_from_the_settings_is_for_a_stand_in_alone(url: str) -> None:
     text = complaint(LEAST | {"GRAPH_BASE_URL": url, "GRAPH_ACCESS_TOKEN": "a-real-one"})
     assert "GRAPH_ACCESS_TOKEN" in text
     assert "a-real-one" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("DANGEROUS_ALLOW_PRIVATE_ENDPOINTS", "perhaps", "must be true or false"),
+        ("ENTRA_CLOUD", "gcchihg", "must be one of global, gcchigh, dod, china: did you mean 'gcchigh'?"),
+        ("ENTRA_TENANT_ID", "contoso.com", "must be a GUID, such as 235ec2cb-0767-40b3-a1de-4da2c42b19e9"),
+        ("STORAGE_HYSTERESIS", "51", "must be at most 50"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_words(name: str, value: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(f"{name}: {said}")):
+        read_settings(LEAST | {name: value})
