@@ -12,7 +12,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 
 from shared.app import App
-from shared.outbound.addresses import AddressPolicy, Refused, read_url
+from shared.outbound.addresses import AddressPolicy, Refused, Unresolved, read_url
 from shared.settings import Settings
 from shared.storage.rows import Rejected
 
@@ -67,9 +67,9 @@ GATE = Gate(ASKED_AT_ONCE, WITHIN)
 """One for a process."""
 
 
-def url_problem(app: App, url: str, *, for_admin: bool) -> Unreachable | Busy | None:
-    """Why the URL cannot be registered, or None. A name that does not resolve now is let pass: the receiver may come
-    later, and every attempt looks again."""
+def url_problem(app: App, url: str, *, for_admin: bool) -> Unreachable | Busy | Unresolved | None:
+    """Why the URL cannot be registered, or None. One whose name does not resolve now can be: the receiver may come
+    later, and every attempt looks again. Whoever registers is told."""
     settings = app.settings
     target = read_url(url, AddressPolicy(settings.allow_private_endpoints, settings.allowed_endpoint_hosts))
     if isinstance(target, Refused):
@@ -83,8 +83,8 @@ def url_problem(app: App, url: str, *, for_admin: bool) -> Unreachable | Busy | 
         if not passed:
             return Busy()
         refused = app.client.check(url, WITHIN)
-    if refused is None:
-        return None
+    if refused is None or isinstance(refused, Unresolved):
+        return refused
     if for_admin or _is_address(target.host):
         return Unreachable(refused.reason)
     return Unreachable(f"deliveries cannot be sent to {target.host}: ask an admin")

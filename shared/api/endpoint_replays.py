@@ -56,6 +56,8 @@ def replay_since(request: Request) -> Response:
         since = read_time(body.since)
     except ValueError:
         raise bad_request("since: must be a time such as 2026-11-22T10:00:00Z") from None
+    if since > request.app.now():
+        raise bad_request("since: is in the future: give a time that is over; without a zone it is UTC")
     try:
         replayed = replay(request.app, endpoint, since, body.status, body.continuation, key)
     except ValueError:

@@ -1,5 +1,6 @@
 """Endpoints and their secrets as the API shows them."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -75,6 +76,7 @@ class Endpoint(View):
     created_at: Time
     updated_at: Time
     health: EndpointHealth
+    warnings: Annotated[list[str], Field(description="Of a registration: what is probably a mistake")] | None = None
 
 
 class Subscription(Endpoint):
@@ -122,7 +124,7 @@ class RotatedSecret(Secret):
     previous_secret_expires_at: Annotated[Time, Field(description="Until then the old secret signs too")]
 
 
-def endpoint_view(endpoint: model.Endpoint) -> Endpoint:
+def endpoint_view(endpoint: model.Endpoint, warnings: Sequence[str] = ()) -> Endpoint:
     """An endpoint as admins see it: with its URL, without its secret."""
     health = endpoint.health
     return Endpoint(
@@ -151,11 +153,12 @@ def endpoint_view(endpoint: model.Endpoint) -> Endpoint:
             last_error=health.last_error,
             disabled_reason=health.disabled_reason if endpoint.enabled else "disabled by an admin",
         ),
+        warnings=list(warnings) or None,
     )
 
 
-def subscription_view(endpoint: model.Endpoint) -> Subscription:
-    return Subscription(callback_url=endpoint.url, **dict(endpoint_view(endpoint)))
+def subscription_view(endpoint: model.Endpoint, warnings: Sequence[str] = ()) -> Subscription:
+    return Subscription(callback_url=endpoint.url, **dict(endpoint_view(endpoint, warnings)))
 
 
 def _auth_view(auth: model.Auth | None) -> EndpointAuth | None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from shared import logs
 from shared.admin.changes import Invalid, Unfit
+from shared.admin.mistakes import likely_mistakes
 from shared.admin.reachability import Busy, Unreachable, url_problem
 from shared.admin.registration import (
     MOST_ENDPOINTS,
@@ -30,6 +31,7 @@ from shared.api.http.operation import Returns, Tag, header, operation, path, que
 from shared.api.http.problem import Problem, bad_request, conflict, not_found
 from shared.api.http.view import example
 from shared.model import ENDPOINT_ID, Endpoint, Model, endpoint_id
+from shared.outbound.addresses import Unresolved
 from shared.storage.rows import Rejected
 
 PATH = "/v1.0/webhooks/endpoints"
@@ -56,7 +58,7 @@ class TestRequest(Model):
         200: Returns(
             "Registered: `null`, or with `Prefer: return=representation` the endpoint",
             views.Endpoint,
-            ("Location", "Preference-Applied"),
+            ("Location", "Preference-Applied", "Warning"),
             or_null=True,
         )
     },
@@ -69,26 +71,30 @@ class TestRequest(Model):
 def register(request: Request) -> Response:
     """Registers a URL, or changes its registration: a repeated call is harmless."""
     body = request.model(RegistrationBody)
-    check_url(request, "endpoint", body.endpoint)
+    unresolved = check_url(request, "endpoint", body.endpoint)
     if body.auth is not None and not request.caller.is_admin:
         raise Problem(403, "forbidden", "auth: this needs the app role Point.Admin: it may be the app's own identity")
     endpoint = store(request, Registration(body.endpoint, body.changes()))
+    warnings = likely_mistakes(endpoint, unresolved)
     headers = {"Location": f"{PATH}/{endpoint.id}"}
     if "return=representation" in (request.header("prefer") or "").replace(" ", "").lower():
-        return Response(
-            200, endpoint_view(endpoint).shown(), headers={**headers, "Preference-Applied": "return=representation"}
-        )
+        shown = endpoint_view(endpoint, warnings).shown()
+        return Response(200, shown, headers={**headers, "Preference-Applied": "return=representation"})
+    if warnings:
+        headers["Warning"] = ", ".join(f'299 - "{warning}"' for warning in warnings)
     return Response(200, text="null", headers=headers)
 
 
-def check_url(request: Request, name: str, url: str) -> None:
+def check_url(request: Request, name: str, url: str) -> Unresolved | None:
     """Raises Problem 400 about the member `name` where nothing may be sent to the URL, and 503 where too many are
-    looked up at this moment."""
-    match url_problem(request.app, url, for_admin=request.caller.is_admin):
+    looked up at this moment. Returns whether its name does not resolve, which is worth a warning."""
+    found = url_problem(request.app, url, for_admin=request.caller.is_admin)
+    match found:
         case Unreachable(reason):
             raise bad_request(f"{name}: {reason}")
         case Busy():
             raise _busy()
+    return found
 
 
 def store(request: Request, wanted: Registration) -> Endpoint:

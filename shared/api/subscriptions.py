@@ -12,6 +12,7 @@ from pydantic import Field
 
 from shared.admin import subscriptions as by_key
 from shared.admin.changes import Changes, Whole
+from shared.admin.mistakes import likely_mistakes
 from shared.admin.registration import Registration
 from shared.api import endpoint_views as views
 from shared.api.endpoint_bodies import EndpointFields, Pattern, PerSecond, RetryDelays, Sites, TypeName
@@ -23,6 +24,7 @@ from shared.api.http.problem import bad_request, not_found
 from shared.api.http.view import Severity, example
 from shared.model import ENDPOINT_ID, Endpoint, Model
 from shared.model.catalogue import FAMILIES
+from shared.outbound.addresses import Unresolved
 from shared.storage.rows import Rejected
 
 PATH = "/v1.0/webhooks/subscriptions"
@@ -124,7 +126,7 @@ def put(request: Request) -> Response:
         raise _no_key()
     location = f"{base_url(request)}{PATH}/{key}"
     url, said = _said(request)
-    check_url(request, "callbackUrl", url)
+    unresolved = check_url(request, "callbackUrl", url)
     given: dict[str, Any] = {
         **{name: Endpoint.model_fields[name].get_default() for name in EndpointFields.model_fields if name != "types"},
         "types": EVERY_TYPE,
@@ -143,7 +145,7 @@ def put(request: Request) -> Response:
     audit(request, "endpoint.registered" if done.new else "endpoint.changed", done.endpoint.id)
     for dropped in done.dropped:
         audit(request, "endpoint.deleted", dropped)
-    return _shown(201 if done.new else 200, done.endpoint, location)
+    return _shown(201 if done.new else 200, done.endpoint, location, unresolved)
 
 
 @operation(
@@ -203,18 +205,19 @@ def _said(request: Request) -> tuple[str, EndpointFields]:
 
 def _created(request: Request, url: str, said: EndpointFields) -> Response:
     base = f"{base_url(request)}{PATH}"
-    check_url(request, "callbackUrl", url)
+    unresolved = check_url(request, "callbackUrl", url)
     changes = Changes(said.given(), _settings(said))
     endpoint = store(request, Registration(url, changes, if_new={"types": EVERY_TYPE}))
-    return _shown(201, endpoint, f"{base}/{endpoint.id}")
+    return _shown(201, endpoint, f"{base}/{endpoint.id}", unresolved)
 
 
 def _settings(said: EndpointFields) -> Whole | None:
     return None if said.settings is None else Whole(said.settings)
 
 
-def _shown(status: int, endpoint: Endpoint, location: str) -> Response:
-    return Response(status, views.subscription_view(endpoint).shown(), headers={"Location": location})
+def _shown(status: int, endpoint: Endpoint, location: str, unresolved: Unresolved | None) -> Response:
+    shown = views.subscription_view(endpoint, likely_mistakes(endpoint, unresolved)).shown()
+    return Response(status, shown, headers={"Location": location})
 
 
 def base_url(request: Request) -> str:

@@ -9,6 +9,7 @@ A format is one module here and one line in `FORMATS`. The module has
   storage all the same.
 - optionally `problems(settings, types) -> list[str]`: what a model cannot see, each a clause that names the field
   (`document: …`), found at registration; `types` are those that the endpoint asks for, patterns among them.
+- optionally `needs_auth(settings) -> bool`: whether its receivers let nobody in who does not say who it is.
 - optionally `consent(settings, host_name) -> str | None`: the origin for which the receiver is asked, at
   registration, whether it wants these requests (CloudEvents, "Abuse Protection"); None where it is not asked.
 
@@ -48,6 +49,11 @@ class Format:
     settings: type[Model] | None = None
     problems: Callable[[Any, Sequence[str]], list[str]] | None = None
     consent: Callable[[Any, str], str | None] | None = None
+    needs_auth: Callable[[Any], bool] | None = None
+
+
+def _always(settings: Any) -> bool:
+    return True
 
 
 FORMATS: dict[str, Format] = {
@@ -56,10 +62,10 @@ FORMATS: dict[str, Format] = {
     "cloudevents": Format(cloudevents.body, cloudevents.Settings, consent=cloudevents.consent),
     "slack": Format(slack.body),
     "teams": Format(teams.body),
-    "servicenow": Format(servicenow.body, servicenow.Settings),
-    "jira": Format(jira.body, jira.Settings),
-    "connectwise": Format(connectwise.body, connectwise.Settings),
-    "autotask": Format(autotask.body, autotask.Settings),
-    "splunk-hec": Format(splunk_hec.body, splunk_hec.Settings),
+    "servicenow": Format(servicenow.body, servicenow.Settings, needs_auth=_always),
+    "jira": Format(jira.body, jira.Settings, needs_auth=jira.needs_auth),
+    "connectwise": Format(connectwise.body, connectwise.Settings, needs_auth=_always),
+    "autotask": Format(autotask.body, autotask.Settings, needs_auth=_always),
+    "splunk-hec": Format(splunk_hec.body, splunk_hec.Settings, needs_auth=_always),
     "template": Format(template.body, template.Settings, template.problems),
 }

@@ -48,6 +48,11 @@ def body(event: Event, settings: Settings) -> tuple[str, bytes]:
     return "application/json", dumped(made).encode()
 
 
+def needs_auth(settings: Settings) -> bool:
+    """The REST API lets nobody in without; an Automation rule may have its secret in the URL."""
+    return settings.via == "issue"
+
+
 def _issue(event: Event, summary: Summary, settings: Settings) -> dict[str, Any]:
     """The idempotency key is an entity property, which rules and JQL (through an app) can read."""
     fields: dict[str, Any] = {

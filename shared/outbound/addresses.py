@@ -55,6 +55,13 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Unresolved:
+    """No name server knows the host, or none answered in time: perhaps a slip, perhaps a receiver that comes later."""
+
+    host: str
+
+
+@dataclass(frozen=True)
 class AddressPolicy:
     """What this deployment allows. `hosts` narrows to names or patterns such as `*.contoso.com`."""
 

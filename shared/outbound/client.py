@@ -19,7 +19,7 @@ import certifi
 from yarl import URL
 
 from shared.model.retry_after import read_retry_after
-from shared.outbound.addresses import AddressPolicy, Refused, Target, read_url, refused_address
+from shared.outbound.addresses import AddressPolicy, Refused, Target, Unresolved, read_url, refused_address
 from shared.outbound.connection import USUAL_WAITS, Waits
 from shared.outbound.exchange import RESPONSE_BYTES, Exchange, begin_exchange
 from shared.outbound.failures import INVALID, ConnectionEnded, in_words
@@ -71,16 +71,16 @@ class WebhookClient:
         self._waits = waits
         self._sessions: WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = WeakKeyDictionary()
 
-    def check(self, url: str, within: timedelta) -> Refused | None:
-        """Why nothing will ever be sent to this URL, for an early error. A name that does not resolve now is let pass:
-        the receiver may come later, and every attempt looks again. From a thread."""
+    def check(self, url: str, within: timedelta) -> Refused | Unresolved | None:
+        """Why nothing will ever be sent to this URL, for an early error, or that its name does not resolve now: the
+        receiver may come later, and every attempt looks again. From a thread."""
         target = read_url(url, self._policy)
         if isinstance(target, Refused):
             return target
         try:
             addresses = self._resolver.addresses(target.host, target.port, within.total_seconds())
         except (OSError, NotInTime):
-            return None
+            return Unresolved(target.host)
         return refused_address(target.host, addresses, self._policy)
 
     async def post(

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from shared.api import endpoints, options
+from shared.api import endpoint_replays, endpoints, options, subscriptions
 from shared.model import endpoint_id
-from shared.outbound.addresses import AddressPolicy
+from shared.outbound.addresses import AddressPolicy, Unresolved
 from shared.outbound.breaker import OPENS_AFTER
 
 from .api import Api
@@ -31,6 +31,30 @@ def test_the_endpoint_itself_is_answered_to_who_prefers_it(api: Api) -> None:
     assert answer.body == api(endpoints.get, route=endpoint_id(LOOPBACK_URL).lower()).body
     assert (answer.body["name"], answer.body["minSeverity"], answer.body["format"]) == ("SIEM", "high", "point")
     assert "secret" not in answer.text
+
+
+def test_a_likely_mistake_is_told_in_a_header_or_in_the_endpoint(api: Api) -> None:
+    registration = {"endpoint": LOOPBACK_URL, "types": ["*"], "format": "jira", "settings": {"projectKey": "OPS"}}
+    told = api(endpoints.register, registration).headers["Warning"]
+    assert told.startswith('299 - "auth: receivers of jira ask who calls')
+    answer = api(endpoints.register, registration, prefer="return=representation")
+    assert "Warning" not in answer.headers
+    assert answer.body["warnings"] == [told.removeprefix('299 - "').removesuffix('"')]
+    assert "warnings" not in api(endpoints.get, route=endpoint_id(LOOPBACK_URL)).body
+
+
+def test_a_name_that_does_not_resolve_is_told_of(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.scene.app.client, "check", lambda url, within: Unresolved("hooks.contoso.con"))
+    url = "https://hooks.contoso.con/x"
+    assert "does not resolve now" in api(endpoints.register, {"endpoint": url, "types": ["*"]}).headers["Warning"]
+    [said] = api(subscriptions.create, {"callbackUrl": url}).body["warnings"]
+    assert said.startswith("endpoint: the name hooks.contoso.con does not resolve now")
+
+
+def test_a_replay_since_a_time_to_come_is_refused(api: Api) -> None:
+    api(endpoints.register, {"endpoint": LOOPBACK_URL, "types": ["*"]})
+    answer = api(endpoint_replays.replay_since, {"since": "2099-01-01"}, route=endpoint_id(LOOPBACK_URL))
+    assert (answer.status, answer.body["detail"].partition(":")[2][:17]) == (400, " is in the future")
 
 
 @pytest.mark.parametrize(

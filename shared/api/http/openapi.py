@@ -30,6 +30,7 @@ _HEADERS: dict[str, Json] = {
         "schema": {"type": "string"},
     },
     "Preference-Applied": {"schema": {"type": "string", "const": "return=representation"}},
+    "Warning": {"description": "What is probably a mistake, after the code 299", "schema": {"type": "string"}},
     "WWW-Authenticate": {"required": True, "schema": {"type": "string", "pattern": "^Bearer"}},
     "Retry-After": {"description": "Seconds", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
 }

@@ -17,7 +17,7 @@ from shared.admin import reachability
 from shared.admin.consent import NotConsented, consent_problem
 from shared.admin.reachability import ASKED_AT_ONCE, WITHIN, Busy, Gate, Unreachable, name_problem, url_problem
 from shared.app import App
-from shared.outbound.addresses import Refused
+from shared.outbound.addresses import Refused, Unresolved
 from shared.outbound.client import NoResponse, Response
 from shared.settings import SettingsError, read_settings
 
@@ -27,11 +27,11 @@ PRIVATE = Refused("hooks.contoso.com is or resolves to an address that is not on
 class Client:
     """Finds what a test wants it to find."""
 
-    def __init__(self, found: Refused | None = None, answer: Response | NoResponse | None = None) -> None:
+    def __init__(self, found: Refused | Unresolved | None = None, answer: Response | NoResponse | None = None) -> None:
         self.found, self.answer = found, answer
         self.checked: list[tuple[str, timedelta]] = []
 
-    def check(self, url: str, within: timedelta) -> Refused | None:
+    def check(self, url: str, within: timedelta) -> Refused | Unresolved | None:
         self.checked.append((url, within))
         return self.found
 
@@ -49,8 +49,14 @@ def an_app(client: Client | None = None, **settings: str) -> App:
 
 def reason(url: str, client: Client | None = None, *, for_admin: bool = True, **settings: Any) -> str | None:
     problem = url_problem(an_app(client, **settings), url, for_admin=for_admin)
-    assert not isinstance(problem, Busy)
+    assert not isinstance(problem, Busy | Unresolved)
     return None if problem is None else problem.reason
+
+
+@pytest.mark.parametrize("for_admin", [True, False])
+def test_a_name_that_does_not_resolve_can_be_registered_and_is_told_of(for_admin: bool) -> None:
+    gone = Unresolved("hooks.contoso.com")
+    assert url_problem(an_app(Client(gone)), "https://hooks.contoso.com/x", for_admin=for_admin) == gone
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import trustme
 
 from doubles.outbound import Outbound
 from doubles.receivers import LOOPBACK, answering, ok, server_tls, silent
-from shared.outbound.addresses import AddressPolicy, Refused
+from shared.outbound.addresses import AddressPolicy, Refused, Unresolved
 from shared.outbound.client import NoResponse, Response
 from unit.conftest import Receive
 from unit.outbound.test_client_request import BODY, HEADERS, LOCAL
@@ -31,7 +31,7 @@ def test_a_name_that_does_not_resolve_is_said_so() -> None:
     assert outbound.post(f"https://gone.example{PATH}", HEADERS, BODY) == NoResponse(
         "the name gone.example does not resolve (Name or service not known)"
     )
-    assert outbound.check(f"https://gone.example{PATH}", LONG) is None
+    assert outbound.check(f"https://gone.example{PATH}", LONG) == Unresolved("gone.example")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,9 @@ def test_a_hung_name_ends_its_own_attempts_only_and_is_looked_up_once(receive: R
             assert {each.result() for each in waiting} == {hung}
         assert outbound.post(receiver.url(host="other.example"), HEADERS, BODY) == Response(200, None, None)
         assert hung_lookups == ["hung.example"]
-        assert outbound.check(receiver.url(host="hung.example"), timedelta(milliseconds=20)) is None
+        assert outbound.check(receiver.url(host="hung.example"), timedelta(milliseconds=20)) == Unresolved(
+            "hung.example"
+        )
     finally:
         let_go.set()
 

@@ -1,0 +1,53 @@
+"""What can be registered and is probably a mistake."""
+
+import json
+from typing import Any
+
+import pytest
+
+from doubles.samples import an_endpoint
+from shared.admin.mistakes import likely_mistakes
+from shared.model import Auth, Endpoint
+from shared.outbound.addresses import Unresolved
+
+SETTINGS: dict[str, Any] = {
+    "jira": {"projectKey": "OPS"},
+    "servicenow": {},
+    "connectwise": {"company": "contoso"},
+    "splunk-hec": {},
+}
+
+
+def registered(name: str, auth: Auth | None = None, **settings: Any) -> Endpoint:
+    given = {**SETTINGS.get(name, {}), **settings}
+    return an_endpoint(format=name, settings={name: json.dumps(given)} if given else {}, auth=auth)
+
+
+def test_a_good_endpoint_is_not_spoken_of() -> None:
+    assert likely_mistakes(registered("point")) == []
+
+
+def test_a_name_that_does_not_resolve_is_probably_misspelt() -> None:
+    [said] = likely_mistakes(registered("point"), Unresolved("hooks.contoso.con"))
+    assert said.startswith("endpoint: the name hooks.contoso.con does not resolve now")
+
+
+@pytest.mark.parametrize("name", ["jira", "servicenow", "connectwise", "splunk-hec"])
+def test_a_receiver_that_asks_who_calls_needs_auth(name: str) -> None:
+    [said] = likely_mistakes(registered(name))
+    assert said.startswith(f"auth: receivers of {name} ask who calls")
+    assert likely_mistakes(registered(name, Auth(type="basic", username="u", password="p"))) == []
+
+
+def test_an_automation_rule_may_have_its_secret_in_the_url() -> None:
+    assert likely_mistakes(registered("jira", via="automation")) == []
+
+
+def test_settings_that_do_not_fit_any_more_are_another_matter() -> None:
+    assert likely_mistakes(registered("jira", projectKey=5)) == []
+
+
+def test_warnings_fit_a_header() -> None:
+    for said in likely_mistakes(registered("jira"), Unresolved("hooks.contoso.con")):
+        assert said.isascii()
+        assert '"' not in said
