@@ -32,7 +32,7 @@ def test_a_quick_run_measures_writes_and_draws(tmp_path: Path) -> None:
     assert [each["benchmark"] for each in document["benchmarks"]] == names
     assert all(each["void"] == [] for each in document["benchmarks"])
     figures = {each["name"]: each for part in document["benchmarks"] for each in part["figures"]}
-    assert 5 < figures["deliveries"]["median"] < 5_000
+    assert 1 < figures["deliveries"]["median"] < 5_000
     assert figures["ratio of the two"]["median"] > 0
     assert 0.01 < figures["the POST"]["median"] < 20
     for name in names:
