@@ -19,8 +19,8 @@ pytestmark = pytest.mark.alone
 
 BURST = 500
 BATCH = 100
-MOST_FOR_ONE = 4.3
-MOST_FOR_EACH_FURTHER = 3.2
+MOST_FOR_ONE = 3.8
+MOST_FOR_EACH_FURTHER = 2.8
 FURTHER = 1
 REQUEST = re.compile(r'"(?P<method>[A-Z]+) /devstoreaccount1/(?P<resource>[a-z-]*)[^"]*" (?P<status>\d+)')
 
@@ -91,4 +91,4 @@ def test_each_further_endpoint(measured: tuple[Count, Count]) -> None:
     further = (measured[1].per_event - measured[0].per_event) / FURTHER
     print(f"\n{1 + FURTHER} endpoints: {measured[1]}\neach further endpoint: {further:.2f}")
     assert further <= MOST_FOR_EACH_FURTHER
-    assert further >= 2.0, "a put and a delete are needed, and a share of a write of rows: the count is wrong"
+    assert further >= 1.5, "a put and a delete are needed, less some gets: the count is wrong"
