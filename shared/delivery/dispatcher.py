@@ -18,7 +18,7 @@ from shared.app import App
 from shared.delivery.attempt import Attempted
 from shared.delivery.gate import Deferral, GiveUp, a_while, attempt_through_gate, held_back, held_by_pace
 from shared.delivery.publisher import NeverAccepted, accepted_event
-from shared.delivery.recorder import follow_up, record, record_result
+from shared.delivery.recorder import endpoint_of, follow_up, record, record_result
 from shared.delivery.schedule import asks_for_less
 from shared.delivery.transitions import ERASED, cancelled
 from shared.formats import FORMATS
@@ -119,7 +119,7 @@ async def _handle(app: App, message: Message, body: bytes) -> None:
         case MakeAttempt(endpoint, event):
             await _attempt_or_defer(app, message, endpoint, event, found.stored)
         case FollowUp(delivery):
-            await follow_up(app, message, delivery)
+            await follow_up(app, message, delivery, await endpoint_of(app, message))
         case RecordResult(result):
             await record_result(app, message, result, found.endpoint)
         case Cancel(reason):
@@ -134,7 +134,7 @@ async def _read(app: App, message: Message) -> Findings:
         stored = await app.rows.get(message.delivery_id)
         if stored is not None and not _still_to_make(stored.value, message):
             return Findings(stored)
-    endpoint = await app.endpoints.get_on_loop(message.delivery_id.endpoint, app.in_thread)
+    endpoint = await endpoint_of(app, message)
     if _why_not(endpoint, message):  # by a snapshot of some seconds ago: nothing is cancelled on its word
         endpoint = await app.in_thread(app.endpoints.read, message.delivery_id.endpoint)
     event: Event | NeverAccepted | None = message.event

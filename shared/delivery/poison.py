@@ -16,7 +16,7 @@ from shared.delivery.operational_events import (
     publish_endpoint_failing,
 )
 from shared.delivery.publisher import NeverAccepted, accepted_event
-from shared.delivery.recorder import put_next, record_result
+from shared.delivery.recorder import endpoint_of, put_next, record_result
 from shared.delivery.transitions import failed
 from shared.model import Delivery, Endpoint, digest
 from shared.model.catalogue import OPERATIONAL_PREFIX
@@ -45,15 +45,15 @@ async def exhausted(app: App, body: bytes, inserted_at: datetime | None) -> None
         await app.in_thread(_keep, app, body, inserted_at, event.reason)
         return
     if message.result is not None:
-        endpoint = await app.endpoints.get_on_loop(message.delivery_id.endpoint, app.in_thread)
-        await record_result(app, redelivered(message), message.result, endpoint)
+        await record_result(app, redelivered(message), message.result, await endpoint_of(app, message))
         return
     reason = message.abandoned or _CRASHED
     delivery = await change_on_loop(app.rows, message.delivery_id, lambda now: failed(now, message, reason))
     if delivery is None:
         await app.in_thread(_keep, app, body, inserted_at, "its week has passed retention")
     elif delivery.status == "pending" and delivery.last_number == message.attempt:
-        await put_next(app, message, delivery)  # recorded, and stopped before the next was put
+        # recorded, and stopped before the next was put
+        await put_next(app, message, delivery, await endpoint_of(app, message))
     elif delivery.status == "failed" and delivery.last_number <= message.attempt:
         await app.in_thread(_alert, app, message, delivery)
 

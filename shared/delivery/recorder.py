@@ -39,10 +39,9 @@ async def record(
     position = made.number - message.schedule_start + 1
     meaning = diagnose(made.status, made.response)
     verdict = decide(position, made.status, attempted.retry_after, delays_of(app, endpoint), meaning, made.token)
-    ended_at = made.started_at + timedelta(milliseconds=made.duration_ms)
     try:
         delivery = await change_on_loop(
-            app.rows, message.delivery_id, lambda now: recorded(now, message, made, verdict, ended_at), stored
+            app.rows, message.delivery_id, lambda now: recorded(now, message, made, verdict, made.ended_at), stored
         )
     except StorageUnavailable:
         if message.result is not None:
@@ -57,7 +56,7 @@ async def record(
         return "dropped", None
     if not delivery.holds(made.number, made.token) and not message.redelivered:
         return "duplicate", delivery
-    await follow_up(app, message, delivery)
+    await follow_up(app, message, delivery, endpoint)
     return _outcome(delivery), delivery
 
 
@@ -68,12 +67,12 @@ async def record_result(app: App, message: Message, made: Attempt, endpoint: End
     await record(app, message, Attempted(made, retry_after), endpoint)
 
 
-async def follow_up(app: App, message: Message, delivery: Delivery) -> None:
+async def follow_up(app: App, message: Message, delivery: Delivery, endpoint: Endpoint | None) -> None:
     """Does what the recorded attempt of this message calls for; harmless when it was done before."""
     if delivery.last_number != message.attempt:
         return  # a later attempt is recorded: the chain has gone on
     if delivery.status == "pending":
-        await put_next(app, message, delivery)
+        await put_next(app, message, delivery, endpoint)
     elif delivery.status == "failed":
         await app.sender.put(POISON, encode(messages.exhausted(message)))
     elif message.manual:
@@ -82,15 +81,19 @@ async def follow_up(app: App, message: Message, delivery: Delivery) -> None:
         await app.in_thread(_disable, app, message, delivery.reason or "")
 
 
-async def put_next(app: App, message: Message, delivery: Delivery) -> None:
+async def put_next(app: App, message: Message, delivery: Delivery, endpoint: Endpoint | None) -> None:
     """Puts the message of the next attempt, hidden until it is due. Its deadline moves by as much as the receiver's
     answer lengthened the delay."""
     now = app.now()
     due_at = min(max(delivery.next_attempt_at or now, now), now + LONGEST_SCHEDULE)  # a forged attempt may lie ahead
-    endpoint = app.endpoints.at_hand(message.delivery_id.endpoint)
     deadline_at = message.deadline_at + _lengthened(message, delivery, delays_of(app, endpoint))
     following = messages.next_attempt(message, delivery.last_number + 1, due_at, deadline_at)
     await app.queue.put(following, due_at - now)
+
+
+async def endpoint_of(app: App, message: Message) -> Endpoint | None:
+    """From the snapshot. Raises StorageUnavailable."""
+    return await app.endpoints.get_on_loop(message.delivery_id.endpoint, app.in_thread)
 
 
 def delays_of(app: App, endpoint: Endpoint | None) -> Sequence[timedelta]:
@@ -116,8 +119,7 @@ def _lengthened(message: Message, delivery: Delivery, delays: Sequence[timedelta
     position = last.number - message.schedule_start
     if delivery.next_attempt_at is None or not 0 <= position < len(delays):
         return timedelta()
-    ended_at = last.started_at + timedelta(milliseconds=last.duration_ms)
-    return max(delivery.next_attempt_at - ended_at - delays[position] * (1 + JITTER), timedelta())
+    return max(delivery.next_attempt_at - last.ended_at - delays[position] * (1 + JITTER), timedelta())
 
 
 def _disable(app: App, message: Message, reason: str) -> None:

@@ -1,7 +1,7 @@
 """A delivery: one event on its way to one endpoint, with its attempts."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field
@@ -30,6 +30,10 @@ class Attempt(Stored):
     error: Annotated[str, Field(max_length=1000)] | None = None
     response: Annotated[str, Field(max_length=4096)] | None = None
     token: Annotated[str, Field(max_length=64)] = ""
+
+    @property
+    def ended_at(self) -> datetime:
+        return self.started_at + timedelta(milliseconds=self.duration_ms)
 
 
 class DeliveryId(NamedTuple):

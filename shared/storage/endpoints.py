@@ -35,10 +35,6 @@ class Endpoints:
         """From the snapshot."""
         return self._snapshot.get().get(endpoint_id)
 
-    def at_hand(self, endpoint_id: str) -> Endpoint | None:
-        """From the snapshot as it is, however old."""
-        return (self._snapshot.at_hand() or {}).get(endpoint_id)
-
     async def get_on_loop(self, endpoint_id: str, in_thread: Callable[..., Awaitable[Any]]) -> Endpoint | None:
         """As `get`, without keeping the loop."""
         return (await self._snapshot.get_on_loop(in_thread)).get(endpoint_id)

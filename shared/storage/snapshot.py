@@ -43,14 +43,14 @@ class Snapshot(Generic[T]):
             self._read_at = asked_at
             return self._value
 
-    def at_hand(self) -> T | None:
+    def _at_hand(self) -> T | None:
         """The value, as long as it may be used; None where it is time to read it again."""
         value = self._value
         return value if time.monotonic() - self._read_at <= CACHE_SECONDS else None
 
     async def get_on_loop(self, in_thread: Callable[..., Awaitable[Any]]) -> T:
         """As `get`, without keeping the loop: one thread reads, and all others wait for it."""
-        value = self.at_hand()
+        value = self._at_hand()
         if value is not None:
             return value
         if self._reading is None:

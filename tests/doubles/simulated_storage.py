@@ -133,9 +133,6 @@ class FixedEndpoints:
     def read(self, identity: str) -> Endpoint | None:
         return self.known.get(identity)
 
-    def at_hand(self, identity: str) -> Endpoint | None:
-        return self.known.get(identity)
-
     async def get_on_loop(self, identity: str, in_thread: object) -> Endpoint | None:
         return self.known.get(identity)
 

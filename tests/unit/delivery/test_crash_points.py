@@ -93,7 +93,7 @@ def test_without_faults_every_attempt_is_posted_exactly_once() -> None:
         assert sum(world.posts.values()) == made + world.put_off
 
 
-async def _forget(app: object, message: object, delivery: object) -> None:
+async def _forget(app: object, message: object, delivery: object, endpoint: object) -> None:
     """What follows a recorded attempt."""
 
 
