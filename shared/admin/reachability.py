@@ -9,10 +9,9 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address
 
 from shared.app import App
-from shared.outbound.addresses import AddressPolicy, Refused, Unresolved, read_url
+from shared.outbound.addresses import AddressPolicy, Refused, Unresolved, is_address, read_url
 from shared.settings import Settings
 from shared.storage.rows import Rejected
 
@@ -85,28 +84,20 @@ def url_problem(app: App, url: str, *, for_admin: bool) -> Unreachable | Busy | 
         refused = app.client.check(url, WITHIN)
     if refused is None or isinstance(refused, Unresolved):
         return refused
-    if for_admin or _is_address(target.host):
+    if for_admin or is_address(target.host):
         return Unreachable(refused.reason)
     return Unreachable(f"deliveries cannot be sent to {target.host}: ask an admin")
 
 
 def name_problem(host: str) -> str | None:
     """Why no receiver on the internet has this name, or None; an IP address is no name."""
-    if _is_address(host):
+    if is_address(host):
         return None
     if "." not in host:
         return f"{host} is a name of a private network: give the whole name, such as hooks.contoso.com"
     if any(host.endswith(f".{reserved}") for reserved in RESERVED):
         return f"{host} is a name that is reserved for private networks or for documentation: no receiver has it"
     return None
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _port_problem(port: int, settings: Settings) -> str | None:

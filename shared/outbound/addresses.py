@@ -40,11 +40,7 @@ class Target:
     @property
     def literal_address(self) -> tuple[str, ...]:
         """The host, where it is an IP address: no resolver is asked for that."""
-        try:
-            ip_address(self.host)
-        except ValueError:
-            return ()
-        return (self.host,)
+        return (self.host,) if is_address(self.host) else ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +105,15 @@ def refused_address(host: str, addresses: Sequence[str], policy: AddressPolicy) 
     if any(not is_public(address) for address in addresses):
         return Refused(f"{host} is or resolves to an address that is not on the public internet")
     return None
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address rather than a name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_public(address: str) -> bool:
