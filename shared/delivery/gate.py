@@ -20,7 +20,7 @@ from shared.outbound.breaker import PROBE_DEADLINE
 from shared.outbound.pacing import MOST_IN_MEMORY, SOON_SECONDS
 from shared.storage.messages import Message
 
-DEFERRED_SECONDS = (1.0, 64.0)
+DEFERRED_SECONDS = (4.0, 64.0)
 """How long a message waits that found no slot: at first, and at most; it doubles each time, and up to half of it is
 added by chance, lest all return at once."""
 
