@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from shared import logs
 from shared.app import App
-from shared.delivery.attempt import Attempted
+from shared.delivery.attempt import Attempted, attempt
 from shared.delivery.gate import Deferral, GiveUp, a_while, attempt_through_gate, held_back, held_by_pace
 from shared.delivery.publisher import NeverAccepted, accepted_event
 from shared.delivery.recorder import endpoint_of, follow_up, record, record_result
@@ -148,7 +148,9 @@ async def _attempt_or_defer(app: App, message: Message, endpoint: Endpoint, even
     if held is None:
         async with app.bulkhead.slot(endpoint.id) as taken:
             if taken:
-                attempted = await attempt_through_gate(app, message, endpoint, event)
+                attempted = await attempt_through_gate(
+                    app, message, endpoint, lambda within: attempt(app, endpoint, message, event, within)
+                )
         if taken:
             await _conclude(app, message, endpoint, attempted, stored)
             return

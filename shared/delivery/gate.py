@@ -5,16 +5,17 @@ now is put off without spending an attempt, or given up when its time is over.
 """
 
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
 from shared import logs
 from shared.app import App
-from shared.delivery.attempt import Attempted, attempt
+from shared.delivery.attempt import Attempted
 from shared.delivery.diagnosis import diagnose
 from shared.delivery.schedule import asks_for_less, is_success
-from shared.model import Endpoint, Event
+from shared.model import Endpoint
 from shared.model.retry_after import LONGEST_RETRY_AFTER
 from shared.outbound.breaker import PROBE_DEADLINE
 from shared.outbound.pacing import MOST_IN_MEMORY, SOON_SECONDS
@@ -32,6 +33,9 @@ PACED_LONGEST = timedelta(hours=24)
 
 _STILL_TAKING = timedelta(minutes=15)
 _SHORTEST_SLEEP_SECONDS = 0.001
+
+MakeAttempt = Callable[[timedelta | None], Awaitable[Attempted]]
+"""Makes an attempt within a deadline, where it is not the usual one."""
 
 By = Literal["breaker", "bulkhead", "pacing", "duplicate"]
 
@@ -74,13 +78,13 @@ def held_by_pace(app: App, message: Message, endpoint: Endpoint) -> Deferral | G
     return _put_off_by_pace(app, message, endpoint, wait) if wait > 0 else None
 
 
-async def attempt_through_gate(app: App, message: Message, endpoint: Endpoint, event: Event) -> Attempted:
-    """Makes an attempt, and has the breaker, the bulkhead and pacing know what came of it."""
+async def attempt_through_gate(app: App, message: Message, endpoint: Endpoint, make: MakeAttempt) -> Attempted:
+    """Has an attempt made, and the breaker, the bulkhead and pacing know what came of it."""
     pause = app.pacing.begin(endpoint.id, app.seconds())
     if pause > 0:
-        await app.sleep(max(pause, _SHORTEST_SLEEP_SECONDS))
+        await app.sleep(pause)
     probes = app.breaker.begin(endpoint.id, message.delivery, app.seconds())
-    attempted = await attempt(app, endpoint, message, event, PROBE_DEADLINE if probes else None)
+    attempted = await make(PROBE_DEADLINE if probes else None)
     made, now = attempted.attempt, app.seconds()
     if asks_for_less(made.status, attempted.retry_after):
         app.pacing.refused(endpoint.id, min(attempted.retry_after or timedelta(), LONGEST_RETRY_AFTER), now)

@@ -1,7 +1,7 @@
 """A host and its queue in virtual time, around the real breaker, pacing and bulkhead.
 
-`Host._attempt_or_defer`, `_held` and `_conclude` do what the functions of these names in shared/delivery/dispatcher.py
-do, without tables and signatures, so that ten minutes of a hundred endpoints take seconds.
+What is held back, for how long, and what is learnt of an attempt is decided by shared/delivery/gate.py. Tables and
+signatures are left out, so that ten minutes of a hundred endpoints take seconds.
 """
 
 import asyncio
@@ -12,16 +12,23 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
 from doubles.simulated_receivers import Answer, Receiver
-from shared.outbound.breaker import PROBE_DEADLINE, Breaker
+from shared.delivery.attempt import Attempted
+from shared.delivery.gate import Deferral, GiveUp, a_while, attempt_through_gate, held_back, held_by_pace
+from shared.delivery.schedule import asks_for_less, is_success
+from shared.model import Attempt
+from shared.outbound.breaker import Breaker
 from shared.outbound.bulkhead import Bulkhead
-from shared.outbound.pacing import MOST_IN_MEMORY, SOON_SECONDS, Pacing
+from shared.outbound.pacing import Pacing
 
 BATCH, IN_HAND = 32, 224
 """batchSize and newBatchThreshold of host.json."""
 
+BEGINNING = datetime(2026, 11, 19, tzinfo=UTC)
 DEADLINE_SECONDS = 30.0
 RETRIES_SECONDS = (30.0, 120.0, 600.0)
 WHOLE_SECONDS = sum(RETRIES_SECONDS) + 15 * 60
@@ -33,20 +40,25 @@ STORAGE_SECONDS = 0.005
 CPU_SECONDS = 0.001
 """What one message costs the one thread that there is, whatever becomes of it."""
 
-_DEFERRED_SECONDS = (4.0, 300.0)
-_PACED_EARLY_SECONDS = 2.0
-_PACED_LONGEST_SECONDS = 24 * 3600.0
-_STILL_TAKING = timedelta(minutes=15)
-
 
 @dataclass(frozen=True)
 class Message:
     endpoint: str
     delivery: str
     published_at: float
-    deadline_at: float
+    deadline_at: datetime
     attempt: int = 1
+    schedule_start: int = 1
     deferrals: int = 0
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What the gate asks of one."""
+
+    id: str
+    max_per_second: float | None
+    host: str = "receiver.example"
 
 
 @dataclass
@@ -84,10 +96,19 @@ class Host:
         self.breaker = Breaker(timedelta(seconds=60))
         self.bulkhead = Bulkhead(self.now)
         self.pacing = Pacing()
+        self._app: Any = SimpleNamespace(
+            breaker=self.breaker,
+            bulkhead=self.bulkhead,
+            pacing=self.pacing,
+            now=lambda: self._at(self.now()),
+            seconds=self.now,
+            sleep=asyncio.sleep,
+        )
         self.seen: dict[str, Seen] = defaultdict(Seen)
         self.in_hand = 0
         self.most_in_hand = 0
         self._chance = random.Random(seed)
+        random.seed(seed)  # of which the gate draws
         self._cpu_seconds = cpu_seconds
         self._busy_until = 0.0
         self._queue: list[tuple[float, int, Message]] = []
@@ -104,7 +125,7 @@ class Host:
     def publish(self, endpoint: str, count: int = 1) -> None:
         for _ in range(count):
             now = self.now()
-            self.put(Message(endpoint, f"{endpoint}-{next(self._numbers)}", now, now + self.whole_seconds))
+            self.put(Message(endpoint, f"{endpoint}-{next(self._numbers)}", now, self._at(now + self.whole_seconds)))
 
     async def run(self, until: float, done: Callable[[], bool] = lambda: False) -> None:
         """Receives until a time, or until `done`."""
@@ -153,67 +174,31 @@ class Host:
         await asyncio.sleep(STORAGE_SECONDS)  # its deletion
 
     async def _attempt_or_defer(self, message: Message) -> None:
-        held = await self._held(message)
+        real, endpoint = (
+            cast(Any, message),
+            cast(Any, Endpoint(message.endpoint, self.max_per_second.get(message.endpoint))),
+        )
+        held = await held_back(self._app, real, endpoint)
         if held is None:
             async with self.bulkhead.slot(message.endpoint) as taken:
                 if taken:
-                    answer = await self._attempt(message)
+                    attempted = await attempt_through_gate(
+                        self._app, real, endpoint, lambda within: self._attempt(message, within)
+                    )
             if taken:
-                await self._conclude(message, answer)
+                await self._conclude(message, endpoint, attempted)
                 return
-            held = self._held_by_pace(message) or ("bulkhead", self._a_while(message))
+            held = held_by_pace(self._app, real, endpoint) or Deferral("bulkhead", a_while(real))
         await self._put_off(message, held)
 
-    async def _held(self, message: Message) -> tuple[str, float] | None:
-        """By what and for how long; 0 s: given up."""
-        overdue = self.now() >= message.deadline_at
-        wait = self.breaker.wait_seconds(message.endpoint, message.delivery, self.now())
-        if wait > 0 and not overdue:
-            return "breaker", wait
-        if wait > 0 and message.attempt > 1:
-            return "breaker", 0.0
-        while (wait := self._paced(message)) > 0:
-            give_up = overdue and not self._keeps_taking(message)
-            if give_up or wait > SOON_SECONDS or self.pacing.waiting >= MOST_IN_MEMORY:
-                return self._put_off_by_pace(message, wait)
-            with self.pacing.in_memory():
-                await asyncio.sleep(wait)
-        return None
-
-    def _held_by_pace(self, message: Message) -> tuple[str, float] | None:
-        """Without waiting in memory: of an attempt that found no slot, or that was refused."""
-        wait = self._paced(message)
-        return self._put_off_by_pace(message, wait) if wait > 0 else None
-
-    def _put_off_by_pace(self, message: Message, wait: float) -> tuple[str, float]:
-        if self.now() >= message.deadline_at and not self._keeps_taking(message):
-            return "pacing", 0.0
-        return "pacing", max(wait - _PACED_EARLY_SECONDS, 1.0)
-
-    def _paced(self, message: Message) -> float:
-        most = self.max_per_second.get(message.endpoint)
-        return self.pacing.wait_seconds(message.endpoint, message.delivery, self.now(), most, message.deferrals)
-
-    def _keeps_taking(self, message: Message) -> bool:
-        in_time = self.now() < message.deadline_at + _PACED_LONGEST_SECONDS
-        return in_time and self.pacing.keeps_taking(message.endpoint, self.now(), _STILL_TAKING)
-
-    async def _attempt(self, message: Message) -> Answer:
-        endpoint, seen = message.endpoint, self.seen[message.endpoint]
-        await asyncio.sleep(self.pacing.begin(endpoint, self.now()))
-        probes = self.breaker.begin(endpoint, message.delivery, self.now())
-        answer = await self._post(message, PROBE_DEADLINE.total_seconds() if probes else DEADLINE_SECONDS)
-        if answer.retry_after is not None:
-            self.pacing.refused(endpoint, timedelta(seconds=answer.retry_after), self.now())
-            self.bulkhead.slow_down(endpoint)
-            self.breaker.record(endpoint, message.delivery, True, self.now())
-            return answer
-        seen.attempts[message.delivery] += 1
-        self.bulkhead.record(endpoint, answer.taken)
-        if answer.taken:
-            self.pacing.taken(endpoint, self.now())
-        self.breaker.record(endpoint, message.delivery, answer.taken, self.now())
-        return answer
+    async def _attempt(self, message: Message, within: timedelta | None) -> Attempted:
+        began = self._at(self.now())
+        answer = await self._post(message, DEADLINE_SECONDS if within is None else within.total_seconds())
+        asked = None if answer.retry_after is None else timedelta(seconds=answer.retry_after)
+        if asked is None:
+            self.seen[message.endpoint].attempts[message.delivery] += 1
+        status = 429 if asked is not None else 200 if answer.taken else 500
+        return Attempted(Attempt(number=message.attempt, started_at=began, duration_ms=0, status=status), asked)
 
     async def _post(self, message: Message, within: float) -> Answer:
         seen, now = self.seen[message.endpoint], self.now()
@@ -232,12 +217,13 @@ class Host:
             seen.latencies.append((message.published_at, self.now() - message.published_at))
         return answer
 
-    async def _conclude(self, message: Message, answer: Answer) -> None:
-        if answer.retry_after is not None:
-            await self._put_off(message, self._held_by_pace(message) or ("pacing", 1.0))
+    async def _conclude(self, message: Message, endpoint: Any, attempted: Attempted) -> None:
+        if asks_for_less(attempted.attempt.status, attempted.retry_after):
+            held = held_by_pace(self._app, cast(Any, message), endpoint) or Deferral("pacing", 1.0)
+            await self._put_off(message, held)
             return
         await asyncio.sleep(STORAGE_SECONDS)  # its row
-        if answer.taken:
+        if is_success(attempted.attempt.status):
             return
         if message.attempt > len(RETRIES_SECONDS):
             self.seen[message.endpoint].given_up[message.delivery] = self.now()
@@ -245,20 +231,18 @@ class Host:
         delay = RETRIES_SECONDS[message.attempt - 1] * self._chance.uniform(1.0, 1.1)
         self.put(replace(message, attempt=message.attempt + 1, deferrals=0), delay)
 
-    async def _put_off(self, message: Message, held: tuple[str, float]) -> None:
-        by, seconds = held
+    async def _put_off(self, message: Message, held: Deferral | GiveUp) -> None:
         await asyncio.sleep(STORAGE_SECONDS)
         seen = self.seen[message.endpoint]
-        if seconds == 0.0:
+        if isinstance(held, GiveUp):
             seen.given_up[message.delivery] = self.now()
             return
         seen.deferred_at[message.delivery].append(self.now())
-        seen.deferred_by[by] += 1
-        self.put(replace(message, deferrals=message.deferrals + 1), seconds)
+        seen.deferred_by[held.by] += 1
+        self.put(replace(message, deferrals=message.deferrals + 1), held.seconds)
 
-    def _a_while(self, message: Message) -> float:
-        first, most = _DEFERRED_SECONDS
-        return min(first * 2.0 ** min(message.deferrals, 10), most) * self._chance.uniform(1.0, 1.5)
+    def _at(self, seconds: float) -> datetime:
+        return BEGINNING + timedelta(seconds=seconds)
 
 
 async def publish_steadily(host: Host, endpoints: Iterable[str], per_second: float, seconds: float) -> None:
