@@ -200,12 +200,14 @@ class Bulkhead:
 
     def _worth_waiting(self, state: _Endpoint) -> bool:
         """Whether a turn at the end of the line is likely to come soon. But for those of an endpoint that is answering
-        quickly, all who wait leave half of the free slots' number to the host, so that it goes on receiving."""
+        quickly, all who wait leave half of the free slots' number to the host, so that it goes on receiving. A proven
+        endpoint may take of that half as well: else those of unproven ones would take all the room that there is."""
         seconds = self._expected_wait(state)
         if state.failures >= _HOPELESS_AFTER or seconds >= self._patience:
             return False
         quick = max(seconds, self._now() - state.freed_at) <= QUICK_SECONDS
-        return quick or self._waiting < self._free() // 2
+        free = self._free()
+        return quick or self._waiting < (free * 3 // 4 if state.kind is Kind.PROVEN else free // 2)
 
     def _expected_wait(self, state: _Endpoint) -> float:
         """Seconds; with each round of answers an endpoint has about twice as many attempts in flight. One that has not

@@ -79,6 +79,33 @@ def test_endpoints_that_hang_are_not_felt_by_those_that_are_well(
     assert not any(host.seen[name].deferred_at for name in WELL)
 
 
+def test_a_burst_for_endpoints_that_hang_puts_off_none_that_is_well() -> None:
+    """Their second messages wait for a slot too, and must leave room in which to wait."""
+    others = [f"other-{number}" for number in range(100)]
+
+    async def main() -> Host:
+        host = Host({name: healthy(0.02) for name in WELL} | dict.fromkeys(others, HANGS_ALWAYS))
+
+        async def publish() -> None:
+            await asyncio.sleep(5)
+            for name in others * 3:  # three events, each for all of them
+                host.publish(name)
+            for _ in range(20):  # as they wait
+                for name in WELL:
+                    host.publish(name, 2)
+                await asyncio.sleep(0.2)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(publish_steadily(host, WELL, 5, 5))
+            group.create_task(publish())
+            group.create_task(host.run(12))
+        await host.end()
+        return host
+
+    host = run(main())
+    assert not any(host.seen[name].deferred_at for name in WELL)
+
+
 def burst(
     receiver: Receiver,
     count: int,
