@@ -18,8 +18,8 @@ from shared.app import App
 from shared.delivery.attempt import Attempted, attempt
 from shared.delivery.gate import Deferral, GiveUp, a_while, attempt_through_gate, held_back, held_by_pace
 from shared.delivery.publisher import NeverAccepted, accepted_event
-from shared.delivery.recorder import endpoint_of, follow_up, record, record_result
-from shared.delivery.schedule import asks_for_less
+from shared.delivery.recorder import endpoint_of, follow_up, record, record_result, verdict_on
+from shared.delivery.schedule import Retry, asks_for_less
 from shared.delivery.transitions import ERASED, cancelled
 from shared.formats import FORMATS
 from shared.model import Attempt, Delivery, Endpoint, Event
@@ -166,17 +166,19 @@ async def _conclude(app: App, message: Message, endpoint: Endpoint, attempted: A
         log_attempt(message, endpoint, made, "deferred" if isinstance(held, Deferral) else "exhausted")
         await _put_off(app, message, held)
         return
-    outcome, delivery = await record(app, message, attempted, endpoint, stored)
-    retry_at = None if delivery is None else delivery.next_attempt_at
-    log_attempt(message, endpoint, made, outcome, retry_at - app.now() if retry_at else None)
-    if outcome == "delivered" and endpoint.health.first_failure_at is not None:
+    verdict = verdict_on(app, message, attempted, endpoint)
+    log_attempt(message, endpoint, made, verdict.word, verdict.after if isinstance(verdict, Retry) else None)
+    delivery = await record(app, message, attempted, verdict, endpoint, stored)
+    succeeded = delivery is not None and delivery.status == "delivered"
+    if succeeded and endpoint.health.first_failure_at is not None:
         await app.in_thread(app.endpoints.change_health, endpoint, lambda health: note_success(health, made.started_at))
 
 
 def log_attempt(
     message: Message, endpoint: Endpoint, made: Attempt, following: str, retry_in: timedelta | None = None
 ) -> None:
-    """The one line of an attempt, written when it is known what follows."""
+    """The one line of an attempt, written when it is known what follows, and before that is recorded: so a crash leaves
+    no recorded attempt without its line."""
     logs.info(
         "delivery.attempted",
         deliveryId=message.delivery,

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Literal
 
 from shared import logs
 from shared.app import App
 from shared.delivery.attempt import Attempted
 from shared.delivery.diagnosis import diagnose
 from shared.delivery.operational_events import publish_endpoint_disabled
-from shared.delivery.schedule import JITTER, decide
+from shared.delivery.schedule import JITTER, Verdict, decide
 from shared.delivery.transitions import recorded
 from shared.model import Attempt, Delivery, Endpoint
 from shared.model.health import disable
@@ -20,25 +19,29 @@ from shared.storage.messages import Message, encode
 from shared.storage.queues import POISON
 from shared.storage.rows import Versioned, change_on_loop
 
-Outcome = Literal["delivered", "retry", "exhausted", "gone", "postponed", "dropped", "duplicate"]
+
+def verdict_on(app: App, message: Message, attempted: Attempted, endpoint: Endpoint | None) -> Verdict:
+    """What follows an attempt."""
+    made = attempted.attempt
+    position = made.number - message.schedule_start + 1
+    meaning = diagnose(made.status, made.response)
+    return decide(position, made.status, attempted.retry_after, delays_of(app, endpoint), meaning, made.token)
 
 
 async def record(
     app: App,
     message: Message,
     attempted: Attempted,
+    verdict: Verdict,
     endpoint: Endpoint | None,
     stored: Versioned[Delivery] | None = None,
-) -> tuple[Outcome, Delivery | None]:
-    """Writes an attempt and sees to what follows; returns what that is, and the row where there is one to write to.
+) -> Delivery | None:
+    """Writes an attempt and sees to what follows; returns the row where this attempt stands in it.
 
     A row that cannot be written is put back as an unrecorded message rather than posted again. Raises
     StorageUnavailable when that fails too, or when the message is such a one already.
     """
     made = attempted.attempt
-    position = made.number - message.schedule_start + 1
-    meaning = diagnose(made.status, made.response)
-    verdict = decide(position, made.status, attempted.retry_after, delays_of(app, endpoint), meaning, made.token)
     try:
         delivery = await change_on_loop(
             app.rows, message.delivery_id, lambda now: recorded(now, message, made, verdict, made.ended_at), stored
@@ -50,21 +53,22 @@ async def record(
             app.queue.raw.name, encode(messages.unrecorded(message, made, attempted.retry_after, app.now()))
         )
         logs.warning("delivery.record_postponed", deliveryId=message.delivery, attempt=made.number)
-        return "postponed", None
+        return None
     if delivery is None:
         logs.warning("delivery.dropped", deliveryId=message.delivery, reason="its week has passed retention")
-        return "dropped", None
+        return None
     if not delivery.holds(made.number, made.token) and not message.redelivered:
-        return "duplicate", delivery
+        return None
     await follow_up(app, message, delivery, endpoint)
-    return _outcome(delivery), delivery
+    return delivery
 
 
 async def record_result(app: App, message: Message, made: Attempt, endpoint: Endpoint | None) -> None:
     """Records the attempt of an unrecorded message."""
     seconds = message.retry_after_seconds
     retry_after = None if seconds is None else timedelta(seconds=seconds)
-    await record(app, message, Attempted(made, retry_after), endpoint)
+    attempted = Attempted(made, retry_after)
+    await record(app, message, attempted, verdict_on(app, message, attempted, endpoint), endpoint)
 
 
 async def follow_up(app: App, message: Message, delivery: Delivery, endpoint: Endpoint | None) -> None:
@@ -100,17 +104,6 @@ def delays_of(app: App, endpoint: Endpoint | None) -> Sequence[timedelta]:
     """The schedule of an endpoint's deliveries: its own, or the deployment's."""
     own = None if endpoint is None else endpoint.retry_delays
     return app.settings.retry_delays if own is None else own
-
-
-def _outcome(delivery: Delivery) -> Outcome:
-    match delivery.status:
-        case "pending":
-            return "retry"
-        case "failed":
-            return "exhausted"
-        case "cancelled":
-            return "gone"
-    return "delivered"
 
 
 def _lengthened(message: Message, delivery: Delivery, delays: Sequence[timedelta]) -> timedelta:

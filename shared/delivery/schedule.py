@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
 from shared.delivery.diagnosis import Diagnosis, Ended, Paused, Unacceptable
 from shared.model.retry_after import LONGEST_RETRY_AFTER
@@ -16,22 +17,33 @@ JITTER = 0.1
 class Delivered:
     """Any 2xx (SPScan's webhook documentation: "only the status code matters")."""
 
+    word: ClassVar = "delivered"
+
 
 @dataclass(frozen=True)
 class Gone:
     """410, or an answer that means the same: the receiver wants no more of these."""
+
+    word: ClassVar = "gone"
 
 
 @dataclass(frozen=True)
 class Exhausted:
     """The last attempt of the schedule failed, or another is of no use."""
 
+    word: ClassVar = "exhausted"
+
 
 @dataclass(frozen=True)
 class Retry:
     """Another attempt after this delay."""
 
+    word: ClassVar = "retry"
     after: timedelta
+
+
+Verdict = Delivered | Gone | Exhausted | Retry
+"""What follows an attempt; `word` says it in the log."""
 
 
 def decide(
@@ -41,7 +53,7 @@ def decide(
     delays: Sequence[timedelta],
     meaning: Diagnosis | None = None,
     token: str = "",
-) -> Delivered | Gone | Exhausted | Retry:
+) -> Verdict:
     """What follows the attempt at `position` of the schedule (1 is the first); `status` None is no answer at all.
     `meaning` is what the answer says for sure, `token` the attempt's own.
 

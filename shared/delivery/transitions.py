@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from shared.delivery.diagnosis import failure_reason
-from shared.delivery.schedule import Delivered, Exhausted, Gone, Retry
+from shared.delivery.schedule import Delivered, Exhausted, Gone, Retry, Verdict
 from shared.model import Attempt, Delivery
 from shared.storage.events import EventRow, Recipient
 from shared.storage.messages import Message
@@ -20,7 +20,7 @@ def recorded(
     current: Delivery | None,
     message: Message,
     made: Attempt,
-    verdict: Delivered | Gone | Exhausted | Retry,
+    verdict: Verdict,
     ended_at: datetime,
 ) -> Delivery:
     """The row with this attempt in it. *Delivered* is final and overwrites everything else; otherwise the first record
