@@ -12,7 +12,9 @@ Per instance, in memory, on the loop that dispatches. It knows nothing of a rece
 - Where only a quarter of the slots is free, new and failing endpoints may hold no more than an eighth.
 
 A message that finds no slot waits in its endpoint's line where its turn is likely to come soon; else it is to go back
-to the queue, so that the host can receive messages of other endpoints.
+to the queue, so that the host can receive messages of other endpoints. That takes transactions and seconds, so the first
+answer of a new endpoint is awaited by all of its messages, though the host may receive nothing meanwhile: for half a
+second, and not again for a while after it was in vain.
 """
 
 import asyncio
@@ -38,9 +40,11 @@ SLOW_SECONDS = 3.0
 FAILING_TOGETHER = 5
 """Attempts that a failing endpoint may have at once: as many as open its breaker."""
 
+WARY_SECONDS = 60.0
+"""For how long after a first answer was awaited in vain others are awaited by fewer."""
+
 _HOPELESS_AFTER = 2
 """Failures in a row, after which nobody waits for an endpoint."""
-
 
 _IDLE_ANSWERS, _SHORTEST_ANSWER_SECONDS = 4, 0.001
 """Half of an endpoint's successes are forgotten whenever it has had no attempt in flight for so many of its answers."""
@@ -89,6 +93,7 @@ class Bulkhead:
         self._lines: dict[str, _Endpoint] = {}
         """Endpoints in whose line somebody waits; the one served last comes last."""
         self._waiting = 0
+        self._wary_until = -math.inf
 
     @contextlib.asynccontextmanager
     async def slot(self, endpoint: str) -> AsyncIterator[bool]:
@@ -193,21 +198,35 @@ class Bulkhead:
             elif turn.result():
                 self.give_back(endpoint)
             raise
-        if not turn.done():
-            self._leave(endpoint, state, turn)
-            return False
-        return turn.result()
+        if turn.done():
+            return turn.result()
+        self._leave(endpoint, state, turn)
+        if state.kind is Kind.NEW:
+            self._wary_until = self._now() + WARY_SECONDS
+        return False
 
     def _worth_waiting(self, state: _Endpoint) -> bool:
         """Whether a turn at the end of the line is likely to come soon. But for those of an endpoint that is answering
-        quickly, all who wait leave half of the free slots' number to the host, so that it goes on receiving. A proven
-        endpoint may take of that half as well: else those of unproven ones would take all the room that there is."""
+        quickly, and those who await a first answer, all who wait leave half of the free slots' number to the host, so
+        that it goes on receiving. A proven endpoint may take of that half as well: else those of unproven ones would
+        take all the room that there is."""
+        if self._awaits_first_answer(state):
+            return True
         seconds = self._expected_wait(state)
         if state.failures >= _HOPELESS_AFTER or seconds >= self._patience:
             return False
         quick = max(seconds, self._now() - state.freed_at) <= QUICK_SECONDS
         free = self._free()
         return quick or self._waiting < (free * 3 // 4 if state.kind is Kind.PROVEN else free // 2)
+
+    def _awaits_first_answer(self, state: _Endpoint) -> bool:
+        now = self._now()
+        return (
+            state.kind is Kind.NEW
+            and bool(state.began)
+            and now - state.began[0] < self._patience
+            and now >= self._wary_until
+        )
 
     def _expected_wait(self, state: _Endpoint) -> float:
         """Seconds; with each round of answers an endpoint has about twice as many attempts in flight. One that has not

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doubles.virtual_time import run
-from shared.outbound.bulkhead import FAILING_TOGETHER, PATIENCE_SECONDS, SLOTS, SLOW_SECONDS, Bulkhead
+from shared.outbound.bulkhead import FAILING_TOGETHER, PATIENCE_SECONDS, SLOTS, SLOW_SECONDS, WARY_SECONDS, Bulkhead
 
 HOST = Path(__file__).parents[3] / "host.json"
 QUARTER, HALF = SLOTS // 4, SLOTS // 2
@@ -212,16 +212,51 @@ def test_who_waits_for_an_endpoint_that_hangs_goes_back_in_half_a_second() -> No
     run(main())
 
 
+def test_all_that_there_is_for_a_new_endpoint_awaits_its_first_answer() -> None:
+    """A backlog that an instance finds when it starts: nothing of it goes back to the queue."""
+
+    async def main() -> None:
+        bulkhead = Bulkhead(asyncio.get_running_loop().time)
+        seconds = [0.2, *[0.01] * (SLOTS + 31)]
+        burst = [asyncio.create_task(attempt(bulkhead, "new", each)) for each in seconds]
+        await asyncio.sleep(0.1)
+        assert all(await asyncio.gather(*(attempt(bulkhead, "other", 0.02) for _ in range(10)))), "it finds slots"
+        assert all(await asyncio.gather(*burst))
+
+    run(main())
+
+
+def test_once_a_first_answer_was_awaited_in_vain_few_wait_for_others() -> None:
+    """Else whoever registers endpoints that hang, one after the other, keeps the host from receiving."""
+
+    async def main() -> None:
+        bulkhead, told = Bulkhead(asyncio.get_running_loop().time), list[int]()
+        for wait in (0.0, 1.0, WARY_SECONDS):
+            await asyncio.sleep(wait)
+            name = f"hung-{len(told)}"
+            tasks = [asyncio.create_task(attempt(bulkhead, name, 30, False)) for _ in range(SLOTS)]
+            await asyncio.sleep(PATIENCE_SECONDS / 2)
+            told.append(sum(not task.done() for task in tasks))
+            await asyncio.sleep(PATIENCE_SECONDS)
+            assert sum(not task.done() for task in tasks) == 1, "the attempt itself"
+        assert told[0] == told[2] == SLOTS
+        assert told[1] <= HALF
+
+    run(main())
+
+
 def test_those_who_wait_leave_room_for_the_host_to_receive() -> None:
     """A hundred new endpoints hang, and several messages for each are in hand at once."""
 
     async def main() -> None:
         bulkhead = Bulkhead(asyncio.get_running_loop().time)
+        hung = [asyncio.create_task(attempt(bulkhead, "hung", 30, False)) for _ in range(2)]
+        await asyncio.wait(hung, return_when=asyncio.FIRST_COMPLETED)
         tasks = [asyncio.create_task(attempt(bulkhead, f"hung-{n % 100}", 30, False)) for n in range(1000)]
         for _ in range(5):
             await asyncio.sleep(0)
         waiting_or_held = sum(not task.done() for task in tasks)
-        assert waiting_or_held <= 100 + (SLOTS - 100) // 2 + 1
+        assert waiting_or_held <= 100 + (SLOTS - 100) // 2 + 1, "of the last thousand"
         assert await attempt(bulkhead, "well", 0.02)
         for task in tasks:
             task.cancel()

@@ -103,6 +103,7 @@ def test_a_hung_name_ends_its_own_attempts_only_and_is_looked_up_once(receive: R
     outbound = Outbound(LOCAL, SHORT, resolve)
     hung = NoResponse("the name hung.example was not resolved within 0.4 s")
     try:
+        assert outbound.post(receiver.url(host="first.example"), HEADERS, BODY) == Response(200, None, None)
         with ThreadPoolExecutor(20) as threads:
             waiting = [
                 threads.submit(outbound.post, receiver.url(host="hung.example"), HEADERS, BODY) for _ in range(16)
