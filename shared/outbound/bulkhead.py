@@ -12,9 +12,9 @@ Per instance, in memory, on the loop that dispatches. It knows nothing of a rece
 - Where only a quarter of the slots is free, new and failing endpoints may hold no more than an eighth.
 
 A message that finds no slot waits in its endpoint's line where its turn is likely to come soon; else it is to go back
-to the queue, so that the host can receive messages of other endpoints. That takes transactions and seconds, so the first
-answer of a new endpoint is awaited by all of its messages, though the host may receive nothing meanwhile: for half a
-second, and not again for a while after it was in vain.
+to the queue, so that the host can receive messages of other endpoints. That takes transactions and seconds, so the
+first answer of a new endpoint is awaited by all of its messages, though the host may receive nothing meanwhile: for
+half a second, and not again for a while after it was in vain.
 """
 
 import asyncio
