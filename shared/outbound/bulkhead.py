@@ -201,7 +201,7 @@ class Bulkhead:
         if turn.done():
             return turn.result()
         self._leave(endpoint, state, turn)
-        if state.kind is Kind.NEW:
+        if state.kind is not Kind.FAILING:
             self._wary_until = self._now() + WARY_SECONDS
         return False
 
@@ -220,13 +220,10 @@ class Bulkhead:
         return quick or self._waiting < (free * 3 // 4 if state.kind is Kind.PROVEN else free // 2)
 
     def _awaits_first_answer(self, state: _Endpoint) -> bool:
-        now = self._now()
-        return (
-            state.kind is Kind.NEW
-            and bool(state.began)
-            and now - state.began[0] < self._patience
-            and now >= self._wary_until
-        )
+        """Whether all that is known of an endpoint, new or idle before, is that attempts began a moment ago."""
+        if state.kind is Kind.FAILING or not state.began or self._now() < self._wary_until:
+            return False
+        return state.freed_at <= state.began[0] and self._now() - state.began[0] < self._patience
 
     def _expected_wait(self, state: _Endpoint) -> float:
         """Seconds; with each round of answers an endpoint has about twice as many attempts in flight. One that has not

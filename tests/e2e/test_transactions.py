@@ -19,9 +19,12 @@ pytestmark = pytest.mark.alone
 
 BURST = 500
 BATCH = 100
-MOST_FOR_ONE = 3.8
-MOST_FOR_EACH_FURTHER = 2.8
+MOST_FOR_ONE = 3.4
+MOST_FOR_EACH_FURTHER = 2.4
 FURTHER = 1
+POLLS = 0.14
+"""Of a message, on a quiet machine. One that is busy with other things publishes slowly, so that each poll finds fewer:
+those polls are not counted."""
 REQUEST = re.compile(r'"(?P<method>[A-Z]+) /devstoreaccount1/(?P<resource>[a-z-]*)[^"]*" (?P<status>\d+)')
 
 
@@ -33,7 +36,12 @@ class Count:
 
     @property
     def per_event(self) -> float:
-        return self.kinds.total() / BURST
+        polls = self.kinds["GET deliveries"]
+        return (self.kinds.total() - polls + min(polls, self.most_polls)) / BURST
+
+    @property
+    def most_polls(self) -> float:
+        return self.kinds["DELETE deliveries"] * POLLS
 
     def __str__(self) -> str:
         listed = ", ".join(f"{kind} {count / BURST:.2f}" for kind, count in self.kinds.most_common(12))

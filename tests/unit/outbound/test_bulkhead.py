@@ -226,6 +226,21 @@ def test_all_that_there_is_for_a_new_endpoint_awaits_its_first_answer() -> None:
     run(main())
 
 
+def test_all_that_there_is_for_an_endpoint_that_was_idle_awaits_its_answer() -> None:
+    """A burst finds one slot, and a loop that is busy with taking it in: an answer seems slower than it is."""
+
+    async def main() -> None:
+        bulkhead = Bulkhead(asyncio.get_running_loop().time)
+        assert await attempt(bulkhead, "idle", 0.005)
+        await asyncio.sleep(1)
+        burst = [asyncio.create_task(attempt(bulkhead, "idle", 0.2))]
+        await asyncio.sleep(0.15)
+        burst += [asyncio.create_task(attempt(bulkhead, "idle", 0.005)) for _ in range(SLOTS)]
+        assert all(await asyncio.gather(*burst))
+
+    run(main())
+
+
 def test_once_a_first_answer_was_awaited_in_vain_few_wait_for_others() -> None:
     """Else whoever registers endpoints that hang, one after the other, keeps the host from receiving."""
 
