@@ -1,7 +1,5 @@
 """Publishing: accept an event once, and put one message per matching endpoint on the queue."""
 
-import hashlib
-import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from shared.app import App
 from shared.model import TRACEPARENT, DeliveryId, Endpoint, Event, Severity, digest, read_time, to_ms, utc_text
 from shared.model.catalogue import default_severity
 from shared.model.filters import Matcher
+from shared.model.fingerprint import fingerprint, is_fingerprint_of
 from shared.model.json_text import dump
 from shared.storage.events import EventRow, Recipient
 from shared.storage.messages import Message, first
@@ -86,7 +85,7 @@ def publish(app: App, events: Sequence[Event], traceparent: str | None = None) -
                 accepted_ms=to_ms(now),
                 recipients=to,
                 token=secrets.token_hex(8),
-                fingerprint=_fingerprint(event),
+                fingerprint=fingerprint(event),
                 traceparent=trace,
             )
         )
@@ -110,7 +109,7 @@ def delivery_ids(row: EventRow) -> list[DeliveryId]:
 def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
     stored = app.events.insert(row)
     duplicate = stored.token != row.token
-    if duplicate and stored.fingerprint != row.fingerprint:
+    if duplicate and not _says_the_same(stored, row.event):
         return Conflict(row.event.key)
     _put_first_messages(app, stored, now, repeated=duplicate)
     logs.info(
@@ -186,7 +185,7 @@ def longest_delivery(app: App, endpoint: Endpoint | None) -> timedelta:
     return sum(delays, timedelta()) + app.settings.breaker_grace
 
 
-def _fingerprint(event: Event) -> str:
-    """Two publishes are of the same event when type and content mean the same, however they are written."""
-    canonical = json.dumps([event.type, json.loads(event.content)], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+def _says_the_same(stored: EventRow, event: Event) -> bool:
+    """By what is stored; of an erased event that is the fingerprint alone."""
+    kept = stored.fingerprint if stored.erased else fingerprint(stored.event)
+    return is_fingerprint_of(kept, event)

@@ -1,5 +1,6 @@
 """Accepting events."""
 
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -8,7 +9,9 @@ import pytest
 from shared.delivery.publisher import MOST_DELIVERIES, REPEAT_DELAY, Accepted, Conflict, TooMany, publish
 from shared.model import to_ms
 from shared.storage.clients import StorageUnavailable
+from shared.storage.events import event_entity
 from shared.storage.messages import Message, decode
+from shared.storage.weeks import table_name
 
 from .conftest import Calls
 from .scene import THURSDAY, HeldQueue, Scene, an_event
@@ -55,6 +58,28 @@ def test_the_same_event_again_is_a_duplicate_and_repeats_only_what_has_no_row(sc
 def test_content_written_differently_is_the_same_event(scene: Scene) -> None:
     scene.publish(an_event(content='{"a":1,"b":[true,"é"]}'))
     assert scene.publish(an_event(content='{"b":[true,"\\u00e9"],"a":1}')).duplicate
+
+
+def test_numbers_are_compared_digit_by_digit(scene: Scene) -> None:
+    scene.publish(an_event(content='{"a":0.1234567890123456789,"b":1}'))
+    assert scene.publish(an_event(content='{"a":0.12345678901234567890,"b":1.0}')).duplicate
+    assert publish(scene.app, [an_event(content='{"a":0.1234567890123456788,"b":1}')]) == [Conflict("key-1")]
+
+
+@pytest.mark.parametrize("erased", [False, True])
+def test_an_event_that_an_earlier_version_accepted_is_a_duplicate(scene: Scene, erased: bool) -> None:
+    event = an_event(content='{"a":1.5}')
+    scene.publish(event)
+    stored = scene.app.events.find(event.key, scene.clock.now)
+    assert stored is not None
+    by_doubles = hashlib.sha256(b'["custom.test",{"a":1.5}]').hexdigest()
+    row = stored.model_copy(update={"fingerprint": by_doubles})
+    table = scene.app.services.table(table_name("events", row.accepted_ms))
+    table.upsert(event_entity(row))
+    if erased:
+        scene.app.events.erase(row)
+    assert scene.publish(an_event(content='{"a":1.50}')).duplicate
+    assert publish(scene.app, [an_event(content='{"a":2}')]) == [Conflict("key-1")]
 
 
 @pytest.mark.parametrize("other", [an_event(content='{"a":2}'), an_event(type="custom.other"), an_event(content="{}")])
