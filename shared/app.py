@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from shared import logs
+from shared import __version__, logs
 from shared.identity import managed_identity
 from shared.outbound.addresses import AddressPolicy
 from shared.outbound.background import BackgroundLoop
@@ -17,7 +17,7 @@ from shared.outbound.bulkhead import Bulkhead
 from shared.outbound.client import WebhookClient
 from shared.outbound.pacing import Pacing
 from shared.outbound.tokens import Tokens
-from shared.settings import Settings, settings
+from shared.settings import Settings, in_force, settings, unread_settings
 from shared.storage.alerts import Alerts
 from shared.storage.attempt_rows import AttemptRows
 from shared.storage.cipher import Cipher
@@ -129,6 +129,9 @@ def build_on(doors: Doors, settings: Settings) -> App:
 def get_app() -> App:
     """The App of this process. Raises SettingsError."""
     given = settings()
+    logs.info("settings.loaded", version=__version__, settings=in_force(given))
+    for name, meant in unread_settings().items():
+        logs.warning("settings.unknown", setting=name, meaning=f"nothing reads it: did you mean {meant}?")
     _warn_of_dangers(given)
     if given.scan_schedule_problem:
         logs.error("settings.wrong", setting="STORAGE_SCAN_SCHEDULE", meaning=given.scan_schedule_problem)

@@ -2,21 +2,36 @@
 
 import functools
 import os
-import re
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from shared.model import Tenant
 from shared.model.audiences import ALLOWED, allowed_problem
 from shared.model.clouds import CLOUDS, CloudName
 from shared.model.schedules import schedule_problem
-from shared.model.thresholds import Threshold, read_thresholds
+from shared.model.setting_names import misspelt
+from shared.model.setting_values import (
+    DAY,
+    HOUR,
+    UNITS,
+    ConnectionString,
+    Days,
+    Delays,
+    FunctionNames,
+    Hours,
+    Ports,
+    Seconds,
+    StorageThresholds,
+    Words,
+    shown,
+)
+from shared.model.thresholds import read_thresholds
 from shared.model.validation import words_of
 
 LONGEST_SCHEDULE = timedelta(days=7)
@@ -29,77 +44,24 @@ class SettingsError(Exception):
     """The app settings are missing or wrong; the text says which one and what to change."""
 
 
-def _split(value: Any) -> Any:
-    """A comma-separated setting as the list it stands for."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _delays(value: Any) -> Any:
-    parts = _split(value)
-    if not all(isinstance(part, str) and re.fullmatch(r"\d{1,7}(\.\d{1,3})?", part) for part in parts):
-        raise ValueError("give seconds separated by commas, for example 30,120,600")
-    return [timedelta(seconds=float(part)) for part in parts]
-
-
-def _thresholds(value: Any) -> Any:
-    return read_thresholds(value) if isinstance(value, str) else value
-
-
-def _ports(value: Any) -> Any:
-    """`443,8000-8099` as ranges."""
-    if not isinstance(value, str):
-        return value
-    ranges = [re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part) for part in _split(value)]
-    found = [(int(each[1]), int(each[2] or each[1])) for each in ranges if each]
-    if len(found) < len(ranges) or not all(1 <= first <= last <= 65535 for first, last in found):
-        raise ValueError("give ports from 1 to 65535 and ranges of them, such as 443,8000-8099")
-    return found
-
-
 def is_loopback(host: str) -> bool:
     """Whether a URL's host is this machine."""
     return host in ("127.0.0.1", "localhost", "::1")
 
 
-def _seconds(value: Any) -> Any:
-    return _delays(value)[0] if isinstance(value, str) and "," not in value else value
-
-
-def _whole(unit: timedelta, name: str) -> BeforeValidator:
-    """A whole number of a unit, as a duration."""
-
-    def read(value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        if not re.fullmatch(r"[0-9]{1,6}", value.strip()):
-            raise ValueError(f"give a whole number of {name}")
-        return int(value) * unit
-
-    return BeforeValidator(read)
-
-
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-_UNITS = {"SECONDS": timedelta(seconds=1), "HOURS": HOUR, "DAYS": DAY}
-Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(seconds=1), le=DAY)]
-Hours = Annotated[timedelta, _whole(HOUR, "hours")]
-Days = Annotated[timedelta, _whole(DAY, "days")]
-Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
-Ports = Annotated[tuple[tuple[int, int], ...], BeforeValidator(_ports)]
-"""First and last of each range."""
-
-
 class Settings(BaseModel):
-    """Every app setting, under the name it has in the environment."""
+    """Every app setting, under the name it has in the environment. One that is secret has `repr=False`: nothing shows
+    its value."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    storage_connection: str = Field("", alias="AzureWebJobsStorage")
+    storage_connection: ConnectionString = Field("", alias="AzureWebJobsStorage", repr=False)
     storage_account: str = Field("", alias="AzureWebJobsStorage__accountName")
     queue_service_uri: str = Field("", alias="AzureWebJobsStorage__queueServiceUri")
     table_service_uri: str = Field("", alias="AzureWebJobsStorage__tableServiceUri")
     storage_client_id: str = Field("", alias="AzureWebJobsStorage__clientId")
     identity_client_id: str = Field("", alias="AZURE_CLIENT_ID")
-    secrets_keys: Words = Field((), alias="SECRETS_KEY")
+    secrets_keys: Words = Field((), alias="SECRETS_KEY", repr=False)
 
     entra_tenant_id: str = Field("", alias="ENTRA_TENANT_ID")
     entra_client_id: str = Field("", alias="ENTRA_CLIENT_ID")
@@ -112,7 +74,7 @@ class Settings(BaseModel):
     tenant_display_name: str = Field("", alias="TENANT_DISPLAY_NAME")
     tenant_microsoft_id: str = Field("", alias="TENANT_MICROSOFT_ID")
 
-    retry_delays: Annotated[tuple[timedelta, ...], BeforeValidator(_delays)] = Field(
+    retry_delays: Delays = Field(
         (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10)), alias="RETRY_DELAYS"
     )
     dedupe: Hours = Field(24 * HOUR, alias="DEDUPE_HOURS", ge=HOUR, le=168 * HOUR)
@@ -126,9 +88,10 @@ class Settings(BaseModel):
     max_endpoints_per_owner: int = Field(50, alias="MAX_ENDPOINTS_PER_OWNER", ge=1, le=1000)
     allowed_token_audiences: Words = Field(ALLOWED, alias="ALLOWED_TOKEN_AUDIENCES")
     host_name: str = Field("localhost", alias="WEBSITE_HOSTNAME")
+    disabled_functions: FunctionNames = Field(frozenset(), alias="AzureWebJobs.*.Disabled")
 
     storage_scan_schedule: str = Field("", alias="STORAGE_SCAN_SCHEDULE")
-    storage_thresholds: Annotated[tuple[Threshold, ...], BeforeValidator(_thresholds)] = Field(
+    storage_thresholds: StorageThresholds = Field(
         read_thresholds("75:medium,90:high,100:critical"), alias="STORAGE_THRESHOLDS"
     )
     storage_hysteresis: float = Field(2.0, alias="STORAGE_HYSTERESIS", ge=0, le=50)
@@ -200,7 +163,10 @@ class Settings(BaseModel):
                 "the platform last asked. docs/deployment.md says how to have it read again (The key)"
             )
         for key in keys:
-            Fernet(key)
+            try:
+                Fernet(key)
+            except ValueError:
+                raise ValueError("each key must be 44 characters of URL-safe base64, as its maker printed it") from None
         return keys
 
     @model_validator(mode="after")
@@ -263,10 +229,11 @@ class Settings(BaseModel):
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """The settings in `environment`; raises SettingsError that names each wrong one and never shows a value."""
-    named = {field.alias: "" for field in Settings.model_fields.values() if field.alias == "SECRETS_KEY"}
-    given = {name: value for name, value in environment.items() if value.strip() or name == "SECRETS_KEY"}
+    given: dict[str, Any] = {name: value for name in _NAMES if (value := environment.get(name, "")).strip()}
+    given[_DISABLED] = environment
+    given.setdefault(_KEY, "")  # so that it is asked for
     try:
-        return Settings.model_validate(named | given)
+        return Settings.model_validate(given)
     except ValidationError as error:
         wrong = [
             f"  {'.'.join(map(str, line['loc']))}: {_clause(line)}".replace("  : ", "  ")
@@ -275,15 +242,35 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         raise SettingsError("These app settings are missing or wrong:\n" + "\n".join(wrong)) from None
 
 
+def in_force(given: Settings) -> dict[str, Any]:
+    """The settings by name, each as it would be written, with defaults and without those that are empty; of a secret,
+    that there is one."""
+    found = {}
+    for field, told in Settings.model_fields.items():
+        value, name = getattr(given, field), str(told.alias)
+        if value not in ("", (), frozenset()):
+            found[name] = shown(name, value) if told.repr else "(secret)"
+    return found
+
+
 def _clause(line: Any) -> str:
     """What is wrong with a setting; limits of a duration in the unit that the setting is named for."""
     field = next((each for each in Settings.model_fields.values() if (each.alias,) == line["loc"]), None)
-    unit = _UNITS.get(((field and field.alias) or "").rpartition("_")[2])
+    unit = UNITS.get(((field and field.alias) or "").rpartition("_")[2])
     for kind, which, said in (("greater_than_equal", "ge", "least"), ("less_than_equal", "le", "most")):
         if field and unit and line["type"] == kind:
             limit = next(getattr(each, which) for each in field.metadata if hasattr(each, which))
             return f"must be at {said} {limit / unit:g}"
     return words_of(line, Settings)
+
+
+_NAMES = [str(field.alias) for field in Settings.model_fields.values()]
+_KEY, _DISABLED = "SECRETS_KEY", "AzureWebJobs.*.Disabled"
+
+
+def unread_settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Names in the environment that are nobody's but nearly one of the app's settings, each with that one."""
+    return misspelt(environment, _NAMES)
 
 
 @functools.cache

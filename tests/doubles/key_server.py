@@ -14,7 +14,7 @@ from shared.api.http.problem import Problem
 from shared.settings import Settings
 
 TENANT, CLIENT = "235ec2cb-0767-40b3-a1de-4da2c42b19e9", "3b735b14-de6f-4cf8-adc6-da7eaccbdc31"
-LEAST = {"AzureWebJobsStorage": "x", "SECRETS_KEY": Fernet.generate_key().decode()}
+LEAST = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": Fernet.generate_key().decode()}
 KEY, OTHER_KEY = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
 
 

@@ -44,6 +44,8 @@ OTHER_STORAGE_SETTINGS = {"AzureWebJobsStorage", "AzureWebJobsStorage__accountNa
 """Which the URIs replace."""
 
 SET_BY_AZURE = {"WEBSITE_HOSTNAME"}
+A_PATTERN = {"AzureWebJobs.*.Disabled"}
+"""Which PLATFORM_SETTINGS are of."""
 
 MAY_HOLD_SECRETS = {"Microsoft.KeyVault/vaults/secrets", "Microsoft.Insights/actionGroups"}
 
@@ -168,7 +170,8 @@ def settings_without_secrets(files: Files) -> Iterator[str]:
 def required_settings(files: Files) -> Iterator[str]:
     """Every setting of shared/settings.py is set, but those that belong to a developer's machine."""
     known = {field.alias for field in Settings.model_fields.values() if field.alias}
-    wanted = {name for name in known if not name.startswith(FOR_LOCAL_USE)} - OTHER_STORAGE_SETTINGS - SET_BY_AZURE
+    wanted = {name for name in known if not name.startswith(FOR_LOCAL_USE)} - OTHER_STORAGE_SETTINGS
+    wanted -= SET_BY_AZURE | A_PATTERN
     found = app_settings(files).keys()
     yield from (f"{name} is not set" for name in sorted((wanted | PLATFORM_SETTINGS) - found))
     yield from (f"{name} is set and nobody reads it" for name in sorted(found - known - PLATFORM_SETTINGS))

@@ -199,7 +199,7 @@ def test_an_audience_that_is_no_longer_allowed_is_refused_by_the_next_attempt(
     scene: Scene, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delivered(scene, auth=Auth(type="entra", audience=FLOW))
-    values = {"AzureWebJobsStorage": "x", "SECRETS_KEY": scene.app.settings.secrets_keys[0]}
+    values = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": scene.app.settings.secrets_keys[0]}
     narrowed = read_settings(values | {"ALLOWED_TOKEN_AUDIENCES": "api://desk"})
     later = Scene(replace(scene.app, settings=narrowed), scene.clock, scene.receiver, scene.queue, scene.poison)
     later.publish(an_event("next"))

@@ -1,12 +1,16 @@
 """Settings are typed, validated once, and wrong ones are named without showing a value."""
 
+import json
+import logging
 import re
 from datetime import timedelta
 
 import pytest
 from cryptography.fernet import Fernet
 
-from shared.settings import Settings, SettingsError, read_settings
+from shared import app as app_module
+from shared.settings import Settings, SettingsError, in_force, read_settings, settings, unread_settings
+from shared.storage.clients import Services
 
 KEY, OLD_KEY = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 LEAST = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": KEY}
@@ -82,7 +86,7 @@ def test_an_unresolved_reference_to_a_vault_is_told_as_such() -> None:
 
 
 def test_a_missing_key_says_how_to_make_one() -> None:
-    assert "os.urandom(32)" in complaint({"AzureWebJobsStorage": "x"})
+    assert "os.urandom(32)" in complaint({"AzureWebJobsStorage": "UseDevelopmentStorage=true"})
 
 
 @pytest.mark.parametrize(
@@ -258,3 +262,125 @@ def test_a_token_from_the_settings_is_for_a_stand_in_alone(url: str) -> None:
 def test_a_wrong_setting_is_told_in_words(name: str, value: str, said: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(f"{name}: {said}")):
         read_settings(LEAST | {name: value})
+
+
+ACCOUNT = "DefaultEndpointsProtocol=https;AccountName=contoso;AccountKey=a2V5a2V5;EndpointSuffix=core.windows.net"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "UseDevelopmentStorage=true",
+        ACCOUNT,
+        ACCOUNT + ";",
+        ACCOUNT.lower().replace("a2v5a2v5", "a2V5a2V5"),
+        "AccountName=contoso;SharedAccessSignature=sv=1&sig=x%3D",
+        "TableEndpoint=https://t.example;QueueEndpoint=https://q.example;SharedAccessSignature=sv=1&sig=x%3D",
+    ],
+)
+def test_a_connection_string_is_taken_as_the_account_shows_it(text: str) -> None:
+    assert reading(AzureWebJobsStorage=text).storage_connection == text
+    services = Services(reading(AzureWebJobsStorage=text))
+    assert services.queues.url.startswith("http")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "contoso-value",
+        "https://contoso-value.queue.core.windows.net",
+        f'"{ACCOUNT}"-value',
+        "AccountName=contoso-value",
+        "AccountKey=a2V5a2V5-value",
+        "AccountName=contoso;;AccountKey=value",
+        "AccountName=contoso;AccountKey=a2V5-value",
+        "BlobEndpoint=https://b.example;SharedAccessSignature=sv=1-value",
+    ],
+)
+def test_a_malformed_connection_string_is_named_and_not_shown(text: str) -> None:
+    said = complaint(LEAST | {"AzureWebJobsStorage": text})
+    assert "  AzureWebJobsStorage: " in said
+    assert "copy the" in said
+    assert "value" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("RETRY_DELAY", "RETRY_DELAYS"),
+        ("retry_delays", "RETRY_DELAYS"),
+        ("ENTRA_TENANT", "ENTRA_TENANT_ID"),
+        ("RETENTION_HOURS", "RETENTION_DAYS"),
+        ("AzureWebJobsStorage__ClientID", "AzureWebJobsStorage__clientId"),
+    ],
+)
+def test_a_setting_that_is_spelled_wrong_is_told_with_the_one_that_was_meant(name: str, meant: str) -> None:
+    assert unread_settings(LEAST | {name: "5"}) == {name: meant}
+
+
+def test_what_azure_and_its_tools_set_is_nobodys_mistake() -> None:
+    names = ["AZURE_TENANT_ID", "WEBSITE_SITE_NAME", "AzureWebJobsStorage__blobServiceUri", "FUNCTIONS_WORKER_RUNTIME"]
+    names += ["APPSETTING_RETRY_DELAYS", "PATH", "HOSTNAME", "AzureWebJobs.dispatch.Disabled", "HOME", "CONTAINER_NAME"]
+    assert unread_settings(LEAST | dict.fromkeys(names, "x")) == {}
+
+
+def test_where_names_have_no_case_no_case_is_wrong() -> None:
+    class Windows(dict[str, str]):
+        def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
+            return super().get(name.upper(), default)
+
+    environment = Windows({name.upper(): value for name, value in LEAST.items()} | {"RETRY_DELAYS": "5"})
+    assert unread_settings(environment) == {}
+    assert read_settings(environment).retry_delays == (timedelta(seconds=5),)
+
+
+def test_what_is_in_force_is_told_as_it_is_written() -> None:
+    told = in_force(reading(DEDUPE_HOURS="72", ALLOWED_ENDPOINT_PORTS="443,8000-8099", TENANT_ID="contoso"))
+    assert told["RETRY_DELAYS"] == "30,120,600"
+    assert (told["DEDUPE_HOURS"], told["RETENTION_DAYS"], told["BREAKER_GRACE_SECONDS"]) == ("72", "30", "900")
+    assert told["ALLOWED_ENDPOINT_PORTS"] == "443,8000-8099"
+    assert told["STORAGE_THRESHOLDS"] == "75:medium,90:high,100:critical"
+    assert told["DANGEROUS_ALLOW_PRIVATE_ENDPOINTS"] is False
+    assert "PUBLIC_URL" not in told, "which has no value"
+    given = {name: value for name, value in told.items() if isinstance(value, str) and value != "(secret)"}
+    assert read_settings(LEAST | given) == reading(**given), "they can be given again"
+
+
+def test_no_secret_is_told() -> None:
+    secret = re.compile(r"KEY$|TOKEN$|SECRET|PASSWORD|AzureWebJobsStorage$")
+    for field in Settings.model_fields.values():
+        assert not field.repr or not secret.search(field.alias or ""), f"{field.alias} needs repr=False"
+    uri = {"AzureWebJobsStorage__queueServiceUri": "https://q.example/?sig=hidden"}
+    settings = reading(AzureWebJobsStorage=ACCOUNT, **uri)
+    for text in (json.dumps(in_force(settings)), repr(settings)):
+        assert KEY not in text
+        assert "a2V5a2V5" not in text
+    assert "hidden" not in json.dumps(in_force(settings))
+    assert in_force(settings)["SECRETS_KEY"] == in_force(settings)["AzureWebJobsStorage"] == "(secret)"
+
+
+def test_the_start_tells_what_is_in_force_and_what_nothing_reads(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, value in (LEAST | {"RETRY_DELAY": "5"}).items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    app_module.get_app.cache_clear()
+    try:
+        with caplog.at_level(logging.INFO, "tenant_hooks"):
+            app_module.get_app()
+    finally:
+        settings.cache_clear()
+        app_module.get_app.cache_clear()
+    lines = {line["event"]: line for line in map(json.loads, caplog.messages)}
+    assert lines["settings.loaded"]["settings"]["RETRY_DELAYS"] == "30,120,600"
+    assert lines["settings.unknown"]["setting"] == "RETRY_DELAY"
+    assert lines["settings.unknown"]["meaning"] == "nothing reads it: did you mean RETRY_DELAYS?"
+
+
+@pytest.mark.parametrize("name", ["AzureWebJobs.dispatch.Disabled", "AzureWebJobs_dispatch_Disabled"])
+def test_functions_are_disabled_as_the_host_has_it(name: str) -> None:
+    for value in ("true", "True", "1", " true "):
+        assert reading(**{name: value}).disabled_functions == {"dispatch"}
+    for value in ("false", "0", "", "yes"):
+        assert reading(**{name: value}).disabled_functions == set()

@@ -16,7 +16,9 @@ from shared.api.http.routing import Routes, serve
 from shared.settings import SettingsError, read_settings
 from shared.storage.clients import StorageUnavailable
 
-SETTINGS = read_settings({"AzureWebJobsStorage": "x", "SECRETS_KEY": Fernet.generate_key().decode()})
+SETTINGS = read_settings(
+    {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": Fernet.generate_key().decode()}
+)
 
 
 @pytest.fixture(autouse=True)

@@ -101,7 +101,7 @@ def test_power_automates_scope_has_two_slashes() -> None:
 
 
 def test_the_setting_narrows_and_widens() -> None:
-    given = {"AzureWebJobsStorage": "x", "SECRETS_KEY": SETTINGS.secrets_keys[0]}
+    given = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": SETTINGS.secrets_keys[0]}
     assert read_settings(given).allowed_token_audiences == ALLOWED
     named = given | {"ALLOWED_TOKEN_AUDIENCES": "api://desk, https://ingest.example"}
     allowed = read_settings(named).allowed_token_audiences
@@ -115,6 +115,10 @@ def test_the_setting_narrows_and_widens() -> None:
     "pattern", ["*", "https://*", "https://service.flow.microsoft.com/*", "graph", "api:///*", *OWN_RIGHTS]
 )
 def test_a_setting_that_would_give_too_much_ends_the_start(pattern: str) -> None:
-    given = {"AzureWebJobsStorage": "x", "SECRETS_KEY": SETTINGS.secrets_keys[0], "ALLOWED_TOKEN_AUDIENCES": pattern}
+    given = {
+        "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+        "SECRETS_KEY": SETTINGS.secrets_keys[0],
+        "ALLOWED_TOKEN_AUDIENCES": pattern,
+    }
     with pytest.raises(SettingsError, match="ALLOWED_TOKEN_AUDIENCES"):
         read_settings(given)
