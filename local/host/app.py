@@ -142,7 +142,10 @@ def read_function(function: AzureFunction, options: HostOptions, environment: Ma
         annotation=get_type_hints(call).get(binding.name),
         trigger=trigger,
         retry=read_retry(name, function.get_settings_dict("retry_policy"), trigger),
-        disabled=environment.get(f"AzureWebJobs.{name}.Disabled", "").lower() in ("true", "1"),
+        disabled=any(
+            environment.get(setting, "").lower() in ("true", "1")
+            for setting in (f"AzureWebJobs.{name}.Disabled", f"AzureWebJobs_{name}_Disabled")  # the second on Linux
+        ),
     )
 
 

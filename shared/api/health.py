@@ -1,18 +1,27 @@
 """`/health`: whether the app can reach what it lives on."""
 
-from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from shared import __version__
+from shared import __version__, logs
 from shared.api.http.call import Request, Response
 from shared.api.http.operation import Returns, Tag, operation
 from shared.api.http.view import View, example
 from shared.app import App
 from shared.model import utc_text
+from shared.settings import Settings, SettingsError
 from shared.storage.clients import StorageUnavailable
+from shared.storage.sites import ScanState
+
+REACHABLE = "reachable"
+WITHIN = timedelta(seconds=4)
+"""Who watches an app gives up after some seconds more, and learns nothing then."""
+_THREADS = ThreadPoolExecutor(8, "health")
+"""Enough for two answers at once. Storage that hangs keeps these threads, and no others."""
+_CLOSED = "SECRETS_KEY does not open what is stored: put the key that it was written with back into the list"
 
 OLD_REPORT = timedelta(days=5)
 """Microsoft's usage report is usually two days old."""
@@ -52,6 +61,7 @@ class UnhealthyApp(_State):
     )
 
     status: Literal["unhealthy"] = "unhealthy"
+    reason: Annotated[str, Field(description="What is wrong although storage is reachable")] | None = None
 
 
 @operation(
@@ -60,34 +70,65 @@ class UnhealthyApp(_State):
     answers={200: Returns("Healthy", AppHealth), 503: Returns("Unhealthy", UnhealthyApp)},
 )
 def get(request: Request) -> Response:
-    """200 when tables and queues answer, else 503; asks storage each time. Warnings are for anybody to read: they name
-    no site and no error."""
-    tables = _reach(request.app.options.ping)
-    queues = _reach(request.app.queue.raw.length)
-    storage = StorageState(tables=tables, queues=queues)
-    if not tables == queues == "reachable":
-        return Response(503, UnhealthyApp(version=__version__, storage=storage).shown())
-    warnings = _warnings(request.app) or None
+    """200 when tables and queues answer and what is stored can be read, else 503. Warnings and reasons are for anybody
+    to read: they name no site and no error."""
+    return _look_at(request.app)
+
+
+def _look_at(app: App) -> Response:
+    """Asks storage for everything at once, and waits for what answers in time."""
+    asked: dict[str, Future[Any]] = {
+        "tables": _THREADS.submit(app.options.ping),
+        "queues": _THREADS.submit(app.queue.raw.length, once=True),
+        "endpoints": _THREADS.submit(app.endpoints.all),
+        "scans": _THREADS.submit(app.sites.state),
+    }
+    wait(asked.values(), WITHIN.total_seconds())
+    failed = {what: error for what, each in asked.items() if (error := _error_of(each)) is not None}
+    storage = StorageState(tables=_state_of(failed.get("tables")), queues=_state_of(failed.get("queues")))
+    closed = [str(error) for error in failed.values() if isinstance(error, SettingsError)]
+    for meaning in closed:
+        logs.error("settings.wrong", setting="SECRETS_KEY", meaning=meaning)
+    if closed or not storage.tables == storage.queues == REACHABLE:
+        unhealthy = UnhealthyApp(version=__version__, storage=storage, reason=_CLOSED if closed else None)
+        return Response(503, unhealthy.shown())
+    scans = None if "scans" in failed else asked["scans"].result()  # tables have answered otherwise
+    warnings = [*_disabled(app.settings), *_of_scans(app, scans)] or None
     return Response(200, AppHealth(version=__version__, storage=storage, warnings=warnings).shown())
 
 
-def _reach(ask: Callable[[], object]) -> str:
-    try:
-        ask()
-    except StorageUnavailable as error:
-        return str(error)
-    return "reachable"
+def _error_of(asked: Future[Any]) -> StorageUnavailable | SettingsError | None:
+    """Why a question has no answer: storage, or a key that does not open what is stored. Raises all else."""
+    if asked.cancel() or not asked.done():  # where earlier questions keep all threads, it has not begun
+        return StorageUnavailable(f"no answer within {WITHIN.total_seconds():g} s")
+    error = asked.exception()
+    if error is None or isinstance(error, StorageUnavailable | SettingsError):
+        return error
+    raise error
 
 
-def _warnings(app: App) -> list[str]:
+def _state_of(error: Exception | None) -> str:
+    return str(error) if isinstance(error, StorageUnavailable) else REACHABLE
+
+
+def _disabled(settings: Settings) -> list[str]:
+    paused = {
+        "dispatch": "deliveries are paused: events are accepted, and wait",
+        "scan_storage": "no storage is scanned",
+    }
+    return [
+        f"{paused.get(name, f'the function {name} does not run')} (AzureWebJobs.{name}.Disabled)"
+        for name in sorted(settings.disabled_functions)
+    ]
+
+
+def _of_scans(app: App, state: ScanState | None) -> list[str]:
     """What is odd about the storage scans."""
     found = []
     if app.settings.scan_schedule_problem:
         found.append(f"no storage is scanned: STORAGE_SCAN_SCHEDULE {app.settings.scan_schedule_problem}")
-    try:
-        state = app.sites.state()
-    except StorageUnavailable:
-        return found  # the tables answered a moment ago
+    if state is None:
+        return found
     if state.has_failed and state.last_failure_at is not None:
         at = utc_text(state.last_failure_at)
         found.append(f"the storage scan failed at {at}: see storage.scan_failed in the log")

@@ -24,6 +24,8 @@ _MOST_TABLES = 200
 _NO_TABLE, _NO_ROW = "TableNotFound", "ResourceNotFound"
 
 RETRIES: dict[str, Any] = {"retry_total": 3, "retry_backoff_factor": 0.3, "retry_backoff_max": 5}
+ONCE: dict[str, Any] = {"retry_total": 0}
+"""Of one operation."""
 QUEUE_RETRIES: dict[str, Any] = {"retry_total": 3, "initial_backoff": 1, "increment_base": 2}
 
 
@@ -69,11 +71,11 @@ class Table:
         with reaching(f"dropping table {self.name}"), contextlib.suppress(ResourceNotFoundError):
             self._client.delete_table()
 
-    def get(self, partition: str, row: str) -> TableEntity | None:
-        """None where there is no such row, or no table."""
+    def get(self, partition: str, row: str, once: bool = False) -> TableEntity | None:
+        """None where there is no such row, or no table. With `once`, an error is told without another try."""
         with reaching(f"reading from {self.name}"):
             try:
-                found = self._client.get_entity(partition, row)
+                found = self._client.get_entity(partition, row, **(ONCE if once else {}))
                 self.missing = False
                 return found
             except ResourceNotFoundError as error:

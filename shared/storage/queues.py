@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import QueueClient, StorageErrorCode
 
-from shared.storage.clients import Services, reaching
+from shared.storage.clients import ONCE, Services, reaching
 
 DELIVERIES = "deliveries"
 POISON = "deliveries-poison"
@@ -59,10 +59,10 @@ class Queue:
                 if getattr(refused, "error_code", None) != StorageErrorCode.POP_RECEIPT_MISMATCH:
                     raise
 
-    def length(self) -> int:
-        """Messages in the queue, hidden ones too; approximate."""
+    def length(self, once: bool = False) -> int:
+        """Messages in the queue, hidden ones too; approximate. With `once`, an error is told without another try."""
         with reaching(f"measuring {self.name}"), contextlib.suppress(ResourceNotFoundError):
-            return self._client.get_queue_properties().approximate_message_count or 0
+            return self._client.get_queue_properties(**(ONCE if once else {})).approximate_message_count or 0
         return 0
 
     def peek(self) -> tuple[bytes, datetime | None] | None:

@@ -70,8 +70,9 @@ class Options:
         return 1
 
     def ping(self) -> None:
-        """Asks the table service for something; raises StorageUnavailable."""
-        self._table.get(_PARTITION, _SIGNATURE_KEY)
+        """Asks tables once for the keys, and opens them where there are some. Raises StorageUnavailable, and
+        SettingsError where SECRETS_KEY does not open them."""
+        self._rows.get(_SIGNATURE_KEY, once=True)
 
     def _change(self, transition: Callable[[SignatureKeys], SignatureKeys]) -> SignatureKeys:
         """The keys as they then are; the first ones are made here."""
@@ -89,8 +90,8 @@ class _Rows:
         self._table = table
         self._cipher = cipher
 
-    def get(self, name: str) -> Versioned[SignatureKeys] | None:
-        row = self._table.get(_PARTITION, name)
+    def get(self, name: str, once: bool = False) -> Versioned[SignatureKeys] | None:
+        row = self._table.get(_PARTITION, name, once)
         if row is None:
             return None
         return Versioned(SignatureKeys.model_validate_json(self._cipher.decrypt(row["Value"], _PLACE)), etag_of(row))

@@ -105,7 +105,7 @@ class Table:
     def drop(self) -> None:
         self._account.change(lambda: self._account.tables.pop(self.name, None))
 
-    def get(self, partition: str, row: str) -> TableEntity | None:
+    def get(self, partition: str, row: str, once: bool = False) -> TableEntity | None:
         return self._account.read(lambda: self._get(partition, row))
 
     def insert(self, entity: Mapping[str, Any]) -> Written:

@@ -46,6 +46,10 @@ def number(req: func.HttpRequest):
 def off(req: func.HttpRequest) -> str:
     return "on"
 
+@app.route("off-on-linux")
+def off_on_linux(req: func.HttpRequest) -> str:
+    return "on"
+
 @app.route("cookie")
 def cookie(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(status_code=204, headers={"Set-Cookie": "a=b; Path=/"})
@@ -54,7 +58,7 @@ def cookie(req: func.HttpRequest) -> func.HttpResponse:
 
 @pytest.fixture(scope="module")
 def host(storage: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
-    settings = {"AzureWebJobs.off.Disabled": "true"}
+    settings = {"AzureWebJobs.off.Disabled": "true", "AzureWebJobs_off_on_linux_Disabled": "True"}
     host = Host(write_app(tmp_path_factory.mktemp("app"), SOURCE), host_environment(storage, settings), ())
     yield host
     host.kill()
@@ -115,6 +119,7 @@ def test_errors_are_logged_with_a_traceback(host: Host) -> None:
 
 def test_disabled_is_not_found_and_cookies_pass(host: Host) -> None:
     assert get(host, "/off").status_code == 404
+    assert get(host, "/off-on-linux").status_code == 404
     assert get(host, "/cookie").headers["Set-Cookie"] == "a=b; Path=/"
 
 

@@ -1,11 +1,16 @@
 """Deliveries and what is left through their handlers."""
 
 import base64
+from dataclasses import replace
 
 import pytest
+from cryptography.fernet import Fernet
 
 from shared.api import deliveries, health, types
 from shared.model.catalogue import CATALOGUE
+from shared.storage.cipher import Cipher
+from shared.storage.endpoints import Endpoints
+from shared.storage.signature_keys import Options
 
 from .api import Api
 from .scene import BUSY, an_event
@@ -124,3 +129,19 @@ def test_health_is_200_while_storage_answers(api: Api) -> None:
     answer = api(health.get)
     assert (answer.status, answer.body["status"]) == (200, "healthy")
     assert answer.body["storage"] == {"tables": "reachable", "queues": "reachable"}
+
+
+def test_health_is_503_where_the_key_is_another_one(api: Api) -> None:
+    """Whichever is stored: only an endpoint so far, or the signature key too."""
+    app = api.scene.app
+    other = Cipher([Fernet.generate_key().decode()])
+    api.scene.register()
+    for keys_are_stored in (False, True):
+        if keys_are_stored:
+            app.options.signature_keys(app.now())
+        api.scene.app = replace(app, options=Options(app.services, other), endpoints=Endpoints(app.services, other))
+        answer = api(health.get)
+        assert (answer.status, answer.body["status"]) == (503, "unhealthy")
+        assert answer.body["reason"].startswith("SECRETS_KEY does not open what is stored: put the key")
+        api.scene.app = app
+        assert api(health.get).status == 200
