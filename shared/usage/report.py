@@ -1,6 +1,5 @@
 """Site usage read from Microsoft 365's report, a CSV text of any length. Pure: memory grows with what is kept."""
 
-import csv
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -9,6 +8,7 @@ from datetime import date
 from typing import NamedTuple
 
 from shared.model.thresholds import Near
+from shared.usage.records import Records
 
 CONCEALED_ID = "00000000-0000-0000-0000-000000000000"
 """What the report shows as every site's id while the tenant conceals names in its reports."""
@@ -41,13 +41,15 @@ class SiteUsage(NamedTuple):
 @dataclass
 class Report:
     """What a pass over the report found. `kept` by site id; `present` are the watched sites that are there, `unknown`
-    counts rows whose storage cannot be read, `concealed` those without a site's id."""
+    counts rows whose storage cannot be read, `damaged` those that took others for their own (records.py), `concealed`
+    rows without a site's id."""
 
     kept: dict[str, SiteUsage] = field(default_factory=dict)
     present: set[str] = field(default_factory=set)
     sites: int = 0
     deleted: int = 0
     unknown: int = 0
+    damaged: int = 0
     concealed: int = 0
     refreshed_on: date | None = None
 
@@ -60,12 +62,13 @@ class Report:
 def read_report(text: Iterable[str], near: Near, watched: Collection[str]) -> Report:
     """Keeps the rows near a limit and those of the watched sites. `text` yields lines with their line ends
     (`newline=""`). Raises ReportUnreadable."""
+    records = Records(text)
     try:
-        return _read(csv.reader(text), near, watched)
-    except csv.Error as error:
-        raise ReportUnreadable(f"the usage report is no CSV: {error}") from None
+        report = _read(iter(records), near, watched)
     except UnicodeDecodeError:
         raise ReportUnreadable("the usage report is not in UTF-8") from None
+    report.damaged = records.damaged
+    return report
 
 
 def _read(rows: Iterator[list[str]], near: Near, watched: Collection[str]) -> Report:

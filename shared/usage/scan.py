@@ -70,6 +70,8 @@ def _scan(app: App, graph: Graph) -> None:
         file.seek(0)
         with io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
             report = read_report(text, near, stored.keys())
+    if report.damaged:
+        logs.warning("storage.rows_damaged", rows=report.damaged, meaning="their sites are not watched")
     state = app.sites.state()
     if report.names_are_concealed:
         _warn_of_concealment(graph, report)

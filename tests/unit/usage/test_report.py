@@ -7,6 +7,8 @@ import tracemalloc
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from doubles.simulated_tenant import HEADER, QUOTA, a_row, site_id, site_url
 from shared.model.thresholds import Thresholds, read_thresholds
@@ -36,6 +38,46 @@ def test_a_watched_site_is_kept_however_little_it_uses() -> None:
     assert report.kept == {site_id(1): usage(1, 10)}
     assert report.present == {site_id(1), site_id(3)}, "what it uses may be unknown, but it is there"
     assert report.unknown == 1
+
+
+def owned(number: int, owner: str, percent: float = 95) -> str:
+    return a_row(number, percent).replace("Owners", owner)
+
+
+@pytest.mark.parametrize(
+    "later", [[], [owned(9, '"Al"')], [owned(9, 'Al"')], [owned(9, 'Al "Big"')], [owned(9, '"Bo')]]
+)
+def test_a_name_that_begins_with_a_bare_quote_hides_no_site(later: list[str]) -> None:
+    report = reading(owned(1, '"Bob'), a_row(2, 95), a_row(3, 96), *later, a_row(4, 97))
+    assert report.kept.keys() == {site_id(each) for each in (1, 2, 3, 4, *([9] if later else []))}
+    assert report.kept[site_id(1)] == usage(1, 95), "with its own figures"
+    assert (report.unknown, report.damaged) == (0, 0)
+
+
+def test_no_length_of_what_follows_a_bare_quote_fails_the_scan() -> None:
+    others = [a_row(number, 95) for number in range(2, 1500)]
+    assert len("".join(others)) > csv.field_size_limit()
+    report = reading(owned(1, '"Bob'), *others, owned(0, '"Eve'))
+    assert len(report.kept) == report.sites == 1500
+
+
+def test_a_row_that_cannot_be_told_costs_itself_alone() -> None:
+    long = owned(5, '"' + "secret" * 50_000)
+    report = reading(a_row(1, 95), owned(2, '"Bob, of HR'), a_row(3, 95), long, a_row(4, 95))
+    assert report.kept.keys() == {site_id(1), site_id(3), site_id(4)}
+    assert (report.sites, report.unknown, report.damaged) == (5, 2, 2)
+
+
+def test_a_name_with_a_row_in_it_gives_no_site_the_figures_of_another() -> None:
+    text = owned(1, '"Bob\r\n' + a_row(2, 10).replace("Owners", "Eve, of HR") + '"', 96)
+    report = reading(text, a_row(3, 95))
+    assert report.kept == {site_id(3): usage(3, 95)}
+
+
+@given(st.lists(st.text(st.sampled_from("ab'\" é;"), min_size=1, max_size=4), min_size=1, max_size=6))
+def test_no_names_without_commas_keep_a_site_from_being_read(names: list[str]) -> None:
+    report = reading(*(owned(number, name, 90 + number) for number, name in enumerate(names)))
+    assert report.kept == {site_id(number): usage(number, 90 + number) for number in range(len(names))}
 
 
 def test_ids_are_one_in_any_case() -> None:
@@ -100,11 +142,7 @@ def test_a_report_without_sites_is_no_report(text: str) -> None:
         read_report(io.StringIO(text, newline=""), NEAR, set())
 
 
-def test_what_is_not_csv_or_not_utf8_is_said_without_quoting_it() -> None:
-    field = '"' + "secret" * 50_000 + '"'
-    with pytest.raises(ReportUnreadable) as caught:
-        reading(a_row(1, 95), a_row(2, 95, url=field))
-    assert "secret" not in str(caught.value)
+def test_what_is_not_utf8_is_said_without_quoting_it() -> None:
     data = io.BytesIO(f"{HEADER}\r\n{a_row(1, 95)}\r\n".encode() + b"\xff\xfe" * 10)
     with pytest.raises(ReportUnreadable, match="UTF-8"):
         read_report(io.TextIOWrapper(data, encoding="utf-8-sig", newline=""), NEAR, set())
@@ -166,9 +204,9 @@ def test_a_pass_takes_at_most_twice_as_long_as_the_csv_reader_alone() -> None:
     def best(run: object) -> float:
         times = []
         for _ in range(5):
-            started = time.perf_counter()
+            started = time.process_time()
             run()  # type: ignore[operator]
-            times.append(time.perf_counter() - started)
+            times.append(time.process_time() - started)
         return min(times)
 
     bare = best(lambda: [None for _ in csv.reader(lines)])

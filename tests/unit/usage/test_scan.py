@@ -91,6 +91,15 @@ def test_a_scan_tells_what_it_saw(caplog: pytest.LogCaptureFixture) -> None:
     assert len(lines(caplog, "storage.site_near_limit")) == 50
 
 
+def test_rows_that_cannot_be_told_are_warned_of_and_the_others_watched(caplog: pytest.LogCaptureFixture) -> None:
+    tenant = Tenant()
+    damaged = a_row(1, 95).replace("Owners", '"Bob, of HR')
+    assert told(tenant.scan(damaged, a_row(2, 95))) == [("exceeded", "2", 90)]
+    [line] = lines(caplog, "storage.rows_damaged")
+    assert (line["rows"], line["meaning"]) == (1, "their sites are not watched")
+    assert lines(caplog, "storage.scanned")[0]["unknown"] == 1
+
+
 def test_concealed_names_are_told_and_nothing_is_guessed(caplog: pytest.LogCaptureFixture) -> None:
     tenant = Tenant()
     tenant.scan(a_row(1, 95))
