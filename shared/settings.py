@@ -14,20 +14,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from shared.model import Tenant
 from shared.model.audiences import ALLOWED, allowed_problem
 from shared.model.clouds import CLOUDS, CloudName
+from shared.model.connection_strings import ConnectionString
 from shared.model.schedules import schedule_problem
-from shared.model.setting_names import misspelt
+from shared.model.setting_names import FunctionNames, misspelt
 from shared.model.setting_values import (
     DAY,
     HOUR,
     UNITS,
-    ConnectionString,
     Days,
     Delays,
-    FunctionNames,
     Hours,
     Ports,
     Seconds,
-    StorageThresholds,
+    SizeLimits,
     Words,
     shown,
 )
@@ -91,7 +90,7 @@ class Settings(BaseModel):
     disabled_functions: FunctionNames = Field(frozenset(), alias="AzureWebJobs.*.Disabled")
 
     storage_scan_schedule: str = Field("", alias="STORAGE_SCAN_SCHEDULE")
-    storage_thresholds: StorageThresholds = Field(
+    storage_thresholds: SizeLimits = Field(
         read_thresholds("75:medium,90:high,100:critical"), alias="STORAGE_THRESHOLDS"
     )
     storage_hysteresis: float = Field(2.0, alias="STORAGE_HYSTERESIS", ge=0, le=50)

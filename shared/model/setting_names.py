@@ -1,15 +1,24 @@
-"""App settings whose names are spelled wrong: nothing else tells that what somebody set is not in force."""
+"""Names of app settings: the ones that are spelled wrong, and the ones that disable a function. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 _OTHERS = ("APPLICATIONINSIGHTS_", "APPSETTING_", "AZURE", "CONTAINER_", "FUNCTIONS_", "PYTHON", "SCM_", "WEBSITE_")
 """What names begin with that Azure and its tools set themselves."""
 _NEAR = 0.75
 
+_DISABLED = re.compile(r"AzureWebJobs[._](\w+)[._]Disabled", re.IGNORECASE)
+"""The setting that disables a function, as it is written, and as a process on Linux has it, where App Service puts an
+underscore for each period (learn.microsoft.com, "Environment variables and app settings in Azure App Service")."""
+
 
 def misspelt(environment: Mapping[str, str], known: Sequence[str]) -> dict[str, str]:
-    """The names in an environment that are nearly known ones, or known ones in another case, each with the known one.
-    Windows keeps all names in capitals and finds them in any case: there the case is never wrong."""
+    """The names in an environment that are nearly known ones, or known ones in another case, each with the known one:
+    nothing else tells that what somebody set is not in force. Windows keeps names in capitals and finds them in any
+    case: there the case is never wrong."""
     import difflib  # only this needs it
 
     spelled = {name.upper(): name for name in known}
@@ -24,3 +33,12 @@ def misspelt(environment: Mapping[str, str], known: Sequence[str]) -> dict[str, 
             if meant:
                 found[name] = spelled[meant[0]]
     return dict(sorted(found.items()))
+
+
+def _function_names(environment: Any) -> Any:
+    """Of the settings, those that the Functions host takes for true: anything else leaves the function on."""
+    names = ((_DISABLED.fullmatch(name), value) for name, value in environment.items())
+    return {match[1].lower() for match, value in names if match and value.strip().lower() in ("true", "1")}
+
+
+FunctionNames = Annotated[frozenset[str], BeforeValidator(_function_names)]

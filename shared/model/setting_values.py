@@ -1,11 +1,10 @@
-"""App settings as they are written: the values that texts stand for, and the texts again."""
+"""Values of app settings, read from the text that they are given as, and that text again. Pure."""
 
-import base64
 import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
 from shared.model.thresholds import Threshold, read_thresholds
 
@@ -54,46 +53,16 @@ def _whole(unit: timedelta, name: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def _connection(text: str) -> str:
-    if text and text.lower() != "usedevelopmentstorage=true":
-        parts = [part.partition("=") for part in text.removesuffix(";").split(";")]
-        named = {name.lower(): value for name, _, value in parts if value}
-        account = "accountname" in named or {"tableendpoint", "queueendpoint"} <= named.keys()
-        bare = re.fullmatch(r"[^\s\"']+", text) and len(named) == len(parts)
-        if not bare or not account or not {"accountkey", "sharedaccesssignature"} & named.keys():
-            raise ValueError(
-                "is no connection string: copy the one of the storage account (Access keys) as it is, such as "
-                "DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…;EndpointSuffix=core.windows.net"
-            )
-        try:
-            base64.b64decode(named.get("accountkey", ""), validate=True)
-        except ValueError:
-            raise ValueError("its AccountKey is not complete: copy the connection string again") from None
-    return text
-
-
-def _function_names(environment: Any) -> Any:
-    """Of the settings, those that the Functions host takes for true: anything else leaves the function on."""
-    names = ((DISABLED.fullmatch(name), value) for name, value in environment.items())
-    return {match[1] for match, value in names if match and value.strip().lower() in ("true", "1")}
-
-
-DISABLED = re.compile(r"AzureWebJobs[._](\w+)[._]Disabled", re.IGNORECASE)
-"""The setting that disables a function, as it is written, and as a process on Linux has it, where App Service puts an
-underscore for each period (learn.microsoft.com, "Environment variables and app settings in Azure App Service")."""
-
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 UNITS = {"SECONDS": timedelta(seconds=1), "HOURS": HOUR, "DAYS": DAY}
 Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(seconds=1), le=DAY)]
 Hours = Annotated[timedelta, _whole(HOUR, "hours")]
 Days = Annotated[timedelta, _whole(DAY, "days")]
 Delays = Annotated[tuple[timedelta, ...], BeforeValidator(_delays)]
-StorageThresholds = Annotated[tuple[Threshold, ...], BeforeValidator(_thresholds)]
+SizeLimits = Annotated[tuple[Threshold, ...], BeforeValidator(_thresholds)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Ports = Annotated[tuple[tuple[int, int], ...], BeforeValidator(_ports)]
 """First and last of each range."""
-ConnectionString = Annotated[str, AfterValidator(_connection)]
-FunctionNames = Annotated[frozenset[str], BeforeValidator(_function_names)]
 
 
 def shown(name: str, value: Any) -> Any:
