@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from shared import logs
 from shared.app import App
 from shared.m365.client import GraphFailed
 from shared.storage.sites import KnownUrls, ScanState
@@ -21,10 +22,12 @@ RESERVED_SECONDS = 8 * 60.0
 
 
 class _Listed(NamedTuple):
-    """What the list has of the ids that were looked for; `resume_at` is where to go on where time ran out."""
+    """What the list has of the ids that were looked for. `resume_at` is where to go on where time ran out; `ended` says
+    that nothing of the list is left."""
 
     urls: dict[str, str]
-    resume_at: str | None
+    resume_at: str | None = None
+    ended: bool = True
 
 
 def resolve_urls(
@@ -43,7 +46,7 @@ def resolve_urls(
         learned = _learn(known, without_url, unknown, listed, from_the_start=state.resume_at is None)
         app.sites.write_known_urls(known, learned)
         known = learned
-        listed_at = now if listed.resume_at is None else state.listed_at
+        listed_at = now if listed.ended else state.listed_at
         state = state.model_copy(update={"resume_at": listed.resume_at, "listed_at": listed_at})
     return {each: known.urls[each] for each in without_url if each in known.urls}, state
 
@@ -54,27 +57,35 @@ def _learn(
     """What is known after a look. An id that was looked for all along the list and is not there is not listed; one that
     came up when a part of the list was behind is looked for again."""
     missing = {each for each in unknown if each not in listed.urls}
-    ended = listed.resume_at is None
-    absent = {each for each in missing if ended and (from_the_start or each in known.not_yet_met)}
+    absent = {each for each in missing if listed.ended and (from_the_start or each in known.not_yet_met)}
     return KnownUrls(
         urls={each: url for each, url in known.urls.items() if each in without_url} | listed.urls,
         not_listed=(known.not_listed.intersection(without_url) - listed.urls.keys()) | absent,
-        not_yet_met=frozenset() if ended else frozenset(missing),
+        not_yet_met=frozenset() if listed.resume_at is None else frozenset(missing),
     )
 
 
 def _page_through(graph: Graph, wanted: Collection[str], start: str | None) -> _Listed:
-    """Stops when all are found for sure, or when time runs out."""
+    """Stops when all are found for sure, when time runs out, or when the list leads back to where it has been."""
     urls: dict[str, str] = {}
+    met: set[str] = set()
     for page in _pages(graph, start):
         for site_id, url in page.urls:
             if site_id in wanted and (site_id not in urls or len(url) < len(urls[site_id])):
                 urls[site_id] = url  # subsites have the id of their collection, whose root has the shortest URL
         if sum(map(_is_surely_a_root, urls.values())) == len(wanted):
             break
-        if page.following is not None and graph.left() < RESERVED_SECONDS:
-            return _Listed(urls, page.following)
-    return _Listed(urls, None)
+        if page.following is None:
+            break
+        if page.following in met:
+            logs.warning(
+                "storage.site_list_circles", pages=len(met) + 1, meaning="what it does not show is asked for again"
+            )
+            return _Listed(urls, ended=False)
+        met.add(page.following)
+        if graph.left() < RESERVED_SECONDS:
+            return _Listed(urls, page.following, ended=False)
+    return _Listed(urls)
 
 
 def _pages(graph: Graph, start: str | None) -> Iterator[SitePage]:

@@ -61,6 +61,7 @@ class FakeGraph(Graph):
         self.live_asked: list[str] = []
         self.concealing: bool | GraphFailed = False
         self.pages_asked: list[str | None] = []
+        self.circles = False
         self.seconds_left = 1500.0
 
     def close(self) -> None:
@@ -75,7 +76,8 @@ class FakeGraph(Graph):
     def site_page(self, at: str | None) -> SitePage:
         self.pages_asked.append(at)
         number = int(at or 0)
-        return SitePage(self.listed[number], str(number + 1) if number + 1 < len(self.listed) else None)
+        last = "1" if self.circles else None
+        return SitePage(self.listed[number], str(number + 1) if number + 1 < len(self.listed) else last)
 
     def live_usage(self, site_url: str) -> LiveUsage | None:
         self.live_asked.append(site_url)

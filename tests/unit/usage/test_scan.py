@@ -328,6 +328,20 @@ def test_a_walk_whose_place_is_no_longer_known_begins_anew() -> None:
     assert forgetful.pages_asked == ["refused", None, "1"]
 
 
+def test_a_list_that_leads_back_to_itself_is_walked_once(caplog: pytest.LogCaptureFixture) -> None:
+    tenant = Tenant()
+    for _ in range(2):
+        graph = nameless(4, 99)
+        graph.circles = True
+        tenant.scan(graph=graph)
+        assert graph.pages_asked == [None, *map(str, range(1, len(graph.listed)))]
+        assert lines(caplog, "storage.site_list_circles")[-1]["pages"] == len(graph.listed)
+    assert [site for _, site, _ in told(tenant.scan(graph=nameless(4, 99)))] == [], "4 was found and told before"
+    graph = nameless(4, 99)
+    tenant.scan(graph=graph)
+    assert graph.pages_asked == [], "a list without a circle has settled that 99 is not there"
+
+
 def test_a_subsite_is_not_taken_for_its_site() -> None:
     tenant = Tenant()
     graph = nameless(1)
