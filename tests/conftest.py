@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _authorities_are_read_once() -> Iterator[None]:
     """Reading them takes longer than most tests that make an App or two."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(outbound, "_tls_context", functools.cache(outbound._tls_context))
+        patch.setattr(outbound, "tls_context", functools.cache(outbound.tls_context))
         yield
 
 

@@ -178,7 +178,7 @@ class WebhookClient:
         """From a thread: to read the authorities takes tens of milliseconds."""
         with self._tls_lock:
             if self._tls is None:
-                self._tls = _tls_context()
+                self._tls = tls_context()
             self._tls.sslobject_class = Handshake
             return self._tls
 
@@ -225,7 +225,7 @@ def _exact_url(target: Target) -> URL:
     return URL.build(scheme=target.scheme, host=host, port=target.port, path=target.path, encoded=True)
 
 
-def _tls_context() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     """The system's authorities and Mozilla's: some machines have only one of the two."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())

@@ -1,7 +1,10 @@
 """A server of public keys, tokens signed with the private ones, and what `authorise` says of them."""
 
+import contextlib
 import json
+import threading
 import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -19,11 +22,17 @@ KEY, OTHER_KEY = (rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 class KeyServer(ThreadingHTTPServer):
-    """Publishes the public halves of `keys`; answers `status`."""
+    """Publishes the public halves of `keys`, or `body`; answers `status`. A `script` writes what it likes instead,
+    until `over` is set, which it is at the end."""
+
+    daemon_threads = True
 
     def __init__(self) -> None:
         self.keys: dict[str, rsa.RSAPrivateKey] = {"key-1": KEY}
+        self.body: bytes | None = None
         self.status = 200
+        self.script: Callable[[KeyServer], Iterator[bytes]] | None = None
+        self.over = threading.Event()
         self.fetches = 0
         super().__init__(("127.0.0.1", 0), Handler)
 
@@ -31,14 +40,23 @@ class KeyServer(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
+    def server_close(self) -> None:
+        self.over.set()
+        super().server_close()
+
 
 class Handler(BaseHTTPRequestHandler):
     server: KeyServer
 
     def do_GET(self) -> None:
         self.server.fetches += 1
+        if self.server.script:
+            with contextlib.suppress(OSError):  # whom the script is for has gone
+                for piece in self.server.script(self.server):
+                    self.wfile.write(piece)
+            return
         keys = [jwk(kid, key) for kid, key in self.server.keys.items()]
-        body = json.dumps({"keys": keys}).encode()
+        body = json.dumps({"keys": keys}).encode() if self.server.body is None else self.server.body
         self.send_response(self.server.status if self.path == "/keys" else 404)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -9,7 +9,7 @@ import trustme
 from doubles.key_server import CLIENT, LEAST, TENANT, KeyServer
 from doubles.receivers import Receiver, Script, receiving
 from shared.api.http import auth
-from shared.api.http.auth import Keys
+from shared.api.http.issuer_keys import Keys, keys_at
 from shared.settings import Settings, read_settings
 
 Receive = Callable[..., Receiver]
@@ -53,7 +53,7 @@ def key_server() -> Iterator[KeyServer]:
 @pytest.fixture
 def local(key_server: KeyServer) -> Settings:
     """Settings that trust the local issuer, whose keys the server has."""
-    auth._keys.cache_clear()  # by URL, for the whole process: an earlier server may have had this port
+    keys_at.cache_clear()  # by URL, for the whole process: an earlier server may have had this port
     return read_settings(LEAST | {"DANGEROUS_TRUST_LOCAL_ISSUER": key_server.url})
 
 
@@ -61,5 +61,5 @@ def local(key_server: KeyServer) -> Settings:
 def entra(key_server: KeyServer, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of a customer's deployment, with Entra's key server replaced."""
     keys = Keys(f"{key_server.url}/keys")
-    monkeypatch.setattr(auth, "_keys", lambda url: keys)
+    monkeypatch.setattr(auth, "keys_at", lambda url: keys)
     return read_settings(LEAST | {"ENTRA_TENANT_ID": TENANT, "ENTRA_CLIENT_ID": CLIENT})

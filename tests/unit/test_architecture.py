@@ -27,7 +27,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "azure.identity": ("identity",),
     "azure.functions": ("api.http",),
     "urllib3": ("outbound", "m365", "storage.transport", "storage.loop_clients"),
-    "requests": ("m365", "api.http.auth"),
+    "requests": ("m365",),
+    "aiohttp": ("outbound", "storage", "api.http.issuer_keys"),
 }
 """A package, and the only rooms that may import it."""
 

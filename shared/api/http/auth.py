@@ -1,17 +1,13 @@
 """Who calls: Entra bearer tokens, checked in the app. What the platform in front says of the caller is not read."""
 
-import contextlib
 import enum
-import functools
-import threading
-import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jwt
-import requests
 
+from shared.api.http.issuer_keys import keys_at
 from shared.api.http.problem import Problem
 from shared.model.clouds import CLOUDS
 from shared.settings import Settings
@@ -22,10 +18,6 @@ LEEWAY_SECONDS = 300
 LOCAL_ISSUER = "urn:tenant-hooks:local-issuer"
 LOCAL_AUDIENCE = "api://tenant-hooks-local"
 LOCAL_TENANT = "00000000-0000-4000-8000-000000000001"
-
-_REFRESH_EVERY = 3600.0
-_REFRESH_COOLDOWN = 10.0
-_KEY_SERVER_TIMEOUT = 5.0
 
 
 class Role(enum.StrEnum):
@@ -109,7 +101,7 @@ def _claims(token: str, settings: Settings) -> dict[str, Any]:
         issuer = issuers.get(_unverified_issuer(token))
         if issuer is None:
             raise _unauthenticated("The token is of an issuer that this deployment does not trust")
-        key = _keys(issuer.keys_url).key(str(jwt.get_unverified_header(token).get("kid", "")))
+        key = keys_at(issuer.keys_url).key(str(jwt.get_unverified_header(token).get("kid", "")))
         if key is None:
             raise _unauthenticated("The token is signed with a key that its issuer does not publish")
         claims: dict[str, Any] = jwt.decode(
@@ -155,57 +147,3 @@ def _unverified_issuer(token: str) -> str:
 
 def _unauthenticated(detail: str) -> Problem:
     return Problem(401, "unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
-
-
-class Keys:
-    """An issuer's public keys, fetched again for an unknown one (at most once in a while) and now and then."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._keys: dict[str, jwt.PyJWK] = {}
-        self._lock = threading.Lock()
-        self._fetched_at = self._tried_at = float("-inf")
-
-    def key(self, kid: str) -> jwt.PyJWK | None:
-        """None where the issuer does not publish it; Problem 503 where that cannot be found out."""
-        known = self._keys.get(kid)
-        if known is not None:
-            if time.monotonic() - self._fetched_at >= _REFRESH_EVERY:
-                self._renew_soon()
-            return known
-        with self._lock:
-            if time.monotonic() - self._tried_at >= _REFRESH_COOLDOWN:
-                self._tried_at = time.monotonic()
-                with contextlib.suppress(requests.RequestException, ValueError, jwt.PyJWTError):
-                    self._fetch()
-            if kid not in self._keys and self._fetched_at < self._tried_at:
-                detail = "The token issuer's keys cannot be fetched: try again later"
-                raise Problem(503, "unavailable", detail, headers={"Retry-After": "10"})
-            return self._keys.get(kid)
-
-    def _renew_soon(self) -> None:
-        """Fetches the keys in a thread of its own: nobody whose key is known waits for the key server."""
-        if time.monotonic() - self._tried_at < _REFRESH_COOLDOWN or not self._lock.acquire(blocking=False):
-            return
-        self._tried_at = time.monotonic()
-
-        def renew() -> None:
-            try:
-                with contextlib.suppress(requests.RequestException, ValueError, jwt.PyJWTError):
-                    self._fetch()
-            finally:
-                self._lock.release()
-
-        threading.Thread(target=renew, name="keys", daemon=True).start()
-
-    def _fetch(self) -> None:
-        answer = requests.get(self._url, timeout=_KEY_SERVER_TIMEOUT, allow_redirects=False)
-        answer.raise_for_status()
-        keys = jwt.PyJWKSet.from_dict(answer.json()).keys
-        self._keys = {key.key_id: key for key in keys if key.key_id and key.algorithm_name == "RS256"}
-        self._fetched_at = time.monotonic()
-
-
-@functools.cache
-def _keys(url: str) -> Keys:
-    return Keys(url)

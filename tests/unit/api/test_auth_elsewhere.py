@@ -14,7 +14,7 @@ import pytest
 
 from doubles.key_server import KEY, LEAST, OTHER_KEY, KeyServer, jwk, status, token
 from doubles.receivers import LOOPBACK
-from shared.api.http import auth
+from shared.api.http import issuer_keys
 from shared.settings import Settings, read_settings
 
 
@@ -101,10 +101,11 @@ def test_a_hung_key_server_slows_nobody_whose_key_is_known(
     """An hour after the last fetch every caller waited, one behind the other, until the key server timed out."""
     assert status(f"Bearer {token()}", settings) == 200
     with socket.create_server((LOOPBACK, 0)) as hung:
-        monkeypatch.setattr(auth._keys(f"{issuer.url}/keys"), "_url", f"http://{LOOPBACK}:{hung.getsockname()[1]}/keys")
-        monkeypatch.setattr(auth, "_KEY_SERVER_TIMEOUT", 1.0)
-        monkeypatch.setattr(auth, "_REFRESH_EVERY", 0.0)
-        monkeypatch.setattr(auth, "_REFRESH_COOLDOWN", 0.0)
+        url = f"http://{LOOPBACK}:{hung.getsockname()[1]}/keys"
+        monkeypatch.setattr(issuer_keys.keys_at(f"{issuer.url}/keys"), "_url", url)
+        monkeypatch.setattr(issuer_keys, "DEADLINE", 1.0)
+        monkeypatch.setattr(issuer_keys, "REFRESH_EVERY", 0.0)
+        monkeypatch.setattr(issuer_keys, "REFRESH_COOLDOWN", 0.0)
 
         def seconds(_: int) -> float:
             began = time.monotonic()

@@ -105,14 +105,14 @@ def test_no_request_keeps_the_loop(
 
 
 def test_the_authorities_are_read_off_the_loop(monkeypatch: pytest.MonkeyPatch, receive: Receive) -> None:
-    read = client_module._tls_context
+    read = client_module.tls_context
     where: list[threading.Thread] = []
 
     def watched() -> ssl.SSLContext:
         where.append(threading.current_thread())
         return read()
 
-    monkeypatch.setattr(client_module, "_tls_context", watched)
+    monkeypatch.setattr(client_module, "tls_context", watched)
     receiver = receive(answering(ok()))
     client = WebhookClient(LOCAL, timedelta(seconds=20), to_loopback)
 

@@ -146,7 +146,7 @@ def test_a_receiver_without_a_common_cipher_is_told_from_others(
 
 
 def test_old_versions_of_tls_are_not_spoken() -> None:
-    context = outbound_module._tls_context()
+    context = outbound_module.tls_context()
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
