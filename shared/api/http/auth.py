@@ -19,6 +19,12 @@ LOCAL_ISSUER = "urn:tenant-hooks:local-issuer"
 LOCAL_AUDIENCE = "api://tenant-hooks-local"
 LOCAL_TENANT = "00000000-0000-4000-8000-000000000001"
 
+SCOPE = "user_impersonation"
+"""The delegated permission of this API, by which an application asks for a token on behalf of its user."""
+
+_ONLY_IN_ID_TOKENS = ("nonce", "at_hash", "c_hash")
+"""OpenID Connect Core 1.0, sections 2 and 3.3.2.11: they bind an ID token to a sign-in, and to what came with it."""
+
 
 class Role(enum.StrEnum):
     """App roles; ADMIN implies the others. SUBSCRIBE sees no endpoints but those that its holder registered."""
@@ -75,9 +81,7 @@ def authorise(authorization: str | None, roles: Collection[Role], settings: Sett
     claims = _claims(_bearer(authorization), settings)
     listed = claims.get("roles")
     carried = {item for item in listed if isinstance(item, str)} if isinstance(listed, list) else set()
-    caller = Caller(
-        str(claims.get("oid") or ""), str(claims.get("azp") or claims.get("appid") or ""), Role.ADMIN in carried
-    )
+    caller = Caller(str(claims.get("oid") or ""), _application(claims), Role.ADMIN in carried)
     if not caller.is_admin and not carried & set(roles):
         wanted = " or ".join(roles)
         raise Problem(403, "forbidden", f"This needs the app role {wanted}: have an admin assign it to the caller")
@@ -117,7 +121,24 @@ def _claims(token: str, settings: Settings) -> dict[str, Any]:
         raise _unauthenticated(f"The token was not accepted: {_why(error, issuers)}") from None
     if claims["tid"] != issuer.tenant:
         raise _unauthenticated("The token is of another tenant")
+    if problem := _not_an_access_token(claims):
+        raise _unauthenticated(f"The token was not accepted: {problem}")
     return claims
+
+
+def _not_an_access_token(claims: Mapping[str, Any]) -> str | None:
+    """Why a token that its issuer has signed for this application is not one for calling its API, or None. An ID token
+    says who signed in to an application: it has the same audience and roles, and goes where no access token does."""
+    if not _application(claims) or any(name in claims for name in _ONLY_IN_ID_TOKENS):
+        return "it is an ID token, or names no application (azp or appid): send the access token"
+    if "scp" in claims and SCOPE not in str(claims["scp"]).split():
+        return f"it is for other delegated permissions: ask for the scope {SCOPE} of this API, or for .default"
+    return None
+
+
+def _application(claims: Mapping[str, Any]) -> str:
+    """Which application got the token: `azp` in version 2, `appid` in version 1; empty where it names none."""
+    return next((name for key in ("azp", "appid") if isinstance(name := claims.get(key), str) and name), "")
 
 
 def _why(error: jwt.InvalidTokenError, issuers: Mapping[str, Issuer]) -> str:

@@ -90,6 +90,8 @@ def test_clocks_may_differ_by_what_microsofts_libraries_allow(seconds: int, loca
         (lambda: token(tid=...), "it lacks the claim tid: get an access token of Microsoft Entra"),
         (lambda: token(exp=...), "it lacks the claim exp"),
         (lambda: token()[:-8] + "AAAAAAAA", "its signature does not fit"),
+        (lambda: token(azp=...), "it is an ID token, or names no application (azp or appid): send the access token"),
+        (lambda: token(scp="User.Read"), "it is for other delegated permissions: ask for the scope user_impersonation"),
     ],
 )
 def test_what_is_wrong_with_a_token_is_said_in_words_for_its_sender(
@@ -172,7 +174,39 @@ def test_admin_implies_the_others_and_no_other_role_does(needed: Role, held: Rol
 
 
 def test_scopes_are_no_roles(local: Settings) -> None:
-    assert status(f"Bearer {token(roles=..., scp='Point.Admin')}", local) == 403
+    assert status(f"Bearer {token(roles=..., scp='user_impersonation')}", local) == 403
+    assert status(f"Bearer {token(roles=..., scp='user_impersonation Point.Admin')}", local) == 403
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"azp": ...},
+        {"azp": ""},
+        {"azp": None},
+        {"azp": ["an-application"]},
+        {"azp": ..., "appid": ""},
+        {"nonce": "of-a-sign-in"},
+        {"at_hash": "of-the-access-token"},
+        {"c_hash": "of-the-code"},
+        {"scp": ""},
+        {"scp": None},
+        {"scp": "User.Read"},
+        {"scp": "Point.Admin"},
+        {"scp": "user_impersonation_of_another"},
+        {"scp": "user_impersonation.All"},
+        {"scp": ["user_impersonation"]},
+    ],
+    ids=str,
+)
+def test_a_token_that_is_not_for_calling_this_api_is_401(changes: dict[str, Any], local: Settings) -> None:
+    """An ID token of this very application has its audience and its user's roles: it let in whoever held one."""
+    assert status(f"Bearer {token(**changes)}", local) == 401
+
+
+@pytest.mark.parametrize("scp", [..., "user_impersonation", "User.Read user_impersonation", "user_impersonation email"])
+def test_a_user_comes_by_the_delegated_permission_of_this_api(scp: Any, local: Settings) -> None:
+    assert status(f"Bearer {token(scp=scp)}", local) == 200
 
 
 # Entra
