@@ -174,6 +174,9 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
     ENTRA_TENANT_ID: entraTenantId
     ENTRA_CLIENT_ID: entraClientId
     PYTHON_THREADPOOL_THREAD_COUNT: '40' // the API and the timers: deliveries need no thread (host.json)
+    // 2 MiB, twice the largest body that the app takes. The platform's 100 MiB would be held in memory before the app sees
+    // that the caller has no token.
+    FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '2097152'
     AzureWebJobsDisableHomepage: 'true'
   })
 }

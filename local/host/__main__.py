@@ -25,6 +25,7 @@ from local.host.server import Site
 from local.host.settings import (
     HostOptions,
     StartupError,
+    body_limit_bytes,
     connection_string,
     has_home_page,
     host_id,
@@ -65,7 +66,7 @@ class Host:
 
     async def run(self, stop: asyncio.Event) -> int:
         """Serve until `stop` is set, then finish what is in flight. Returns how many invocations were given up."""
-        site = Site(self._functions, self._worker, has_home_page(os.environ))
+        site = Site(self._functions, self._worker, has_home_page(os.environ), body_limit_bytes(os.environ))
         # Azure's front end hands a body over as it came, whatever its Content-Encoding says.
         runner = web.AppRunner(
             site.application(), access_log=None, shutdown_timeout=DRAIN_LIMIT_SECONDS, auto_decompress=False

@@ -5,6 +5,7 @@ import sys
 import time
 
 from local.host.event_loop import current_invocation
+from local.malformed import log_without_what_was_sent
 
 LEVELS = {
     "trace": logging.DEBUG,
@@ -43,3 +44,4 @@ def configure(level_name: str) -> None:
     root.setLevel(LEVELS.get(level_name.lower(), logging.INFO))
     # At INFO the SDK logs every request and response with all headers.
     logging.getLogger("azure").setLevel(logging.WARNING)
+    log_without_what_was_sent()

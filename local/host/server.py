@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from aiohttp import web
@@ -17,14 +18,14 @@ from local.host.timer_listener import timer_datum
 from local.host.worker import Failed, Worker, text_datum
 
 logger = logging.getLogger("host.http")
-BODY_LIMIT_BYTES = 100 * 1024 * 1024
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 HOME_PAGE = "<!doctype html><title>Function host</title><p>The local function host is running.</p>"
 
 
 class Site:
     """Answers requests as the real host does; `admin_runs` are the invocations asked for through the admin route."""
 
-    def __init__(self, functions: list[Function], worker: Worker, home_page: bool) -> None:
+    def __init__(self, functions: list[Function], worker: Worker, home_page: bool, body_limit_bytes: int) -> None:
         self._functions = {function.name.lower(): function for function in functions}
         self._routes = [
             (function, function.trigger)
@@ -33,17 +34,23 @@ class Site:
         ]
         self._worker = worker
         self._home_page = home_page
+        self._body_limit_bytes = body_limit_bytes
         self.state = "Initialized"
         self.admin_runs: set[asyncio.Task[Any]] = set()
 
     def application(self) -> web.Application:
-        application = web.Application(client_max_size=BODY_LIMIT_BYTES)
+        application = web.Application(client_max_size=self._body_limit_bytes)
         application.router.add_route("*", "/{path:(?s:.*)}", self.answer)
         return application
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path
         parts = path.strip("/").split("/")
+        if (request.content_length or 0) > self._body_limit_bytes:
+            # Before anything of the body is read; the connection cannot be used again after this.
+            return web.Response(status=413, headers={"Connection": "close"})
+        if parts[0].lower() == "admin" and (refusal := refuse_from_elsewhere(request)):
+            return web.Response(status=403, text=refusal)
         if path.lower() == "/admin/host/status" and request.method == "GET":
             return web.json_response({"state": self.state})
         if len(parts) == 3 and path.lower().startswith("/admin/functions/") and request.method == "POST":
@@ -53,9 +60,6 @@ class Site:
             if trigger.methods and request.method not in trigger.methods:
                 continue
             values = trigger.route.match(path)
-            if values is not None and (request.content_length or 0) > BODY_LIMIT_BYTES:
-                # Before the body is read; the connection cannot be used again after this.
-                return web.Response(status=413, headers={"Connection": "close"})
             if values is not None:
                 return await self._call(function, request, values)
         if path != "/":
@@ -114,6 +118,24 @@ class Site:
         self.admin_runs.add(run)
         run.add_done_callback(self.admin_runs.discard)
         return web.Response(status=202)
+
+
+def refuse_from_elsewhere(request: web.Request) -> str | None:
+    """Why an admin route, which needs no key, does not serve this request, or None. A page that a developer looks at
+    can have the browser send requests to this machine: its Origin tells. A name that it has pointed at this machine
+    stands in Host."""
+    try:
+        named = urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        named = ""
+    origin = request.headers.get("Origin")
+    if named not in LOOPBACK_NAMES:
+        return (
+            f"The admin routes are for this machine: call them by {' or '.join(LOOPBACK_NAMES)}, not by another name.\n"
+        )
+    if origin is not None and origin.lower() != f"http://{request.host}".lower():
+        return "The admin routes are not for web pages of other origins: call them from a shell.\n"
+    return None
 
 
 def describe_admin_message(text: str) -> dict[str, Datum]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 INT_MAX = 2**31 - 1
+BODY_LIMIT = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
 OVERRIDE_PREFIX = "AzureFunctionsJobHost__"
 TIMESPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):([0-5]?\d):([0-5]?\d(?:\.\d+)?)")
 
@@ -175,6 +176,14 @@ def connection_string(name: str, environment: Mapping[str, str]) -> str:
             f"connection string. Set {name}."
         )
     raise StartupError(f"The setting {name} is missing. Set it to the connection string of an account or of Azurite.")
+
+
+def body_limit_bytes(environment: Mapping[str, str]) -> int:
+    """The most bytes that a request's body may have: 100 MiB, unless the setting says else, as on Azure."""
+    text = environment.get(BODY_LIMIT, "") or str(100 * 2**20)
+    if not re.fullmatch("[0-9]{1,10}", text) or not 1 <= int(text) <= INT_MAX:
+        raise StartupError(f"{BODY_LIMIT} must be a whole number of bytes from 1 on, not {text!r}.")
+    return int(text)
 
 
 def has_home_page(environment: Mapping[str, str]) -> bool:

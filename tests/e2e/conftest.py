@@ -125,6 +125,7 @@ def make_settings(
         "DANGEROUS_TRUST_LOCAL_ISSUER": issuer.url,
         "DANGEROUS_ALLOW_PRIVATE_ENDPOINTS": "true",
         "PYTHON_THREADPOOL_THREAD_COUNT": "40",
+        "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(2 * 2**20),
         "SSL_CERT_FILE": str(authority_file),
         "STORAGE_SCAN_SCHEDULE": "0 0 0 1 1 *",  # tests run it when they want it
         "TENANT_ID": "contoso",

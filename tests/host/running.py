@@ -79,6 +79,10 @@ class Process:
         return [line for line in list(self._lines) if re.search(pattern, line)]
 
     @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
     def output(self) -> str:
         return "\n".join(self._lines)
 

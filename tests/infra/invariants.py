@@ -24,6 +24,7 @@ PLATFORM_SETTINGS = {
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "PYTHON_THREADPOOL_THREAD_COUNT",
+    "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT",
     "AzureWebJobsDisableHomepage",
     "AzureWebJobs.dispatch.Disabled",
     "AzureWebJobs.scan_storage.Disabled",

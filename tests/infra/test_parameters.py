@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from local.appsettings import read_values
+from shared.api.events import MOST_BODY_BYTES
 from shared.settings import Settings, read_settings
 from shared.storage.queues import DELIVERIES, POISON
 
@@ -14,6 +16,7 @@ from . import triggers
 from .bicep import (
     INFRA,
     MAIN,
+    ROOT,
     Node,
     at,
     deployed,
@@ -151,6 +154,13 @@ def test_there_is_a_thread_for_each_request_and_some_for_the_rest() -> None:
     threads = int(environment()["PYTHON_THREADPOOL_THREAD_COUNT"])
     assert threads >= 32
     assert int(PARAMETERS["httpConcurrency"].decorators["maxValue"]) <= threads
+
+
+def test_bodies_are_bounded_before_the_app_and_above_what_it_takes() -> None:
+    """Whoever could reach the address could fill an instance's memory: the platform's own limit is 100 MiB."""
+    limit = environment()["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"]
+    assert MOST_BODY_BYTES < int(limit) <= 2 * 2**20
+    assert read_values(ROOT, sample=True)["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"] == limit
 
 
 def test_easy_auth_leaves_open_what_the_app_leaves_open() -> None:
