@@ -10,6 +10,7 @@ from typing import Any
 
 from shared import __version__, logs
 from shared.identity import managed_identity
+from shared.model.dangers import dangers
 from shared.outbound.addresses import AddressPolicy
 from shared.outbound.background import BackgroundLoop
 from shared.outbound.breaker import Breaker
@@ -132,22 +133,8 @@ def get_app() -> App:
     logs.info("settings.loaded", version=__version__, settings=in_force(given))
     for name, meant in unread_settings().items():
         logs.warning("settings.unknown", setting=name, meaning=f"nothing reads it: did you mean {meant}?")
-    _warn_of_dangers(given)
+    for setting, meaning in dangers(given.allow_private_endpoints, given.trusted_local_issuer).items():
+        logs.warning("settings.dangerous", setting=setting, meaning=meaning)
     if given.scan_schedule_problem:
         logs.error("settings.wrong", setting="STORAGE_SCAN_SCHEDULE", meaning=given.scan_schedule_problem)
     return build(given)
-
-
-def _warn_of_dangers(given: Settings) -> None:
-    if given.allow_private_endpoints:
-        logs.warning(
-            "settings.dangerous",
-            setting="DANGEROUS_ALLOW_PRIVATE_ENDPOINTS",
-            meaning="deliveries may go to private addresses and over http",
-        )
-    if given.trusted_local_issuer:
-        logs.warning(
-            "settings.dangerous",
-            setting="DANGEROUS_TRUST_LOCAL_ISSUER",
-            meaning="whoever holds the local issuer's key may call this API",
-        )

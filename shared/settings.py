@@ -15,6 +15,7 @@ from shared.model import Tenant
 from shared.model.audiences import ALLOWED, allowed_problem
 from shared.model.clouds import CLOUDS, CloudName
 from shared.model.connection_strings import ConnectionString
+from shared.model.dangers import dangers, require_none_on_azure
 from shared.model.schedules import schedule_problem
 from shared.model.setting_names import FunctionNames, misspelt
 from shared.model.setting_values import (
@@ -88,6 +89,7 @@ class Settings(BaseModel):
     allowed_token_audiences: Words = Field(ALLOWED, alias="ALLOWED_TOKEN_AUDIENCES")
     host_name: str = Field("localhost", alias="WEBSITE_HOSTNAME")
     disabled_functions: FunctionNames = Field(frozenset(), alias="AzureWebJobs.*.Disabled")
+    azure_instance: str = Field("", alias="WEBSITE_INSTANCE_ID")
 
     storage_scan_schedule: str = Field("", alias="STORAGE_SCAN_SCHEDULE")
     storage_thresholds: SizeLimits = Field(
@@ -176,6 +178,11 @@ class Settings(BaseModel):
                 "AzureWebJobsStorage: give a connection string, or for a managed identity "
                 "AzureWebJobsStorage__accountName (or __queueServiceUri and __tableServiceUri)"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_is_dangerous_on_azure(self) -> "Settings":
+        require_none_on_azure(dangers(self.allow_private_endpoints, self.trusted_local_issuer), self.azure_instance)
         return self
 
     @model_validator(mode="after")

@@ -44,7 +44,7 @@ FOR_LOCAL_USE = (
 OTHER_STORAGE_SETTINGS = {"AzureWebJobsStorage", "AzureWebJobsStorage__accountName"}
 """Which the URIs replace."""
 
-SET_BY_AZURE = {"WEBSITE_HOSTNAME"}
+SET_BY_AZURE = {"WEBSITE_HOSTNAME", "WEBSITE_INSTANCE_ID"}
 A_PATTERN = {"AzureWebJobs.*.Disabled"}
 """Which PLATFORM_SETTINGS are of."""
 

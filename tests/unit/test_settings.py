@@ -9,6 +9,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from shared import app as app_module
+from shared.model.dangers import dangers
 from shared.settings import Settings, SettingsError, in_force, read_settings, settings, unread_settings
 from shared.storage.clients import Services
 
@@ -384,3 +385,24 @@ def test_functions_are_disabled_as_the_host_has_it(name: str) -> None:
         assert reading(**{name: value}).disabled_functions == {"dispatch"}
     for value in ("false", "0", "", "yes"):
         assert reading(**{name: value}).disabled_functions == set()
+
+
+DANGEROUS = {"DANGEROUS_ALLOW_PRIVATE_ENDPOINTS": "true", "DANGEROUS_TRUST_LOCAL_ISSUER": "http://127.0.0.1:7080"}
+
+
+@pytest.mark.parametrize("name", DANGEROUS)
+def test_a_dangerous_setting_ends_the_start_on_azure(name: str) -> None:
+    """It was warned of, in one line among many."""
+    reading(**{name: DANGEROUS[name]})
+    said = complaint(LEAST | {name: DANGEROUS[name], "WEBSITE_INSTANCE_ID": "4f1c"})
+    assert name in said
+    assert "Delete the app setting" in said
+
+
+def test_every_dangerous_setting_is_looked_at_and_one_that_is_off_ends_nothing() -> None:
+    given = reading(**DANGEROUS)
+    found = dangers(given.allow_private_endpoints, given.trusted_local_issuer)
+    assert set(found) == {
+        alias for field in Settings.model_fields.values() if (alias := str(field.alias)).startswith("DANGEROUS_")
+    }
+    reading(WEBSITE_INSTANCE_ID="4f1c", DANGEROUS_ALLOW_PRIVATE_ENDPOINTS="false", DANGEROUS_TRUST_LOCAL_ISSUER="")
