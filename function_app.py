@@ -90,7 +90,7 @@ async def exhausted(msg: func.QueueMessage) -> None:
     await poison.exhausted(get_app(), msg.get_body(), msg.insertion_time)
 
 
-@app.timer_trigger("timer", "0 */5 * * * *")
+@app.timer_trigger("timer", "0 */4 * * * *")
 async def sweep(timer: func.TimerRequest) -> None:
     await poison.sweep(get_app())
 

@@ -4,7 +4,6 @@ Every step can be repeated: row keys derive from the delivery id, or from a hash
 It raises only when storage itself fails.
 """
 
-import asyncio
 from datetime import datetime, timedelta
 
 from shared import logs
@@ -27,9 +26,14 @@ from shared.storage.queues import Received
 from shared.storage.rows import change_on_loop
 
 _OLDEST_MESSAGE = timedelta(days=8)
-_SWEEP_LENGTH = timedelta(minutes=4, seconds=30)
+_SWEEP_LENGTH = timedelta(minutes=4, seconds=20)
+"""More than the timer's four minutes: the host begins a run that is late at once, so while the queue is not empty there
+is no moment at which nobody asks. With a pause at the end of each period, messages whose lease ended in it came back in
+it for ever."""
 _SWEEP_HIDES = timedelta(minutes=2)
-_SWEEP_PAUSE_SECONDS = 0.25
+_SWEEP_PAUSE_SECONDS = 0.1
+"""The host asks every two seconds, and a message is of who asks first: in 19 cases of 20 this is the sweep."""
+_SWEEP_MEASURES_EVERY = timedelta(seconds=5)
 _CRASHED = "the dispatcher failed on it until the queue gave up; see the log lines of its delivery id"
 
 
@@ -65,15 +69,19 @@ async def sweep(app: App, length: timedelta = _SWEEP_LENGTH) -> int:
     Such a message is visible for a moment only, until the host takes it again. So while the queue is not empty this
     keeps asking, more often than the host does; an empty queue costs two calls.
     """
-    ends_at = app.seconds() + length.total_seconds()
+    now = app.seconds()
+    ends_at, measure_at = now + length.total_seconds(), now
     taken = 0
     while True:
         for received in await app.in_thread(app.poison.receive, 32, _SWEEP_HIDES):
             await _take(app, received)
             taken += 1
-        if await app.in_thread(app.poison.length) == 0 or app.seconds() >= ends_at:
-            break
-        await asyncio.sleep(_SWEEP_PAUSE_SECONDS)  # nothing announces that a message has become visible
+        now = app.seconds()
+        if now >= measure_at or now >= ends_at:
+            measure_at = now + _SWEEP_MEASURES_EVERY.total_seconds()
+            if await app.in_thread(app.poison.length) == 0 or now >= ends_at:
+                break
+        await app.sleep(_SWEEP_PAUSE_SECONDS)  # nothing announces that a message has become visible
     if taken:
         logs.info("poison.swept", messages=taken)
     return taken

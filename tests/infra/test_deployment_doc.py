@@ -74,7 +74,7 @@ def test_links_lead_somewhere(link: str) -> None:
 
 DAYS = 30
 SECONDS = DAYS * 24 * 3600
-TIMER_RUNS = DAYS * (24 * 60 + 24 * 12 + 1 + 1 + 4)  # measure, sweep, retire, reencrypt, scan_storage
+TIMER_RUNS = DAYS * (24 * 60 + 24 * 15 + 1 + 1 + 4)  # measure, sweep, retire, reencrypt, scan_storage
 
 
 def column(number: int) -> dict[str, float]:
