@@ -72,7 +72,7 @@ class Scans:
             warnings = health.get("warnings", [])
             return len(warnings) == len(parts) and all(map(str.__contains__, warnings, parts))
 
-        health = eventually(lambda: self.api.call("GET", "/health").json, is_it, within=5)
+        health = eventually(lambda: self.api.call("GET", "/health").json, is_it, within=10)  # an answer is kept for 2 s
         assert health["status"] == "healthy", "events go on: it is no reason to take the app away"
 
 

@@ -103,6 +103,12 @@ def test_the_host_drops_no_line_of_the_app_and_no_request() -> None:
     assert all(level(f"Function.{name}") <= logging.ERROR for name in functions)
 
 
+@pytest.mark.parametrize("name", ["health_get", "openapi_get", "zz_unknown"])
+def test_what_answers_anybody_does_not_fill_the_log(name: str) -> None:
+    """Two lines a request, for whoever could reach the address: the daily cap was theirs to reach."""
+    assert level(f"Function.{name}") > logging.INFO
+
+
 def test_levels_are_of_functions_that_exist() -> None:
     named = {match[1] for name in LEVELS if (match := re.fullmatch(r"Function\.(\w+)(\.User)?", name))}
     assert named <= triggers.names()
