@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from shared.formats.shortening import dumped, in_json, within
+from shared.formats.shortening import dumped, in_json, indented, within
 from shared.formats.summary import Fact, Summary, is_link, left_out, summarise
 from shared.formats.tickets import Fields, Text, description, headline
 from shared.model import Event, Model, Severity
@@ -108,9 +108,9 @@ def _paragraph(lines: list[list[dict[str, Any]]]) -> dict[str, Any]:
 
 
 def _line(fact: Fact) -> list[dict[str, Any]]:
-    """Label and value, with a line break behind each line of it."""
+    """Label and value, with a line break behind each line of it. Spaces that break no line are kept by a browser."""
     nodes = [{"type": "text", "text": f"{fact.label}: ", "marks": [{"type": "strong"}]}]
-    for part in filter(None, fact.value.split("\n")):
+    for part in filter(str.strip, indented(fact.value, "\u00a0" * 4).split("\n")):
         text: dict[str, Any] = {"type": "text", "text": part}
         if is_link(fact.value):
             text["marks"] = [{"type": "link", "attrs": {"href": fact.value}}]

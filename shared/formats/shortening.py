@@ -11,10 +11,17 @@ MARK = "…"
 """Stands where something was left out."""
 
 _UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef\ufeff\ufffe\uffff]+"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # what turns the direction of a text
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\ufff0-\ufffb\ufffe\uffff\ufdd0-\ufdef\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+"
 )
-"""Control characters, no characters, and those that turn the direction of what follows: a text could be read as
-another."""
+"""What has no shape of its own: control characters, those that Unicode calls ignorable by default (of no width,
+fillers, variation selectors, tags) and what are no characters. A text could be read as another, be found by no search,
+or say to a machine what no person sees."""
+
+_JOINERS = re.compile("[\u200c\u200d]{2,}|(?<![\u0600-\u0dff])[\u200c\u200d]|[\u200c\u200d](?![\u0600-\u0dff])")
+"""Two more of no width, but alone between letters of Arabic and Indian scripts, where Persian and Hindi need them."""
 
 _BREAK = re.compile("\r\n|[\r\u2028\u2029]")
 _SPACE = re.compile(r"\s+")
@@ -63,9 +70,19 @@ def within(parts: Iterable[Any], budget: int) -> tuple[list[Any], bool]:
     return kept, True
 
 
+def without_unseen(text: str) -> str:
+    """The text without characters that nobody sees; line breaks are `\\n`."""
+    return text if text.isascii() and text.isprintable() else _JOINERS.sub("", _UNSEEN.sub("", _BREAK.sub("\n", text)))
+
+
 def readable(text: str) -> str:
-    """Without characters that nobody sees; line breaks are `\\n`."""
-    return _UNSEEN.sub("", _BREAK.sub("\n", text)).strip()
+    """The same, and without white space at its ends."""
+    return without_unseen(text).strip()
+
+
+def indented(text: str, by: str = "    ") -> str:
+    """With `by` before each further line, so that none of them passes for a line of what the text stands in."""
+    return text.replace("\n", f"\n{by}")
 
 
 def one_line(text: str) -> str:

@@ -3,7 +3,8 @@
 There are values and nothing else: no conditions, no loops. Placeholders stand in strings, never in member names.
 
 - A string that is one placeholder and nothing besides becomes the JSON value: text, number, object, as received.
-- In any other string, and with a length (`{{content.error:200}}`), it becomes text; objects and arrays as JSON text.
+- In any other string, and with a length (`{{content.error:200}}`), it becomes text, without characters that nobody
+  sees; objects and arrays as JSON text. Beside other text, further lines of it are indented.
 - What is missing or null is left out: the member, the element, or that part of the text. A placeholder whose value
   is not in every type that the endpoint asks for must say so with a question mark: `{{content.url?}}`.
 - `{{{{` stands for two braces that begin no placeholder.
@@ -17,7 +18,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, field_validator
 
-from shared.formats.shortening import dumped, shorten
+from shared.formats.shortening import dumped, indented, shorten, without_unseen
 from shared.formats.summary import summarise
 from shared.formats.tickets import description
 from shared.model import Event, Model, Tenant
@@ -187,11 +188,15 @@ class _Rendering:
             value = self._values.at(parts[0].path)
             if value is None or parts[0].limit is None:
                 return None if value is None else self._counted(value)
-        return quoted("".join(part if isinstance(part, str) else self._text(part) for part in parts))
+        alone = len(parts) == 1
+        return quoted("".join(part if isinstance(part, str) else self._text(part, alone) for part in parts))
 
-    def _text(self, placeholder: Placeholder) -> str:
-        value = self._values.at(placeholder.path) or ""
-        text = str(json.loads(value)) if value.startswith('"') else value
+    def _text(self, placeholder: Placeholder, alone: bool) -> str:
+        """What a placeholder puts into a text that people read; beside other text, it begins no line of its own."""
+        text = self._values.at(placeholder.path) or ""
+        if text.startswith('"'):
+            text = without_unseen(str(json.loads(text)))
+            text = text if alone or placeholder.path == ("text",) else indented(text)
         return self._counted(text if placeholder.limit is None else shorten(text, placeholder.limit))
 
     def _counted(self, text: str) -> str:

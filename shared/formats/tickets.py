@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from shared.formats.shortening import dumped, in_utf16, shorten
+from shared.formats.shortening import dumped, in_utf16, indented, shorten
 from shared.formats.summary import Fact, Summary
 from shared.model.base import Whole
 
@@ -42,6 +42,4 @@ def description(summary: Summary, limit: int) -> str:
 
 
 def _line(fact: Fact) -> str:
-    """Further lines of a value are indented, so that none of them passes for a fact."""
-    value = fact.value.replace("\n", "\n    ")
-    return f"{fact.label}: {value}"
+    return f"{fact.label}: {indented(fact.value)}"

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from doubles.format_events import compact_json, events, read, sample_of
+from shared.formats.shortening import readable
 from shared.formats.summary import is_link
-from shared.model import Event
+from shared.model import Event, Tenant
 from unit.formats.test_limits import strings
 
 ATTACK: dict[str, Any] = {
@@ -91,9 +92,65 @@ def test_no_line_of_a_value_passes_for_a_fact(name: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["slack", "teams", "servicenow", "jira", "connectwise", "autotask"])
+def test_no_line_of_a_value_passes_for_a_fact_of_an_issue() -> None:
+    """A label stands at the beginning of a line; each further line of a value stood there, too."""
+    lines, line = [], ""
+    for paragraph in read("jira", attack(other="a\u2028Tenant: b\r\n\r\nTime: c"))["fields"]["description"]["content"]:
+        for node in [*paragraph["content"], {"type": "hardBreak"}]:
+            if node["type"] == "hardBreak":
+                lines.append(line)
+                line = ""
+            line += node.get("text", "")
+    assert [each for each in lines if each.startswith(("Severity", "Event key", "Tenant", "Time"))] == [
+        "Severity: Low",
+        "Tenant: Contoso",
+        "Time: 2026-11-22 10:00:00 UTC",
+        "Event key: hr-90-7",
+    ]
+    assert "\u00a0" * 4 + "Event key: forged" in lines
+
+
+TEXTS = ["slack", "teams", "servicenow", "jira", "connectwise", "autotask", "template"]
+"""Formats that people read."""
+UNSEEN = [
+    *"\u0007\u202e\u061c\u00ad\u200b\u200c\u200d\u2060\u2063\u206a\u3164\u115f\ufe0f\ufe00\ufeff\uffa0\ufffb\u180e",
+    "\U000e0001",
+    "\U000e0041",
+    "\U000e007f",
+    "\U000e0100",
+    "\U000e01ef",
+    "\U0001d173",
+]
+
+
+@pytest.mark.parametrize("name", TEXTS)
 def test_characters_that_nobody_sees_are_taken_out(name: str) -> None:
-    assert not any(re.search("[\u202e\u0007]", text) for text in strings(read(name, attack())))
+    """A tag spells words for machines; one of no width hides a word from every search."""
+    hidden = {f"Se{unseen}verity": f"a{unseen}b" for unseen in UNSEEN} | {"name": f"x{''.join(UNSEEN)}y"}
+    event = attack(**hidden).model_copy(
+        update={
+            "type": f"custom.{''.join(UNSEEN)}x",
+            "tenant": Tenant(id="t", display_name="".join(["C", *UNSEEN, "o"])),
+        }
+    )
+    template = {
+        "template": {"a": "{{title}} {{subject}} {{type}} {{content.name}}: {{text}}", "b": "{{content.name:9}}"}
+    }
+    made = read(name, event, template if name == "template" else None)
+    texts = "".join(strings(made["fields"] if name == "jira" else made))  # beside an issue's fields stands data
+    assert not [unseen for unseen in UNSEEN if unseen in texts]
+
+
+@pytest.mark.parametrize("word", ["می\u200cخواهم", "क्\u200dष"])
+def test_a_joiner_that_a_script_needs_stays(word: str) -> None:
+    assert readable(word) == word
+    assert readable(f"a\u200c{word}\u200d\u200c{word}\u200d") == f"a{word}{word}"
+
+
+@pytest.mark.parametrize("name", ["point", "spscan", "cloudevents", "splunk-hec"])
+def test_what_machines_read_is_as_it_was_written(name: str) -> None:
+    text = f"x{''.join(UNSEEN[1:])}\u2028y"
+    assert text in "".join(strings(read(name, attack(name=text))))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from doubles.format_events import compact_json, events, make, sample_of
 from shared.formats import template
+from shared.formats.shortening import indented, without_unseen
 from shared.model import Event
 from shared.model.catalogue import CATALOGUE
 from shared.model.delivery import Unsendable
@@ -43,7 +44,7 @@ def settings(document: Any) -> template.Settings:
         ({"text": "is {{content.yes}}: {{content.deep}}"}, '{"text":"is true: {\\"a\\":[\\"x\\",{\\"b\\":2}]}"}'),
         ({"n": "{{content.n:20}}"}, '{"n":"1.10"}'),
         ({"site": "{{content.siteUrl:9}}"}, '{"site":"https://…"}'),
-        ({"q": "<{{content.q}}>"}, '{"q":"<\\"\\n>"}'),
+        ({"q": "<{{content.q}}>"}, '{"q":"<\\"\\n    >"}'),
         (
             "{{type}} {{severity}} {{meta.idempotencyKey}} {{meta.timeStamp}}",
             '"custom.x low hr-90-7 2026-11-22T10:00:00Z"',
@@ -81,6 +82,24 @@ def test_what_is_missing_or_null_is_left_out(document: Any, body: str) -> None:
     assert filled(document) == body
 
 
+FORGED = {"v": "failed\nSeverity: Low\u2028Event\u200b key: forged\U000e0041"}
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        ("Reason: {{content.v}}", "Reason: failed\n    Severity: Low\n    Event key: forged"),
+        ("{{content.v}}{{content.none?}}", "failed\n    Severity: Low\n    Event key: forged"),
+        ("{{content.v:200}}", "failed\nSeverity: Low\nEvent key: forged"),
+        ("Reason: {{content.v:12}}", "Reason: failed…"),
+        ("{{content.v}}", FORGED["v"]),
+        ({"data": "{{content}}"}, {"data": FORGED}),
+    ],
+)
+def test_a_value_in_a_text_begins_no_line_of_its_own_and_one_alone_is_data(document: Any, text: Any) -> None:
+    assert json.loads(filled(document, sample_of("custom.x", content=compact_json(FORGED)))) == text
+
+
 def test_an_event_without_a_tenant_or_a_subject_leaves_them_out() -> None:
     event = sample_of("custom.x", content="{}", tenant=None)
     assert (
@@ -101,7 +120,7 @@ def test_no_content_can_break_out_of_its_string(event: Event) -> None:
     document = {"a": "x{{type}}{{content}}{{subject?}}y", "b": {"c": "{{content}}"}, "z": "{{title:50}}"}
     body = json.loads(filled(document, event))
     assert list(body) == ["a", "b", "z"]
-    assert body["a"].startswith(f"x{event.type}{event.content}")
+    assert body["a"].startswith(f"x{indented(without_unseen(event.type))}{event.content}")
     assert body["b"] == {"c": json.loads(event.content)}
 
 
@@ -207,9 +226,7 @@ def test_a_body_that_would_be_too_large_is_not_sent() -> None:
         with pytest.raises(Unsendable, match="more than 1024 KiB"):
             filled(document, event)
     with pytest.raises(Unsendable):
-        filled(
-            ["{{content.a}} "] * 3, sample_of("custom.x", content=compact_json({"a": "\u0001" * 43_000 + "𝄞" * 43_000}))
-        )
+        filled(["{{content.a}} "] * 3, sample_of("custom.x", content=compact_json({"a": "\n" * 43_000 + "𝄞" * 43_000})))
 
 
 def test_a_value_with_a_length_counted_whole_against_the_limit() -> None:
