@@ -97,3 +97,23 @@ def test_a_forged_attempt_of_the_far_future_stops_no_other(real: App, scene: Sce
     real.poison.put(json.dumps(values | {"made": made, "event": None}))
     real.poison.put("another")
     assert sweep(real, NO_TIME) == 2
+
+
+def test_a_sweep_that_ends_before_it_deletes_leaves_one_line(
+    real: App, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Azure's host ends in the middle of a timer's run when it cannot renew the timer's lock. The next run takes the
+    message again."""
+    real.poison.put("taken twice")
+    monkeypatch.setattr(exhausted_module, "_SWEEP_HIDES", timedelta(seconds=1))
+    with monkeypatch.context() as ending:
+
+        def end(*given: object) -> None:
+            raise RuntimeError("the host ended")
+
+        ending.setattr(real.poison, "delete", end)
+        with pytest.raises(RuntimeError, match="the host ended"):
+            sweep(real, NO_TIME)
+    assert sweep(real, timedelta(seconds=20)) == 1
+    assert real.poison.length() == 0
+    assert [line.message for line in scene.alerts() if isinstance(line, Malformed)] == ["taken twice"]
