@@ -12,9 +12,9 @@ from typing import IO
 
 
 async def spawn(
-    command: Sequence[str], *, folder: Path, environment: Mapping[str, str], output: IO[bytes] | None
+    command: Sequence[str], *, folder: Path, environment: Mapping[str, str], output: IO[bytes] | int | None
 ) -> asyncio.subprocess.Process:
-    """Start `command`, writing to `output` (None: the terminal).
+    """Start `command`, writing to `output` (None: the terminal; `subprocess.PIPE`: its `stdout`).
 
     Its standard input is a pipe that ends with this process, however this process ends: the command must end then.
     Ctrl+C in the terminal does not reach it, since the order of stopping is this process's to decide.

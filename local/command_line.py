@@ -121,6 +121,12 @@ def _add_start(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     place.add_argument("--in-memory", action="store_true", help="keep no data: every start begins empty")
     start.add_argument(
+        "--verbose",
+        action="store_true",
+        help="show every line that the app and its host write; else deliveries, warnings and errors are shown, and all "
+        "lines are kept in a file under .local",
+    )
+    start.add_argument(
         "--lease",
         type=_seconds,
         default=600,

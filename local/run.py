@@ -52,10 +52,14 @@ def make_token(roles: str, expires_in_seconds: int) -> str:
 async def start(options: argparse.Namespace) -> int:
     """Run everything and stay up until cancelled."""
     plan = make_plan(ROOT, options)
-    async with running(plan, lambda received: say(received.line())) as stack:
+    async with running(
+        plan, lambda received: say(received.line()), show_host=None if options.verbose else say
+    ) as stack:
         say(f"Receiver: {stack.receiver_url} (answers as the path says: {', '.join(BEHAVIOURS)})")
         say(f"Microsoft Graph: {describe_graph(plan, stack.graph_url)}")
         say(f"Storage: {describe_storage(plan)}")
+        if not options.verbose:
+            say(f"The app's log: {os.path.relpath(plan.host_log, plan.root)} (here too with --verbose)")
         say("Token: python3 dev.py token")
         say("Variables for another shell: " + ENVIRONMENT_LINES[default_shell()])
         found = Addresses(stack.host.url, stack.receiver_url, stack.graph_url if plan.needs_graph else "")

@@ -12,6 +12,7 @@ from pathlib import Path
 from local import addresses, appsettings, azurite
 from local.client import Api
 from local.functionhost import FunctionHost
+from local.hostlog import HostLog
 from local.issuer import make_issuer
 from local.keyfiles import issuer_key_file, secrets_key
 from local.lock import Held, locked
@@ -51,6 +52,10 @@ class Plan:
     def logs(self) -> Path:
         """Named by the port, so that several starts in one clone keep apart."""
         return self.state / f"run-{self.port}"
+
+    @property
+    def host_log(self) -> Path:
+        return self.logs / "host.log"
 
     @property
     def wanted(self) -> list[Wanted]:
@@ -103,9 +108,10 @@ class Stack:
 
 @contextlib.asynccontextmanager
 async def running(
-    plan: Plan, on_delivery: Callable[[Received], None], *, host_log: Path | None = None
+    plan: Plan, on_delivery: Callable[[Received], None], *, show_host: Callable[[str], None] | None = None
 ) -> AsyncIterator[Stack]:
-    """The stack, up and answering. The host writes to `host_log`, or to the terminal. Raises Problem."""
+    """The stack, up and answering. The host writes to the terminal; with `show_host` to the file host.log beside
+    the other logs, and lines that people should see go to `show_host` as well. Raises Problem."""
     plan.logs.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(_only_start_on(plan))
@@ -113,8 +119,8 @@ async def running(
         _remove_old_logs(plan.state)
         emulator = None
         if plan.needs_azurite:
-            log = plan.logs / "azurite.log"
-            emulator = await stack.enter_async_context(azurite.running(plan.root, plan.azurite_port, plan.data, log))
+            kept = plan.logs / "azurite.log"
+            emulator = await stack.enter_async_context(azurite.running(plan.root, plan.azurite_port, plan.data, kept))
 
         key_file = issuer_key_file(plan.state)
         issuer_url = await stack.enter_async_context(serving(make_issuer(key_file)))
@@ -124,19 +130,18 @@ async def running(
         graph = GraphStandIn()
         graph_url = await stack.enter_async_context(serving_graph(graph, plan.graph_port))
 
-        output = stack.enter_context(host_log.open("wb")) if host_log else None
+        log = stack.enter_context(HostLog(plan.host_log, show_host)) if show_host else None
         host = FunctionHost(
             plan.root,
             plan.port,
             plan.lease_seconds,
             host_environment(plan, issuer_url, graph_url, graph.token),
-            output,
+            log,
             pid_file=plan.logs / "host.pid",
         )
         stack.push_async_callback(host.stop)
         if not await host.start():
-            where = f" Its output:\n{host_log.read_text(errors='replace')}" if host_log else " Its output is above."
-            raise Problem(f"The function host ended while starting.{where}")
+            raise Problem("The function host ended while starting; why stands above.")
         yield Stack(host, api, receiver, receiver_url, graph, graph_url, emulator)
 
 

@@ -17,6 +17,8 @@ from local.problem import Problem
 from local.stack import Plan, running
 
 RETRY_DELAYS = "1,2,3"
+LINES_SHOWN = 20
+"""Of the host, when the demo fails."""
 
 
 async def show(root: Path) -> int:
@@ -26,12 +28,13 @@ async def show(root: Path) -> int:
     inbox = Inbox()
     story = Story(console, inbox)
     started_at = time.monotonic()
+    shown: list[str] = []
     console.print("[bold]Tenant Hooks[/] · signed webhooks for Microsoft 365 governance events")
     try:
         story.begin(
             "Starting the app, its storage (Azurite), a receiver, a token issuer, and a stand-in for Microsoft Graph"
         )
-        async with running(plan, inbox.add, host_log=plan.logs / "host.log") as stack:
+        async with running(plan, inbox.add, show_host=shown.append) as stack:
             story.tell(f"They run on free ports and begin empty. The app: {stack.host.url}")
             story.tell("Retries come after 1, 2 and 3 s here; the real schedule is 30 s, 2 min, 10 min.")
             story.tell("(Up to 2 s more each time, until the host looks into the queue again.)")
@@ -41,6 +44,8 @@ async def show(root: Path) -> int:
     except (Unexpected, ApiFault, Problem) as fault:
         console.print(f"\n[bold red]✗ The demo failed at: {story.chapter}[/]")
         console.print(f"  {escape(str(fault))}")
+        for line in shown[-LINES_SHOWN:]:
+            console.print(f"    {escape(line)}")
         console.print(f"  Logs of the app and of Azurite: {os.path.relpath(plan.logs, root)}")
         return 1
     console.print(

@@ -22,7 +22,7 @@ class Dev:
 
     def __init__(self, data: Path) -> None:
         self.port = free_ports(5)
-        self._options = [f"--port={self.port}", f"--azurite-port={self.port + 2}", f"--data={data}"]
+        self._options = [f"--port={self.port}", f"--azurite-port={self.port + 2}", f"--data={data}", "--verbose"]
         self._options.append(f"--receiver-port={self.port + 1}")
 
     def start(self) -> Process:

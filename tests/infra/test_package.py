@@ -98,6 +98,10 @@ def test_all_of_the_app_is_in_the_package() -> None:
     [
         "local.settings.json",
         ".azure/dev/.env",
+        "AzuriteConfig",
+        "__azurite_db_table__.json",
+        "__blobstorage__/0",
+        "__queuestorage__/0",
         ".env",
         "prod.env",
         ".venv/pyvenv.cfg",

@@ -97,6 +97,16 @@ def test_is_ready_with_one_line_and_takes_its_own_tokens(stack: Started) -> None
         stack.get("/v1.0/options", dev_token("--roles", "Point.Read"))
 
 
+def test_the_host_writes_to_a_file_and_what_went_wrong_to_the_terminal_too(stack: Started) -> None:
+    shown = "".join(stack.lines)
+    assert f"The app's log: .local/run-{stack.port}/host.log (here too with --verbose)" in shown
+    assert " INFO " not in shown
+    assert "settings.dangerous" in shown
+    kept = (STATE / f"run-{stack.port}" / "host.log").read_text("utf-8")
+    assert f" INFO host: Listening on {stack.url}" in kept
+    assert "settings.dangerous" in kept
+
+
 def test_its_receiver_verifies_what_the_app_sends(stack: Started) -> None:
     endpoint = f"http://127.0.0.1:{stack.port + 4}/status/202"
     headers = {"Authorization": f"Bearer {dev_token()}", "Prefer": "return=representation"}
