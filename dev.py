@@ -21,7 +21,7 @@ CHECKS = (
     ("pytest", "-n", "2", "--dist", "loadfile", "-m", "not alone"),
     ("pytest", "-m", "alone"),
 )
-QUICK_CHECKS = (*CHECKS[:3], ("pytest", "-n", "2", "--dist", "loadfile", "tests/unit"))
+QUICK_CHECKS = (*CHECKS[:3], ("pytest", "-n", "2", "--dist", "loadfile", "-m", "not simulation", "tests/unit"))
 
 
 _held: list[object] = []

@@ -61,9 +61,9 @@ def command_line() -> argparse.ArgumentParser:
         "test",
         usage="dev.py test [--quick | pytest arguments]",
         help="lint, types and tests; with pytest arguments, pytest alone with them",
-        description="Runs ruff, mypy and pytest and stops at the first that fails. With --quick of the tests only "
-        "those in tests/unit: about a minute. With other arguments only pytest runs, with these arguments; paths are "
-        "as seen from the project's root.",
+        description="Runs ruff, mypy and pytest and stops at the first that fails. With --quick only "
+        "the tests in tests/unit run, without simulations: less than a minute. With other arguments only pytest runs, "
+        "with these arguments; paths are as seen from the project's root.",
     )
     commands.add_parser(
         "bench",

@@ -30,6 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Tests start dev.py, which must not make the environment anew in which they run.
     config.stash[_IN_USE] = share(STATE / IN_USE)
     config.addinivalue_line("markers", "alone: measures or kills; runs when nothing else does")
+    config.addinivalue_line("markers", "simulation: plays many random histories; `dev.py test --quick` leaves it out")
     config.addinivalue_line("markers", "slow: waits for something long that began earlier; runs after the others")
 
 

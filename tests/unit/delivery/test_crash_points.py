@@ -18,6 +18,8 @@ from doubles.simulated_storage import URLS, Odds, World
 from shared.model import DeliveryId, Event, digest, endpoint_id
 from shared.storage.alerts import Malformed
 
+pytestmark = pytest.mark.simulation
+
 
 def _event(number: int) -> Event:
     return Event(

@@ -54,6 +54,7 @@ HANGS_ALWAYS: Receiver = hangs_from(-1)
 ONCE_PROVEN: Receiver = hangs_from(20)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize(
     ("count", "receiver", "per_second", "seconds"),
     [
