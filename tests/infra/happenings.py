@@ -85,17 +85,18 @@ class Happening:
         with self._recording():
             self.host.poisons(body)
 
-    def writes(self, message: str, minute: int = 0) -> None:
-        """A line of something that does not run here."""
-        self._keep(START + minute * MINUTE, message)
+    def writes(self, message: str, minute: int = 0, level: int = 1) -> None:
+        """A line of something that does not run here; 3 is the level of errors."""
+        self._keep(START + minute * MINUTE, message, level)
 
     def runs(self, function: str, code: str, *, times: int = 1, minute: int = 0, success: bool = False) -> None:
         """Invocations as the host records them; only HTTP has a status, the host writes 0 for the others."""
         row = {"TimeGenerated": _naive(START + minute * MINUTE), "Name": function, "Success": success}
         self.requests += [{**row, "ResultCode": code, "DurationMs": 5.0, "OperationId": "0"} for _ in range(times)]
 
-    def _keep(self, at: datetime, message: str) -> None:
-        self.traces.append({"TimeGenerated": _naive(at), "Message": message, "SeverityLevel": 1, "OperationId": "0"})
+    def _keep(self, at: datetime, message: str, level: int = 1) -> None:
+        row = {"TimeGenerated": _naive(at), "Message": message, "SeverityLevel": level}
+        self.traces.append({**row, "OperationId": "0"})
 
     @contextmanager
     def _recording(self) -> Iterator[None]:

@@ -29,6 +29,13 @@ TABLES = {
         "DurationMs": "real",
         "OperationId": "string",
     },
+    "AppExceptions": {
+        "TimeGenerated": "datetime",
+        "OperationName": "string",
+        "InnermostType": "string",
+        "InnermostMessage": "string",
+        "OperationId": "string",
+    },
 }
 """Columns of Azure Monitor's tables, as far as queries may use them."""
 
@@ -36,6 +43,7 @@ _IN_DUCKDB = {"datetime": "TIMESTAMP", "string": "VARCHAR", "int": "INTEGER", "b
 
 _NAMES = re.compile(r'tostring\(line\.event\) (?:== ("[^"]+")|in \(([^)]+)\))')
 _PREFILTER = re.compile(r'Message has(?: ("[^"]+")|_any \(([^)]+)\))')
+_WANTED = re.compile(r'(?<=^let wanted = ")[^"]+(?=";$)', re.MULTILINE)
 _FIELD = re.compile(r'\bline(?:\.(\w+)|\["(\w+)"\])')
 
 Row = dict[str, Any]
@@ -70,6 +78,13 @@ def fields_of(query: str) -> set[str]:
     return {dotted or bracketed for dotted, bracketed in _FIELD.findall(query)} - {"event"}
 
 
+def about(query: str, wanted: str) -> str:
+    """The query with this in place of the example in its first line, as a person puts it there."""
+    changed, count = _WANTED.subn(wanted, query)
+    assert count == 1
+    return changed
+
+
 def _strings(pattern: re.Pattern[str], query: str) -> set[str]:
     return {text for groups in pattern.findall(query) for group in groups for text in re.findall(r'"([^"]+)"', group)}
 
@@ -97,9 +112,11 @@ def parsed() -> dict[str, Parsed]:
 class Workspace:
     """Tables that queries run on, in DuckDB."""
 
-    def __init__(self, traces: Iterable[Row] = (), requests: Iterable[Row] = ()) -> None:
+    def __init__(
+        self, traces: Iterable[Row] = (), requests: Iterable[Row] = (), exceptions: Iterable[Row] = ()
+    ) -> None:
         self._db = duckdb.connect()
-        for table, rows in (("AppTraces", traces), ("AppRequests", requests)):
+        for table, rows in zip(TABLES, (traces, requests, exceptions), strict=True):
             columns = TABLES[table]
             typed = ", ".join(f'"{name}" {_IN_DUCKDB[kind]}' for name, kind in columns.items())
             self._db.execute(f"CREATE TABLE All{table} ({typed})")

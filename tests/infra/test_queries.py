@@ -11,11 +11,11 @@ from shared.storage.queues import POISON
 
 from .happenings import START, Happening, Odds
 from .lines import Lines, written
-from .queries import Row, Workspace, events_of, fields_of, looked_for, parse, parsed, texts
+from .queries import Row, Workspace, about, events_of, fields_of, looked_for, parse, parsed, texts
 
 TEXTS = texts()
 LINES: Lines = written()
-ON_LINES = sorted(name for name, text in TEXTS.items() if "AppTraces" in text)
+ON_LINES = sorted(name for name, text in TEXTS.items() if "parse_json" in text)
 ATTEMPTS = TEXTS["workbook/deliveries-per-minute"]
 
 
@@ -98,6 +98,9 @@ def busy() -> Happening:
     happening.writes(_line("storage.site_near_limit", percent=91.2, currentUsage=91 * 2**30, **site), 1)
     happening.writes(_line("storage.site_near_limit", percent=95.5, currentUsage=95 * 2**30, **site), 2)
     happening.writes(_line("storage.scanned", sites=10, kept=2, reportDate="2026-11-20", seconds=1.5), 3)
+    happening.writes(_line("audit", actor="somebody", action="endpoint.changed", endpointId="A"))
+    happening.writes(_line("event.published", type="custom.lost", idempotencyKey="lost", deliveries=0))
+    happening.writes("SECRETS_KEY: is missing", level=3)
     happening.writes('delivery.attempted {"event": "delivery.attempted", "status": 200} is quoted in a traceback')
     happening.writes(_line("delivery.attempted", endpointId="TEST", host="t", status=500, durationMs=1, test=True))
     for status in (302, 500):
@@ -115,7 +118,8 @@ def _line(event: str, **fields: object) -> str:
 
 @pytest.fixture(scope="module")
 def workspace(busy: Happening) -> Workspace:
-    return Workspace(busy.traces, busy.requests)
+    failed = {"TimeGenerated": "2026-11-22 10:00:00", "OperationName": "dispatch", "InnermostType": "RpcException"}
+    return Workspace(busy.traces, busy.requests, [{**failed, "InnermostMessage": "storage", "OperationId": "0"}])
 
 
 def _written(busy: Happening, event: str) -> list[Row]:
@@ -123,11 +127,31 @@ def _written(busy: Happening, event: str) -> list[Row]:
     return [line for line in lines if line["event"] == event and "test" not in line]
 
 
-@pytest.mark.parametrize("name", sorted(TEXTS.keys() - {"alerts/storage-scan-fails"}))
+ABOUT_ONE = sorted(name for name, text in TEXTS.items() if "let wanted" in text)
+
+
+@pytest.mark.parametrize("name", sorted(TEXTS.keys() - {"alerts/storage-scan-fails", *ABOUT_ONE}))
 def test_it_answers(name: str, workspace: Workspace) -> None:
     """Also a second judge of what it means: DuckDB's columns are those that Microsoft's parser foresees."""
     [first, *_] = workspace.ask(TEXTS[name])
     assert list(first) == list(parsed()[name].columns)
+
+
+def test_questions_about_one_are_answered_about_it_alone(busy: Happening, workspace: Workspace) -> None:
+    attempts = _written(busy, "delivery.attempted")
+    one = next(line for line in attempts if line.get("attempt") == 2)
+    asked = {
+        "questions/what-became-of-an-event": "idempotencyKey",
+        "questions/what-became-of-a-delivery": "deliveryId",
+        "questions/attempts-of-an-endpoint": "endpointId",
+    }
+    assert sorted(asked) == ABOUT_ONE
+    for name, field in asked.items():
+        rows = workspace.ask(about(TEXTS[name], one[field]))
+        assert list(rows[0]) == list(parsed()[name].columns)
+        made = [line for line in attempts if line.get(field) == one[field]]
+        assert len([row for row in rows if row.get("event", "delivery.attempted") == "delivery.attempted"]) == len(made)
+        assert workspace.ask(TEXTS[name]) == []
 
 
 def test_attempts_are_counted_once_and_test_events_not_at_all(busy: Happening, workspace: Workspace) -> None:
@@ -174,6 +198,15 @@ def test_a_site_is_shown_once_as_the_last_scan_saw_it(workspace: Workspace) -> N
     [row] = workspace.ask(TEXTS["workbook/sites-near-limit"])
     assert (row["percent"], row["usedGiB"], row["quotaGiB"], row["threshold"]) == (95.5, 95.0, 100.0, "90")
     assert row["seenAt"] == datetime(2026, 11, 22, 10, 2)
+
+
+def test_events_for_nobody_are_those_of_callers(workspace: Workspace) -> None:
+    [row] = workspace.ask(TEXTS["questions/events-for-nobody"])
+    assert (row["type"], row["events"], row["example"]) == ("custom.lost", 1, "lost")
+
+
+def test_errors_are_shown_and_nothing_else(workspace: Workspace) -> None:
+    assert [row["text"] for row in workspace.ask(TEXTS["questions/errors-in-the-log"])] == ["SECRETS_KEY: is missing"]
 
 
 def test_only_requests_and_runs_that_failed_count(workspace: Workspace) -> None:
