@@ -1,4 +1,4 @@
-// Three Logic Apps (Consumption) that work with Tenant Hooks. Each has an identity of its own and no secret:
+// Four Logic Apps (Consumption) that work with Tenant Hooks. Each has an identity of its own and no secret:
 // grant the app roles of the output `roles`, then deploy again with state 'Enabled'. README.md tells the steps.
 targetScope = 'resourceGroup'
 
@@ -34,7 +34,7 @@ param ticketUrl string
 param ticketAudience string
 
 @secure()
-@description('Where the report of the alert log goes: the URL of a Teams workflow ("When a Teams webhook request is received").')
+@description('Where the report of the alert log and the card of a full site go: the URL of a Teams workflow ("When a Teams webhook request is received").')
 param reportUrl string
 
 @description('Tags of the workflows.')
@@ -111,6 +111,33 @@ resource alertLogReport 'Microsoft.Logic/workflows@2019-05-01' = {
   }
 }
 
+resource storageCard 'Microsoft.Logic/workflows@2019-05-01' = {
+  name: '${namePrefix}-storage-card'
+  location: location
+  tags: tags
+  identity: {
+    type: 'SystemAssigned'
+  }
+  properties: {
+    state: state
+    definition: loadJsonContent('definitions/storage-card.json')
+    parameters: {
+      appUrl: {
+        value: appUrl
+      }
+      audience: {
+        value: audience
+      }
+      subscriptionKey: {
+        value: 'storage-card'
+      }
+      reportUrl: {
+        value: reportUrl
+      }
+    }
+  }
+}
+
 @description('The app roles of Tenant Hooks that each identity needs. The workflow of tickets needs one in the ticket system instead.')
 output roles array = [
   {
@@ -122,6 +149,11 @@ output roles array = [
     workflow: alertLogReport.name
     principalId: alertLogReport.identity.principalId
     role: 'Point.Read'
+  }
+  {
+    workflow: storageCard.name
+    principalId: storageCard.identity.principalId
+    role: 'Point.Subscribe'
   }
 ]
 

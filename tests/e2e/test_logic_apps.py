@@ -301,6 +301,30 @@ def test_a_report_that_may_not_read_fails_instead_of_reporting_nothing(app: App)
         azure.run().act(DEFINITIONS["alert-log-report"]["actions"])
 
 
+@pytest.mark.parametrize(("percent", "cards"), [(89, 0), (90, 1), (94, 1)])
+def test_a_site_at_90_percent_becomes_a_card(app: App, percent: int, cards: int) -> None:
+    """The flow of docs/power-platform.md, from the subscription to the card."""
+    name = "storage-card"
+    azure, definition = Azure(app, name), DEFINITIONS[name]
+    azure.parameters["subscriptionKey"] = f"storage-card-{percent}"
+    teams, flow = app.receiver.hook(202), app.receiver.hook(202)
+    azure.parameters["reportUrl"] = teams.url
+    [trigger] = definition["triggers"].values()
+    azure.send(azure.run(callback_url=flow.url).value(trigger["inputs"]["subscribe"]))
+    quota = 25 * 2**40
+    site = {"siteUrl": "https://contoso.sharepoint.com/sites/hr", "quota": quota, "threshold": 75}
+    content = {**site, "currentUsage": -(-quota * percent // 100)}
+    app.api.publish({"type": "storage.threshold_exceeded", "content": content})
+    run = azure.run(trigger=json.loads(flow.wait()[0].body))
+    run.act(definition["actions"])
+    assert len(teams.received) == cards
+    for card in teams.received:
+        heading, where, _ = json.loads(card.body)["attachments"][0]["content"]["body"]
+        assert heading["text"] == f"A site uses {percent} percent of its storage"
+        assert where["inlines"][0]["text"] == site["siteUrl"]
+    assert azure.send(azure.run().value(trigger["inputs"]["unsubscribe"])) == (204, None)
+
+
 def test_a_caller_that_is_not_the_workflow_cannot_end_its_subscription(app: App, api: Api) -> None:
     azure = Azure(app, "provisioning-events")
     azure.parameters["subscriptionKey"] = "guarded"

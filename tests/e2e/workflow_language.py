@@ -56,6 +56,8 @@ class Run:
             "encodeUriComponent": lambda text: quote(text, safe=""),
             "coalesce": lambda *values: next((value for value in values if value is not None), None),
             "length": len,
+            "mul": lambda one, two: one * two,
+            "div": lambda one, two: one // two,  # of whole numbers
             "union": lambda one, two: [*dict.fromkeys([*one, *two])],
             "take": lambda items, count: items[:count],
         }
@@ -119,8 +121,10 @@ class Run:
                 raise Failed(name)
             case "If":
                 [condition] = action["expression"]["and"]
-                left, right = self.value(condition["greater"])
-                self.act(action["actions"] if left > right else action["else"]["actions"])
+                [(compare, operands)] = condition.items()
+                left, right = self.value(operands)
+                held = {"greater": left > right, "greaterOrEquals": left >= right}[compare]
+                self.act(action["actions"] if held else action["else"]["actions"])
             case "Switch":
                 chosen = self.value(action["expression"])
                 cases = [each["actions"] for each in action["cases"].values() if each["case"] == chosen]
