@@ -1,4 +1,4 @@
-"""Whether a delivery is what it says: both of its signatures, checked as a receiver would."""
+"""Whether a delivery is what it says: its signatures, checked as a receiver would."""
 
 import base64
 import binascii
@@ -11,18 +11,26 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from local.client import Api, ApiFault
 
+POINT_SIGNED = ("point", "spscan")
+"""The wire formats whose deliveries carry `Signature`."""
+
 
 @dataclass(frozen=True)
 class Keys:
-    """What a receiver needs to verify its deliveries."""
+    """What a receiver needs to verify its deliveries; without `point_signed` they may come without `Signature`."""
 
     signature_key: str
     secret: str
+    point_signed: bool = True
 
 
 def find_faults(headers: Mapping[str, str], body: bytes, keys: Keys) -> list[str]:
-    """What is wrong with the signatures of a delivery; empty when both schemes verify. `headers` ignores case."""
-    return [*_signature_faults(headers, body, keys.signature_key), *_standard_faults(headers, body, keys.secret)]
+    """What is wrong with the signatures of a delivery; empty when each that it should have verifies. `headers` ignores
+    case."""
+    faults = _standard_faults(headers, body, keys.secret)
+    if keys.point_signed or "Signature" in headers or "Algorithm" in headers:
+        faults = [*_signature_faults(headers, body, keys.signature_key), *faults]
+    return faults
 
 
 def _signature_faults(headers: Mapping[str, str], body: bytes, key: str) -> list[str]:
@@ -64,9 +72,10 @@ class Verifier:
 
     async def _ask(self, url: str) -> Keys:
         endpoints = await self._api.call("GET", "/v1.0/webhooks/endpoints")
-        ids = [endpoint["id"] for endpoint in endpoints if endpoint["endpoint"] == url]
-        if not ids:
+        endpoint = next((endpoint for endpoint in endpoints if endpoint["endpoint"] == url), None)
+        if endpoint is None:
             raise ApiFault(f"no endpoint is registered as {url}")
         options = await self._api.call("GET", "/v1.0/options")
-        secret = await self._api.call("GET", f"/v1.0/webhooks/endpoints/{ids[0]}/secret")
-        return Keys(options["webhooksSignatureAuthenticationKey"], secret["secret"])
+        secret = await self._api.call("GET", f"/v1.0/webhooks/endpoints/{endpoint['id']}/secret")
+        signature_key = options["webhooksSignatureAuthenticationKey"]
+        return Keys(signature_key, secret["secret"], endpoint["format"] in POINT_SIGNED)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.app import App
+from shared.formats import FORMATS
 from shared.formats.rendering import render
 from shared.model import Attempt, Endpoint, Event
 from shared.model.delivery import Unsendable
@@ -72,7 +73,7 @@ def _signed(
     headers = {
         **proved,
         "Content-Type": content_type,
-        **sign_point(body, key),
+        **(sign_point(body, key) if FORMATS[message.format].point_signature else {}),
         **sign_standard(event.key, at, body, endpoint.secrets_at(at)),
         "traceparent": f"{message.traceparent[:36]}{secrets.token_hex(8)}{message.traceparent[52:]}",
     }

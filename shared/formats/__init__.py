@@ -50,6 +50,9 @@ class Format:
     problems: Callable[[Any, Sequence[str]], list[str]] | None = None
     consent: Callable[[Any, str], str | None] | None = None
     needs_auth: Callable[[Any], bool] | None = None
+    point_signature: bool = False
+    """Whether a delivery carries `Signature` too, by the key that all receivers share. So only where the publisher and
+    the app alone decide the bytes: whoever else could choose them would have words of their own signed for others."""
 
 
 def _always(settings: Any) -> bool:
@@ -57,8 +60,8 @@ def _always(settings: Any) -> bool:
 
 
 FORMATS: dict[str, Format] = {
-    "point": Format(point.body),
-    "spscan": Format(spscan.body),
+    "point": Format(point.body, point_signature=True),
+    "spscan": Format(spscan.body, point_signature=True),
     "cloudevents": Format(cloudevents.body, cloudevents.Settings, consent=cloudevents.consent),
     "slack": Format(slack.body),
     "teams": Format(teams.body),

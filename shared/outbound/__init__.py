@@ -1,1 +1,1 @@
-"""How a receiver is reached: only at a checked address, in time, with both signatures."""
+"""How a receiver is reached: only at a checked address, in time, with its signatures."""

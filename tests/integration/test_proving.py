@@ -12,8 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from shared.api import endpoints as handlers
+from shared.formats import FORMATS
 from shared.identity import managed_identity
 from shared.model import Auth, Delivery
+from shared.outbound.signing import sign_point
 from shared.outbound.tokens import Tokens
 from shared.settings import read_settings
 
@@ -23,6 +25,12 @@ from .scene import URL, Scene, an_event
 FLOW = "https://service.flow.microsoft.com/"
 SIGNED = "https://prod-1.westeurope.logic.azure.com:443/workflows/1/invoke?sp=x&sig=hidden"
 JIRA = json.dumps({"projectKey": "OPS"})
+LEAST_SETTINGS = {
+    "jira": JIRA,
+    "connectwise": json.dumps({"company": 1}),
+    "autotask": json.dumps({"companyId": 1, "queueId": 1}),
+    "template": json.dumps({"template": {"type": "ProvisioningStarted", "content": {"name": "forged"}}}),
+}
 
 
 class Identity:
@@ -102,6 +110,15 @@ def test_headers_arrive_beside_those_of_every_delivery(scene: Scene) -> None:
 def test_a_header_that_registration_should_have_refused_changes_no_signature(scene: Scene) -> None:
     headers, _ = delivered(scene, auth=Auth(type="headers", headers={"Signature": "forged", "webhook-id": "forged"}))
     assert "forged" not in headers.values()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_only_what_publisher_and_app_decide_is_signed_by_the_key_of_all(scene: Scene, name: str) -> None:
+    """A template without placeholders was signed as an event of Syskit Point's, for whoever holds Point.Subscribe."""
+    headers, body = delivered(scene, format=name, settings=LEAST_SETTINGS)
+    assert headers["webhook-signature"]
+    shared = sign_point(body, scene.app.options.signature_key(scene.clock.now)) if name in ("point", "spscan") else {}
+    assert {each: headers[each] for each in ("Signature", "Algorithm") if each in headers} == shared
 
 
 def test_basic_arrives_with_what_goes_with_it(scene: Scene) -> None:

@@ -39,7 +39,7 @@ class App:
 
     def _list(self) -> list[dict[str, str]]:
         self.asked += 1
-        return [{"id": str(number), "endpoint": url} for number, url in enumerate(self.endpoints)]
+        return [{"id": str(number), "endpoint": url, "format": "point"} for number, url in enumerate(self.endpoints)]
 
     def _answer(self, value: Callable[[], Any]) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def answer(request: web.Request) -> web.Response:

@@ -1,6 +1,7 @@
 """Verification really refuses what is not signed as it should be."""
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -51,6 +52,15 @@ def test_a_header_that_is_missing_or_nonsense_fails(name: str, value: str | None
     else:
         headers[name] = value
     assert len(find_faults(headers, BODY, KEYS)) == 1
+
+
+def test_where_none_is_expected_a_signature_may_be_missing_but_not_wrong() -> None:
+    keys = replace(KEYS, point_signed=False)
+    headers = signed(BODY)
+    assert find_faults(headers, BODY, keys) == []
+    assert find_faults({name: headers[name] for name in headers if name.startswith("webhook-")}, BODY, keys) == []
+    assert find_faults(headers | {"Signature": "forged"}, BODY, keys) == ["Signature does not match the body"]
+    assert find_faults({}, BODY, keys) == find_faults({}, BODY, KEYS)[1:]
 
 
 def test_a_body_that_is_no_text_fails() -> None:
