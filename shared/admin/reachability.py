@@ -95,7 +95,7 @@ def name_problem(host: str) -> str | None:
         return None
     if "." not in host:
         return f"{host} is a name of a private network: give the whole name, such as hooks.contoso.com"
-    if any(host.endswith(f".{reserved}") for reserved in RESERVED):
+    if any(f".{host}".endswith(f".{reserved}") for reserved in RESERVED):
         return f"{host} is a name that is reserved for private networks or for documentation: no receiver has it"
     return None
 

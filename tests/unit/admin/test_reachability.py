@@ -63,7 +63,7 @@ def test_a_name_that_does_not_resolve_can_be_registered_and_is_told_of(for_admin
     "host",
     [
         *("localhost", "sub.localhost", "ip6-localhost", "storage", "printer.local", "vm.internal", "a.b.internal"),
-        *("nas.home.arpa", "x.test", "x.invalid", "receiver.example", "abc.onion"),
+        *("nas.home.arpa", "home.arpa", "x.test", "x.invalid", "receiver.example", "abc.onion"),
     ],
 )
 def test_names_of_private_networks_and_of_none_are_refused(host: str) -> None:
