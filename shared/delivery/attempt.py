@@ -2,7 +2,8 @@
 
 import secrets
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.app import App
@@ -11,12 +12,14 @@ from shared.formats.rendering import render
 from shared.model import Attempt, Endpoint, Event
 from shared.model.delivery import Unsendable
 from shared.outbound.client import NoResponse, Response
-from shared.outbound.credentials import auth_headers
-from shared.outbound.signing import sign_point, sign_standard
+from shared.outbound.credentials import auth_headers, auth_values
+from shared.outbound.redaction import redaction_of
+from shared.outbound.signing import SECRET_PREFIX, sign_point, sign_standard
 from shared.storage.messages import Message
 
 _RENDERED_IN_THREAD_BYTES = 16 * 1024
 """An event from this size on is rendered and signed off the loop, which must not stand still for milliseconds."""
+_REDACTED_IN_THREAD_CHARACTERS = 256
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,22 @@ async def _post(
             headers, body = _signed(app, endpoint, message, event, at, key)
     except Unsendable as reason:
         return NoResponse(f"nothing was sent: {reason}"[:1000])
-    return await app.client.post(endpoint.url, headers, body, timedelta(seconds=time.monotonic() - began), within)
+    spent = timedelta(seconds=time.monotonic() - began)
+    result = await app.client.post(endpoint.url, headers, body, spent, within)
+    return await _without_secrets(app, result, endpoint, headers, key) if isinstance(result, Response) else result
+
+
+async def _without_secrets(
+    app: App, answer: Response, endpoint: Endpoint, headers: Mapping[str, str], key: str
+) -> Response:
+    """The answer as people may read it who may not see how its receiver is reached, whatever it echoes."""
+    if not answer.response:
+        return answer
+    signing = [text.removeprefix(SECRET_PREFIX) for text in endpoint.secrets_at(app.now())]
+    redact = redaction_of(endpoint.url, (*auth_values(endpoint.auth, headers), *signing, key)).redact
+    if len(answer.response) < _REDACTED_IN_THREAD_CHARACTERS:
+        return replace(answer, response=redact(answer.response))
+    return replace(answer, response=await app.in_thread(redact, answer.response))
 
 
 def _signed(

@@ -1,7 +1,7 @@
 """The headers by which a delivery proves itself to its receiver."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl, urlsplit
 
 from shared.model import Auth, Endpoint
@@ -35,6 +35,15 @@ def conflict_of(endpoint: Endpoint) -> str | None:
 def basic(username: str, password: str) -> str:
     """The value of `Authorization` (RFC 7617, in UTF-8)."""
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+
+
+def auth_values(auth: Auth | None, sent: Mapping[str, str]) -> tuple[str, ...]:
+    """What proves deliveries and must be shown to nobody. `sent` are the headers of one of them, a token among them."""
+    if auth is None:
+        return ()
+    authorization = [value for name, value in sent.items() if name.lower() == "authorization"]
+    given = [*auth.headers.values(), auth.username, auth.password, *authorization]
+    return tuple(dict.fromkeys(value for value in given if value))
 
 
 def auth_headers(endpoint: Endpoint, auth: Auth, tokens: Tokens, allowed_audiences: Sequence[str]) -> dict[str, str]:

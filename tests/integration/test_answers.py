@@ -3,11 +3,13 @@
 import json
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from shared.admin.retry import retry
-from shared.model import Endpoint
+from shared.admin.samples import send_test
+from shared.model import Attempt, Auth, Endpoint, endpoint_id
 from shared.outbound.breaker import OPENS_AFTER
 from shared.outbound.client import Response
 from shared.storage.alerts import Malformed
@@ -125,3 +127,58 @@ def test_after_the_schema_is_corrected_a_retry_arrives(scene: Scene) -> None:
     scene.run()
     assert scene.row(delivery_id).status == "delivered"
     assert scene.alerts() == []
+
+
+class Echo:
+    """Answers with the whole request, as debugging endpoints and many error pages do."""
+
+    def __init__(self, scene: Scene, status: int = 400) -> None:
+        self._scene, self._status = scene, status
+        scene.receiver.before = self.say
+
+    def say(self) -> None:
+        url, headers, _ = self._scene.receiver.posts[-1]
+        shown = json.dumps({"url": url, "at": quote(url), "headers": headers})
+        self._scene.receiver.by_url[url] = Response(self._status, shown, None)
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_what_a_receiver_echoes_of_its_url_and_auth_is_not_kept(scene: Scene, status: int) -> None:
+    """Whoever holds Point.Read saw it in the log."""
+    url = "https://receiver.example/hooks/T0AB12CD/inbox?code=o74oKsbrgHDI%2B%3D"
+    auth = Auth(type="basic", username="company+public", password="pä:ss", headers={"X-Api-Key": "Key 0123456789"})
+    Echo(scene, status)
+    scene.register(url, auth=auth, retry_delays=())
+    scene.publish(an_event())
+    scene.run()
+    [(headers, _)] = scene.receiver.of(url)
+    assert headers["Authorization"].startswith("Basic ")
+    row = scene.row(scene.ids(an_event())[0])
+    kept = row.model_dump_json() + str(scene.alerts())
+    endpoint = scene.app.endpoints.get(endpoint_id(url))
+    kept += endpoint.health.model_dump_json() if endpoint else ""
+    assert "https://receiver.example…" in str(row.attempts[0].response)
+    for secret in ("T0AB12CD", "o74oKsbrgHDI", "code=", "company", "0123456789", headers["Authorization"][6:]):
+        assert secret not in kept
+
+
+def test_a_test_event_does_not_show_what_its_receiver_echoes_either(scene: Scene) -> None:
+    Echo(scene)
+    made = send_test(scene.app, scene.register("https://receiver.example/hooks/T0AB12CD"), None)
+    assert isinstance(made, Attempt)
+    assert "receiver.example" in str(made.response)
+    assert "T0AB12CD" not in str(made.response)
+
+
+def test_what_an_answer_means_is_seen_beside_what_is_hidden_in_it(scene: Scene) -> None:
+    off = azure(
+        "WorkflowTriggerIsNotEnabled", "Could not execute workflow '9f2c0a44' trigger 'manual' of ?sig=Zm9vYmFy"
+    )
+    scene.receiver.answers = [off]
+    scene.register("https://receiver.example/workflows/9f2c0a44/triggers/manual/paths/invoke?sig=Zm9vYmFy")
+    scene.publish(an_event())
+    scene.dispatch_next()
+    row = scene.row(scene.ids(an_event())[0])
+    assert str(row.attempts[0].response).endswith("workflow '…' trigger '…' of ?…\"}}")
+    assert row.next_attempt_at is not None
+    assert row.next_attempt_at - row.attempts[0].started_at >= timedelta(hours=1)
