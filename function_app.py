@@ -9,7 +9,19 @@ import gc
 
 import azure.functions as func
 
-from shared.api import deliveries, endpoint_replays, endpoints, events, health, options, subscriptions, types, usage
+from shared.api import (
+    console,
+    deliveries,
+    endpoint_replays,
+    endpoints,
+    events,
+    health,
+    me,
+    options,
+    subscriptions,
+    types,
+    usage,
+)
 from shared.api.http import openapi
 from shared.api.http.auth import Role
 from shared.api.http.kept import kept
@@ -102,6 +114,13 @@ http.route("delivery_list", "GET", "v1.0/webhooks/deliveries", deliveries.list_s
 http.route("delivery_get", "GET", "v1.0/webhooks/deliveries/{id}", deliveries.get, READ)
 http.route("delivery_retry", "POST", "v1.0/webhooks/deliveries/{id}/retry", deliveries.retry_one, ADMIN)
 http.route("endpoint_replay", "POST", "v1.0/webhooks/endpoints/{id}/replay", endpoint_replays.replay_since, ADMIN)
+
+
+# Looking at it
+
+http.page("console_home", "", console.home)
+http.page("console_file", "console", console.get)
+http.route("me_get", "GET", "v1.0/me", me.get, ADMIN, PUBLISH, READ, SUBSCRIBE)
 
 
 # Looking after the app

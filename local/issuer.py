@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 from local.keyfiles import make_once
+from local.signin import SignIn
 
 CLAIMS = {
     "iss": "urn:tenant-hooks:local-issuer",
@@ -63,7 +64,8 @@ def sign_token(key: SigningKey, roles: Sequence[str], expires_in_seconds: int = 
 
 
 def make_issuer(key_file: Path) -> web.Application:
-    """The server of the public key. The file is read anew each time, so a key exchanged in it is served at once."""
+    """The server of the public key, and of signing in to the console. The file is read anew each time, so a key that is
+    exchanged in it is served at once."""
     make_once(key_file, new_key_pem)
 
     async def give_keys(_request: web.Request) -> web.Response:
@@ -73,4 +75,8 @@ def make_issuer(key_file: Path) -> web.Application:
 
     app = web.Application()
     app.router.add_get("/keys", give_keys)
+    sign_in = SignIn(
+        lambda *given, **claims: sign_token(read_key(key_file), *given, **claims), CLAIMS["tid"], CLAIMS["azp"]
+    )
+    sign_in.add_to(app)
     return app

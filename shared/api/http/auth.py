@@ -37,11 +37,12 @@ class Role(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Whom the token is about: the directory object and the application."""
+    """Whom the token is about: the directory object and the application, with the app roles that it carries."""
 
     object_id: str
     application: str
     is_admin: bool = False
+    roles: tuple[Role, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.object_id or '-'} through {self.application or '-'}"
@@ -81,7 +82,12 @@ def authorise(authorization: str | None, roles: Collection[Role], settings: Sett
     claims = _claims(_bearer(authorization), settings)
     listed = claims.get("roles")
     carried = {item for item in listed if isinstance(item, str)} if isinstance(listed, list) else set()
-    caller = Caller(str(claims.get("oid") or ""), _application(claims), Role.ADMIN in carried)
+    caller = Caller(
+        str(claims.get("oid") or ""),
+        _application(claims),
+        Role.ADMIN in carried,
+        tuple(role for role in Role if role in carried),
+    )
     if not caller.is_admin and not carried & set(roles):
         wanted = " or ".join(roles)
         raise Problem(403, "forbidden", f"This needs the app role {wanted}: have an admin assign it to the caller")

@@ -28,11 +28,13 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Response:
-    """`value` becomes the JSON body; `text` is JSON already; with neither there is no body."""
+    """`value` becomes the JSON body; `text` is JSON already; `data` is of the `Content-Type` that the headers say; with
+    none of them there is no body."""
 
     status: int
     value: Any = None
     text: str | None = None
+    data: bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -151,6 +153,10 @@ def respond(response: Response) -> func.HttpResponse:
     if body is None and response.value is not None:
         body = json.dumps(response.value, ensure_ascii=False, separators=(",", ":"))
     mimetype = headers.pop("Content-Type", "application/json")
+    if response.data is not None:
+        return func.HttpResponse(
+            response.data, status_code=response.status, headers=headers, mimetype=mimetype, charset="utf-8"
+        )
     if body is None:
         return func.HttpResponse(status_code=response.status, headers=headers)
     return func.HttpResponse(

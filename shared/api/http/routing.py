@@ -16,6 +16,8 @@ from shared.settings import SettingsError
 from shared.storage.clients import StorageUnavailable
 
 _LOG = logging.getLogger("tenant_hooks.api")
+_ROOT = "{ignored:maxlength(0)?}"
+"""The route of `/`: the host takes an empty one for the function's name."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Routes:
     def __init__(self, functions: func.FunctionApp) -> None:
         self._functions = functions
         self._declared: dict[tuple[str, ...], list[str]] = {}
+        self._pages: list[str] = []
         self.declared: list[Route] = []
 
     def route(self, name: str, method: str, path: str, handler: Handler, *roles: Role, anybody: bool = False) -> None:
@@ -45,6 +48,12 @@ class Routes:
         self._declared.setdefault(tuple(path.lower().split("/")), []).extend(_methods(method))
         self.declared.append(Route(name, method, path, handler, roles))
         self._add(name, _methods(method), path, handler, roles)
+
+    def page(self, name: str, path: str, handler: Handler) -> None:
+        """Declares the function of this name for what a browser is shown: anybody may GET it, and the API's description
+        says nothing of it. `path` is a folder, with all that is below it; empty, it is the root alone."""
+        self._pages.append(path)
+        self._add(name, _methods("GET"), f"{path}/{{*path}}" if path else _ROOT, handler, ())
 
     def otherwise(self, name: str) -> None:
         """Declares the function that refuses all other paths and methods. The host tries functions in the order of
@@ -63,6 +72,8 @@ class Routes:
         """The methods that a path takes; none where there is no such path. One slash at its end does not count, as the
         host has it; every other one does."""
         asked = path.removeprefix("/").removesuffix("/").lower().split("/")
+        if asked[0] in self._pages and (asked[0] or len(asked) == 1):
+            return sorted(_methods("GET"))
         return sorted(
             method
             for declared, methods in self._declared.items()
