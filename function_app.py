@@ -10,6 +10,7 @@ import gc
 import azure.functions as func
 
 from shared.api import (
+    alerts,
     console,
     deliveries,
     endpoint_replays,
@@ -18,6 +19,8 @@ from shared.api import (
     health,
     me,
     options,
+    overviews,
+    previews,
     subscriptions,
     types,
     usage,
@@ -64,6 +67,8 @@ http.route(
 http.route("subscription_put", "PUT", "v1.0/webhooks/subscriptions/{key}", subscriptions.put, ADMIN, SUBSCRIBE)
 http.route("subscription_get", "GET", "v1.0/webhooks/subscriptions/{key}", subscriptions.get, ADMIN, SUBSCRIBE)
 http.route("subscription_delete", "DELETE", "v1.0/webhooks/subscriptions/{key}", subscriptions.delete, ADMIN, SUBSCRIBE)
+http.route("format_list", "GET", "v1.0/webhooks/formats", previews.list_formats, READ, SUBSCRIBE)
+http.route("format_preview", "POST", "v1.0/webhooks/preview", previews.preview, ADMIN, SUBSCRIBE)
 http.route("options_get", "GET", "v1.0/options", options.get, ADMIN)
 http.route("options_rotate", "POST", "v1.0/options/signature-key/rotate", options.rotate, ADMIN)
 http.route("type_list", "GET", "v1.0/webhooks/types", types.list_all, READ, SUBSCRIBE)
@@ -73,6 +78,8 @@ http.route("type_schema", "GET", "v1.0/webhooks/types/{type}/schema", types.sche
 # Publishing
 
 http.route("event_publish", "POST", "v1.0/events", events.publish_events, PUBLISH)
+http.route("event_list", "GET", "v1.0/events", events.list_newest, READ)
+http.route("event_match", "POST", "v1.0/events/match", previews.match, ADMIN)
 http.route("event_get", "GET", "v1.0/events/{key}", events.get, READ)
 http.route("event_erase", "DELETE", "v1.0/events/{key}", events.erase, ADMIN)
 
@@ -113,6 +120,10 @@ async def sweep(timer: func.TimerRequest) -> None:
 http.route("delivery_list", "GET", "v1.0/webhooks/deliveries", deliveries.list_some, READ)
 http.route("delivery_get", "GET", "v1.0/webhooks/deliveries/{id}", deliveries.get, READ)
 http.route("delivery_retry", "POST", "v1.0/webhooks/deliveries/{id}/retry", deliveries.retry_one, ADMIN)
+http.route("delivery_request", "GET", "v1.0/webhooks/deliveries/{id}/request", previews.read_request, READ)
+http.route("delivery_acknowledge", "PATCH", "v1.0/webhooks/deliveries/{id}", alerts.acknowledge, ADMIN)
+http.route("alert_retry", "POST", "v1.0/webhooks/deliveries/retry", alerts.retry_all, ADMIN)
+http.route("alert_acknowledge", "POST", "v1.0/webhooks/deliveries/acknowledge", alerts.acknowledge_all, ADMIN)
 http.route("endpoint_replay", "POST", "v1.0/webhooks/endpoints/{id}/replay", endpoint_replays.replay_since, ADMIN)
 
 
@@ -120,6 +131,7 @@ http.route("endpoint_replay", "POST", "v1.0/webhooks/endpoints/{id}/replay", end
 
 http.page("console_home", "", console.home)
 http.page("console_file", "console", console.get)
+http.route("overview_get", "GET", "v1.0/overview", overviews.get, READ)
 http.route("me_get", "GET", "v1.0/me", me.get, ADMIN, PUBLISH, READ, SUBSCRIBE)
 
 

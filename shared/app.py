@@ -23,6 +23,7 @@ from shared.storage.alerts import Alerts
 from shared.storage.attempt_rows import AttemptRows
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services
+from shared.storage.counts import Counts, Later, in_a_thread
 from shared.storage.deliveries import Deliveries
 from shared.storage.delivery_queue import DeliveryQueue, LoopSender, Several
 from shared.storage.endpoints import Endpoints
@@ -47,6 +48,7 @@ class App:
     deliveries: Deliveries
     rows: AttemptRows
     alerts: Alerts
+    counts: Counts
     options: Options
     sites: Sites
     queue: DeliveryQueue
@@ -79,6 +81,7 @@ class Doors:
     in_thread: InThread = asyncio.to_thread
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     several: Several | None = None
+    later: Later = in_a_thread
 
 
 def build(settings: Settings) -> App:
@@ -107,6 +110,7 @@ def build_on(doors: Doors, settings: Settings) -> App:
         events=Events(services, settings.dedupe, settings.retention),
         deliveries=Deliveries(services, settings.retention),
         alerts=Alerts(services, settings.retention),
+        counts=Counts(services, doors.later),
         rows=AttemptRows(doors.loop_services),
         options=Options(services, cipher),
         sites=Sites(services),

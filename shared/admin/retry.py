@@ -15,14 +15,20 @@ it has lost its message."""
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why there is nothing to try again, and what to do instead."""
+    """Why there is nothing to try again, and what to do instead. `kind` says it of many deliveries alike."""
 
     reason: str
+    of_many: str = ""
+
+    @property
+    def kind(self) -> str:
+        return self.of_many or self.reason
 
 
-def retry(app: App, delivery_id: DeliveryId, delivery: Delivery) -> Refusal | None:
-    """Puts the next attempt on the queue, from which the schedule starts anew. Asked twice, it is one chain all the
-    same: copies of a message find each other out at the delivery's row."""
+def retry(app: App, delivery_id: DeliveryId, delivery: Delivery, *, dry_run: bool = False) -> Refusal | None:
+    """Puts the next attempt on the queue, from which the schedule starts anew; with `dry_run` only says whether that
+    could be done. Asked twice, it is one chain all the same: copies of a message find each other out at the delivery's
+    row."""
     now = app.now()
     if delivery.erased:
         return Refusal("Its event was erased")
@@ -33,12 +39,15 @@ def retry(app: App, delivery_id: DeliveryId, delivery: Delivery) -> Refusal | No
         longest = longest_delivery(app, app.endpoints.get(delivery_id.endpoint)) + LOST_AFTER
         if due_at is None or now - due_at < longest:
             when = f" at {utc_text(due_at)}" if due_at else ""
-            return Refusal(f"It is still on its way: its next attempt is due{when or ' soon'}")
-    endpoint = app.endpoints.read(delivery_id.endpoint)
+            of_many = "It is still on its way"
+            return Refusal(f"{of_many}: its next attempt is due{when or ' soon'}", of_many)
+    endpoint = app.endpoints.get(delivery_id.endpoint) if dry_run else app.endpoints.read(delivery_id.endpoint)
     if endpoint is None:
         return Refusal("Its endpoint is not registered any more: register it again first")
     if not endpoint.receives:
         return Refusal('Its endpoint is disabled: enable it first (PATCH {"enabled": true})')
+    if dry_run:
+        return None
     message = retried(delivery_id, delivery, endpoint.generation, now, longest_delivery(app, endpoint))
     app.queue.put_many([message])
     _show_pending(app, delivery_id, delivery, message)

@@ -1,5 +1,5 @@
-"""`/console/`: the web console. Its files are in shared/console/, and the libraries that they use in vendor/ there, which
-infra/scripts/console.mjs makes. All of them are read once, compressed, and served from memory."""
+"""`/console/`: the web console. Its files are in shared/console/; the libraries that they use are in vendor/ there,
+which infra/scripts/console.mjs makes. All of them are read once, compressed, and served from memory."""
 
 import functools
 import gzip

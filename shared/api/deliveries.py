@@ -1,5 +1,7 @@
 """`/v1.0/webhooks/deliveries`: the delivery log of an endpoint, the alert log across endpoints, and another try."""
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from typing import get_args
 
 from shared import logs
@@ -12,19 +14,24 @@ from shared.api.http.problem import bad_request, conflict, not_found
 from shared.delivery.transitions import unattempted
 from shared.model import ENDPOINT_ID, Delivery, DeliveryId, Status
 from shared.storage.alerts import Malformed
+from shared.storage.counts import MOST_NEWEST
 from shared.storage.pages import Filters
 
 DEFAULT_TOP, MOST_TOP = 50, 500
+_NEWEST_OF = timedelta(hours=24)
+_READERS = 8
 
 _ID = path("id", "The delivery's id, in any case", {"type": "string", "minLength": 1})
 _ACCEPTED_TIME = "Accepted {} this time; without a zone it is UTC"
 
 
 @operation(
-    "Read an endpoint's delivery log, or the alert log",
+    "Read an endpoint's delivery log, the alert log, or the newest deliveries",
     tag=Tag.DELIVERIES,
     answers={200: Returns("A page, newest first", views.DeliveryPage)},
-    description="`endpoint` is required unless `status=failed`, which alone is the alert log across endpoints.",
+    description="With `endpoint`, its delivery log. Without, `status=failed` is the alert log across endpoints; with "
+    "neither it is the newest deliveries of all endpoints, of which only `top` (at most 100) and `from` are taken: up "
+    "to some seconds old, at most 100 an hour and process, and without those that a killed process had not noted.",
     parameters=(
         query("endpoint", "An endpoint's id, in any case", {"type": "string", "pattern": "^[A-Za-z2-7]{26}$"}),
         query("status", "Only deliveries of this status", {"$ref": "#/components/schemas/DeliveryStatus"}),
@@ -40,15 +47,19 @@ _ACCEPTED_TIME = "Accepted {} this time; without a zone it is UTC"
     ),
 )
 def list_some(request: Request) -> Response:
-    """Newest first. Without an endpoint only `status=failed` is answered: the alert log."""
+    """Newest first."""
     endpoint = request.query("endpoint")
     if endpoint is not None and not ENDPOINT_ID.fullmatch(endpoint.upper()):
         raise bad_request("?endpoint= must be an endpoint's id, 26 letters and digits, not its URL")
     filters = Filters(_status(request), request.query("type"), request.time("from"), request.time("to"))
+    now, continuation = request.app.now(), request.query("continuation")
+    if endpoint is None and filters.status is None:
+        if filters.type is not None or filters.until is not None or continuation is not None:
+            raise bad_request("Name an endpoint's id (?endpoint=) too, or ask for the alert log (?status=failed)")
+        return Response(200, _newest(request, filters.since, now).shown())
     if endpoint is None and filters.status != "failed":
         raise bad_request("Name an endpoint's id (?endpoint=), or ask for the alert log (?status=failed)")
     top = request.number("top", DEFAULT_TOP, 1, MOST_TOP)
-    now, continuation = request.app.now(), request.query("continuation")
     try:
         if endpoint is None:
             page = request.app.alerts.log(filters, now, top, continuation)
@@ -90,15 +101,31 @@ def get(request: Request) -> Response:
 )
 def retry_one(request: Request) -> Response:
     """Puts a delivery that has come to an end back on its way, with a schedule of its own."""
-    delivery_id = DeliveryId.parse(request.path("id"))
-    if delivery_id is None:
-        raise _unknown()
-    delivery = _find(request, delivery_id)
+    delivery_id, delivery = find_delivery(request)
     refusal = retry(request.app, delivery_id, delivery)
     if isinstance(refusal, Refusal):
         raise conflict(refusal.reason)
     logs.audit(request.caller, "delivery.retried", deliveryId=str(delivery_id), endpointId=delivery_id.endpoint)
     return Response(202, views.Retried(id=str(delivery_id), status="pending").shown())
+
+
+def find_delivery(request: Request) -> tuple[DeliveryId, Delivery]:
+    """The delivery of the id in the path. Raises Problem 404."""
+    delivery_id = DeliveryId.parse(request.path("id"))
+    if delivery_id is None:
+        raise _unknown()
+    return delivery_id, _find(request, delivery_id)
+
+
+def _newest(request: Request, since: datetime | None, now: datetime) -> views.DeliveryPage:
+    """Those of the last day, or since a time; each as it stands now."""
+    top = request.number("top", DEFAULT_TOP, 1, MOST_NEWEST)
+    noted = request.app.counts.newest_deliveries(since or now - _NEWEST_OF, now, top)
+    ids = [parsed for each in noted if (parsed := DeliveryId.parse(each.id))]
+    with ThreadPoolExecutor(_READERS) as readers:
+        rows = list(readers.map(request.app.deliveries.get, ids))
+    found = [delivery_view(each, row.value) for each, row in zip(ids, rows, strict=True) if row is not None]
+    return views.DeliveryPage(value=[*found])
 
 
 def _find(request: Request, delivery_id: DeliveryId) -> Delivery:

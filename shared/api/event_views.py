@@ -8,7 +8,7 @@ from shared import model
 from shared.api.delivery_views import EXAMPLE_DELIVERY_ID, EXAMPLE_KEY, DeliveryStatus
 from shared.api.endpoint_views import EXAMPLE_ID
 from shared.api.http.problem import ProblemBody, problem_example
-from shared.api.http.view import Component, Count, FreeObject, Severity, View, example
+from shared.api.http.view import Component, Count, FreeObject, Severity, Time, View, example
 from shared.model.catalogue import CATALOGUE
 
 _TYPE = CATALOGUE["storage.threshold_exceeded"]
@@ -47,6 +47,34 @@ class EventConflict(ProblemBody):
     )
 
     accepted: Annotated[list[Accepted], Field(description="The events of an array that were accepted")] | None = None
+
+
+class EventLine(View):
+    """An event in the list of the newest."""
+
+    idempotency_key: str
+    type: str
+    severity: Severity
+    accepted_at: Time
+    deliveries: Annotated[Count, Field(description="How many endpoints matched")]
+
+
+class EventList(View):
+    model_config = example(
+        {
+            "value": [
+                {
+                    "idempotencyKey": EXAMPLE_KEY,
+                    "type": _TYPE.name,
+                    "severity": "high",
+                    "acceptedAt": "2026-11-22T10:00:00.467Z",
+                    "deliveries": 2,
+                }
+            ]
+        }
+    )
+
+    value: list[EventLine]
 
 
 class Meta(View):

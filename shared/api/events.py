@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -11,7 +12,7 @@ from shared.admin import erasure as erasing
 from shared.api import event_views as views
 from shared.api.event_views import EXAMPLE_EVENT
 from shared.api.http.call import Request, Response, invalid, validated
-from shared.api.http.operation import Returns, Tag, header, operation, path
+from shared.api.http.operation import Returns, Tag, header, operation, path, query
 from shared.api.http.problem import Problem, bad_request, conflict, not_found
 from shared.api.http.view import Component, FreeObject, Severity, example
 from shared.delivery.publisher import MOST_DELIVERIES, MOST_EVENTS, Accepted, Conflict, TooMany, delivery_ids, publish
@@ -19,10 +20,12 @@ from shared.model import IDEMPOTENCY_KEY, DeliveryId, Event, Model, Tenant, Time
 from shared.model.catalogue import PUBLISHED_TYPE_SCHEMA, content_errors, default_severity, publish_problem
 from shared.model.event import KEY_SHAPE
 from shared.model.json_text import elements, joined, members
+from shared.storage.counts import MOST_NEWEST
 from shared.storage.events import EventRow
 
 MOST_EVENT_BYTES = 256 * 1024
 MOST_BODY_BYTES = 1024 * 1024
+DEFAULT_TOP = 50
 
 _KEY = path("key", "The event's idempotency key", {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"})
 
@@ -78,9 +81,11 @@ def publish_events(request: Request) -> Response:
         if not 1 <= len(value) <= MOST_EVENTS:
             raise bad_request(f"An array must hold 1 to {MOST_EVENTS} events; this one holds {len(value)}")
         texts = elements(text)
-        events = [_event(request, *each, where=f"[{at}].") for at, each in enumerate(zip(value, texts, strict=True))]
+        events = [
+            read_event(request, *each, where=f"[{at}].") for at, each in enumerate(zip(value, texts, strict=True))
+        ]
     else:
-        events = [_event(request, value, text, where="")]
+        events = [read_event(request, value, text)]
     result = publish(request.app, events, request.header("traceparent"))
     if isinstance(result, TooMany):
         raise bad_request(
@@ -93,6 +98,42 @@ def publish_events(request: Request) -> Response:
     if isinstance(outcome, Conflict):
         raise conflict(_conflict_detail(outcome))
     return Response(202, _accepted(outcome))
+
+
+@operation(
+    "List the newest events",
+    tag=Tag.EVENTS,
+    answers={200: Returns("Newest first", views.EventList)},
+    description="Of the last 24 hours unless `from` says otherwise (7 days at most): up to some seconds old, at most "
+    "100 an hour and process, and without those that a killed process had not noted. An event that is not listed is "
+    "found by its key.",
+    parameters=(
+        query(
+            "top",
+            "How many at most",
+            {"type": "integer", "format": "int32", "minimum": 1, "maximum": MOST_NEWEST, "default": DEFAULT_TOP},
+        ),
+        query("type", "Only events of this type, exactly"),
+        query("from", "Accepted at or after this time; without a zone it is UTC"),
+    ),
+)
+def list_newest(request: Request) -> Response:
+    """The newest events of all, or of a type."""
+    now = request.app.now()
+    since = max(request.time("from") or now - timedelta(hours=24), now - timedelta(days=7))
+    top = request.number("top", DEFAULT_TOP, 1, MOST_NEWEST)
+    found = request.app.counts.newest_events(since, now, top, request.query("type"))
+    shown = [
+        views.EventLine(
+            idempotency_key=each.key,
+            type=each.type,
+            severity=each.severity,
+            accepted_at=each.at,
+            deliveries=each.deliveries,
+        )
+        for each in found
+    ]
+    return Response(200, views.EventList(value=shown).shown())
 
 
 @operation(
@@ -138,7 +179,8 @@ def _stored(request: Request) -> EventRow:
     return row
 
 
-def _event(request: Request, value: Any, text: str, where: str) -> Event:
+def read_event(request: Request, value: Any, text: str, where: str = "") -> Event:
+    """An event as a caller gives it, value and text; `where` it stands in the body. Raises Problem 400 or 413."""
     if len(text.encode()) > MOST_EVENT_BYTES:
         raise Problem(413, "too-large", f"{where}an event may have at most {MOST_EVENT_BYTES} bytes")
     body = validated(EventBody, value, where)

@@ -93,7 +93,7 @@ def _look_at(app: App) -> Response:
         unhealthy = UnhealthyApp(version=__version__, storage=storage, reason=_CLOSED if closed else None)
         return Response(503, unhealthy.shown())
     scans = None if "scans" in failed else asked["scans"].result()  # tables have answered otherwise
-    warnings = [*_disabled(app.settings), *_of_scans(app, scans)] or None
+    warnings = warnings_of(app, scans) or None
     return Response(200, AppHealth(version=__version__, storage=storage, warnings=warnings).shown())
 
 
@@ -109,6 +109,11 @@ def _error_of(asked: Future[Any]) -> StorageUnavailable | SettingsError | None:
 
 def _state_of(error: Exception | None) -> str:
     return str(error) if isinstance(error, StorageUnavailable) else REACHABLE
+
+
+def warnings_of(app: App, state: ScanState | None) -> list[str]:
+    """What an admin should look at; without what scans left behind where it is not known."""
+    return [*_disabled(app.settings), *_of_scans(app, state)]
 
 
 def _disabled(settings: Settings) -> list[str]:

@@ -170,6 +170,7 @@ async def _conclude(app: App, message: Message, endpoint: Endpoint, attempted: A
     log_attempt(message, endpoint, made, verdict.word, verdict.after if isinstance(verdict, Retry) else None)
     delivery = await record(app, message, attempted, verdict, endpoint, stored)
     succeeded = delivery is not None and delivery.status == "delivered"
+    app.counts.came(made.ended_at, message.delivery_id, "delivered" if succeeded else "failedAttempts")
     if succeeded and endpoint.health.first_failure_at is not None:
         await app.in_thread(app.endpoints.change_health, endpoint, lambda health: note_success(health, made.started_at))
 
@@ -201,6 +202,7 @@ async def _cancel(app: App, message: Message, reason: str, stored: Row) -> None:
     delivery = await change_on_loop(app.rows, message.delivery_id, lambda now: cancelled(now, message, reason), stored)
     if message.manual and delivery is not None and delivery.status == "cancelled":
         await app.in_thread(app.alerts.renew, message.delivery_id, delivery)
+    app.counts.came(app.now(), message.delivery_id, "cancelled")
     logs.info("delivery.cancelled", deliveryId=message.delivery, reason=reason)
 
 

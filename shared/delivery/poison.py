@@ -102,6 +102,7 @@ async def _take(app: App, received: Received) -> None:
 
 def _alert(app: App, message: Message, delivery: Delivery) -> None:
     app.alerts.write(message.delivery_id, delivery)
+    app.counts.came(app.now(), message.delivery_id, "exhausted")
     reason = delivery.reason or ""
     logs.error(
         "delivery.exhausted",

@@ -112,6 +112,8 @@ def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
     if duplicate and not _says_the_same(stored, row.event):
         return Conflict(row.event.key)
     _put_first_messages(app, stored, now, repeated=duplicate)
+    if not duplicate:
+        app.counts.accepted(now, row.event, len(stored.recipients))
     logs.info(
         "event.published",
         type=row.event.type,

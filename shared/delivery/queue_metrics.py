@@ -1,5 +1,6 @@
 """The `measure` timer: queue metrics of Azure are too coarse to alert on."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared import logs
@@ -10,10 +11,27 @@ from shared.storage.queues import Queue
 
 def measure(app: App) -> None:
     """One line for each queue: its length, hidden messages too, and for how long the first in line has been due."""
+    for each in waiting(app):
+        logs.info("queue.measured", queue=each.queue, length=each.length, oldestSeconds=each.oldest_seconds)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How long a queue is, hidden messages too, and for how many seconds the first in line has been due."""
+
+    queue: str
+    length: int
+    oldest_seconds: int
+
+
+def waiting(app: App) -> list[Waiting]:
+    """Of both queues. Raises StorageUnavailable."""
+    found = []
     for queue in (app.queue.raw, app.poison):
         due_at = _first_due_at(queue)
         seconds = max(0, round((app.now() - due_at).total_seconds())) if due_at else 0
-        logs.info("queue.measured", queue=queue.name, length=queue.length(), oldestSeconds=seconds)
+        found.append(Waiting(queue.name, queue.length(), seconds))
+    return found
 
 
 def _first_due_at(queue: Queue) -> datetime | None:

@@ -43,7 +43,7 @@ Body = tuple[str, bytes]
 
 @dataclass(frozen=True)
 class Format:
-    """What a wire format's module offers."""
+    """What a wire format's module offers; title and description are for people who choose one."""
 
     body: Callable[..., Body]
     settings: type[Model] | None = None
@@ -53,6 +53,8 @@ class Format:
     point_signature: bool = False
     """Whether a delivery carries `Signature` too, by the key that all receivers share. So only where the publisher and
     the app alone decide the bytes: whoever else could choose them would have words of their own signed for others."""
+    title: str = ""
+    description: str = ""
 
 
 def _always(settings: Any) -> bool:
@@ -60,15 +62,67 @@ def _always(settings: Any) -> bool:
 
 
 FORMATS: dict[str, Format] = {
-    "point": Format(point.body, point_signature=True),
-    "spscan": Format(spscan.body, point_signature=True),
-    "cloudevents": Format(cloudevents.body, cloudevents.Settings, consent=cloudevents.consent),
-    "slack": Format(slack.body),
-    "teams": Format(teams.body),
-    "servicenow": Format(servicenow.body, servicenow.Settings, needs_auth=_always),
-    "jira": Format(jira.body, jira.Settings, needs_auth=jira.needs_auth),
-    "connectwise": Format(connectwise.body, connectwise.Settings, needs_auth=_always),
-    "autotask": Format(autotask.body, autotask.Settings, needs_auth=_always),
-    "splunk-hec": Format(splunk_hec.body, splunk_hec.Settings, needs_auth=_always),
-    "template": Format(template.body, template.Settings, template.problems),
+    "point": Format(
+        point.body,
+        point_signature=True,
+        title="Syskit Point",
+        description="Type, content and meta, as Syskit Point's webhooks send them.",
+    ),
+    "spscan": Format(
+        spscan.body,
+        point_signature=True,
+        title="SPScan",
+        description="With tenant and severity, as SPScan's webhooks send them.",
+    ),
+    "cloudevents": Format(
+        cloudevents.body,
+        cloudevents.Settings,
+        consent=cloudevents.consent,
+        title="CloudEvents",
+        description="The CNCF's envelope: Azure Event Grid, Knative and others take it.",
+    ),
+    "slack": Format(slack.body, title="Slack", description="A message in a channel, by an incoming webhook of Slack."),
+    "teams": Format(teams.body, title="Microsoft Teams", description="An adaptive card, by a workflow in Teams."),
+    "servicenow": Format(
+        servicenow.body,
+        servicenow.Settings,
+        needs_auth=_always,
+        title="ServiceNow",
+        description="An incident, or a row of another table.",
+    ),
+    "jira": Format(
+        jira.body,
+        jira.Settings,
+        needs_auth=jira.needs_auth,
+        title="Jira Cloud",
+        description="An issue, or the data of an automation rule.",
+    ),
+    "connectwise": Format(
+        connectwise.body,
+        connectwise.Settings,
+        needs_auth=_always,
+        title="ConnectWise PSA",
+        description="A service ticket on a board.",
+    ),
+    "autotask": Format(
+        autotask.body,
+        autotask.Settings,
+        needs_auth=_always,
+        title="Datto Autotask",
+        description="A ticket in a queue.",
+    ),
+    "splunk-hec": Format(
+        splunk_hec.body,
+        splunk_hec.Settings,
+        needs_auth=_always,
+        title="Splunk",
+        description="An event for the HTTP Event Collector.",
+    ),
+    "template": Format(
+        template.body,
+        template.Settings,
+        template.problems,
+        title="Template",
+        description="A JSON document of your own with placeholders, for any other receiver.",
+    ),
 }

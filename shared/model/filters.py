@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from typing import Literal
 
 from shared.model.catalogue import OPERATIONAL_PREFIX
 from shared.model.endpoint import Endpoint
@@ -48,6 +49,26 @@ class Matcher:
                 self._sites[url] = Site(url)
             self._is_at[compared] = self._sites[url].matches(endpoint.sites)
         return self._is_at[compared]
+
+
+Objection = Literal["types", "minSeverity", "tenants", "sites", "disabled"]
+
+
+def objections(endpoint: Endpoint, event: Event) -> list[Objection]:
+    """Why an event does not go to an endpoint, by the fields that stand against it; nothing where it does."""
+    found: list[Objection] = []
+    if not any(type_matches(pattern, event.type) for pattern in endpoint.types):
+        found.append("types")
+    if not _severe_enough(endpoint, event):
+        found.append("minSeverity")
+    if not _of_a_tenant(endpoint, event):
+        found.append("tenants")
+    site = _site(event) if endpoint.sites else None
+    if endpoint.sites and (site is None or not Site(site).matches(endpoint.sites)):
+        found.append("sites")
+    if not endpoint.receives:
+        found.append("disabled")
+    return found
 
 
 def type_matches(pattern: str, name: str) -> bool:

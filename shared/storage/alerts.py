@@ -10,11 +10,16 @@ from shared.model import Delivery, DeliveryId, Model, to_ms
 from shared.storage.clients import Services, Table, Written
 from shared.storage.deliveries import Logged, delivery_entity, delivery_id_of, read_delivery, row_key
 from shared.storage.pages import Filters, Page, WeeklyLog
+from shared.storage.rows import etag_of
 from shared.storage.weeks import newest_first, table_name, time_of
 
 _PREFIX = "failures"
 _PARTITION = "failures"
 _LINE_ID = re.compile(r"(0[0-9A-F]{11})-([A-Z2-7]{26})")
+_SEEN = "acknowledged"
+"""The status of a line that somebody has taken out of the log."""
+_ACKNOWLEDGED = "Acknowledged"
+"""The attempt after which that was done; a later one that fails brings the line back."""
 
 
 class Malformed(Model):
@@ -33,9 +38,40 @@ class Alerts:
         self._log = WeeklyLog(services, _PREFIX, _PARTITION, retention)
 
     def write(self, delivery_id: DeliveryId, delivery: Delivery) -> Written:
-        """Writes or renews a delivery's line; one that is not `failed` (any more) is not listed."""
+        """Writes or renews a delivery's line; one that is not `failed` (any more) is not listed. What was acknowledged
+        stays so until another attempt has failed: a repeated write brings no line back."""
+        table = self._table(delivery_id.accepted_ms)
         entity = delivery_entity(_PARTITION, delivery_id, delivery) | {"RowKey": _row(delivery_id)}
-        return self._table(delivery_id.accepted_ms).upsert(entity)
+        written = table.insert(entity)
+        if written is not Written.CONFLICT:
+            return written
+        stored = table.get(_PARTITION, _row(delivery_id))
+        known = None if stored is None else stored.get(_ACKNOWLEDGED)
+        if known == delivery.last_number and delivery.status == "failed":
+            entity |= {"Status": _SEEN, _ACKNOWLEDGED: known}
+        return table.upsert(entity)
+
+    def acknowledge(self, line_id: str, seen: bool) -> bool:
+        """Takes a line out of the log, or back into it; the delivery itself stays as it is. False where there is no
+        such line, or where its delivery has not failed (any more)."""
+        place = _place(line_id)
+        while place is not None:
+            at_ms, row = place
+            table = self._table(at_ms)
+            stored = table.get(_PARTITION, row)
+            if stored is None or stored["Status"] not in ("failed", _SEEN):
+                return False
+            if (stored["Status"] == _SEEN) is seen:
+                return True
+            changed = dict(stored) | {"Status": _SEEN if seen else "failed"}
+            changed[_ACKNOWLEDGED] = read_delivery(stored).last_number if "Row" in stored else 0
+            if table.replace(changed, etag_of(stored)) is Written.DONE:
+                return True
+        return False
+
+    def count(self, now: datetime, most: int) -> int:
+        """How many lines the log has, up to `most`."""
+        return self._log.count(Filters(status="failed"), now, most)
 
     def renew(self, delivery_id: DeliveryId, delivery: Delivery) -> None:
         """Brings a delivery's line up to date, where it has one."""
@@ -66,16 +102,22 @@ class Alerts:
 
     def malformed(self, line_id: str) -> Malformed | None:
         """One line that is no delivery, by its id."""
-        match = _LINE_ID.fullmatch(line_id.upper())
-        if match is None:
-            return None
-        at_ms = int(match[1], 16)
-        entity = self._table(at_ms).get(_PARTITION, f"{newest_first(at_ms)}-{match[2]}")
+        place = _place(line_id)
+        entity = None if place is None else self._table(place[0]).get(_PARTITION, place[1])
         line = None if entity is None else _read(entity)
         return line if isinstance(line, Malformed) else None
 
     def _table(self, at_ms: int) -> Table:
         return self._services.table(table_name(_PREFIX, at_ms))
+
+
+def _place(line_id: str) -> tuple[int, str] | None:
+    """Acceptance time and row key of a line, by its id; None where it is the id of none."""
+    delivery_id = DeliveryId.parse(line_id)
+    if delivery_id is not None:
+        return delivery_id.accepted_ms, _row(delivery_id)
+    match = _LINE_ID.fullmatch(line_id.upper())
+    return None if match is None else (int(match[1], 16), f"{newest_first(int(match[1], 16))}-{match[2]}")
 
 
 def _row(delivery_id: DeliveryId) -> str:

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -68,12 +68,24 @@ class WeeklyLog:
         items = [read(entity) for entity in found[:top]]
         return Page(items, _continuation(found[top - 1]) if len(found) > top else None)
 
+    def count(self, filters: Filters, now: datetime, most: int) -> int:
+        """How many rows there are, up to `most`; only their keys are read."""
+        condition, values = _condition(self._partition, filters, "")
+        oldest = oldest_kept(now, self._retention)
+        return sum(1 for _ in self._rows(condition, values, now + _CLOCKS_DIFFER, oldest, most, ["RowKey"]))
+
     def _rows(
-        self, condition: str, values: dict[str, str], newest: datetime, oldest: datetime, count: int
+        self,
+        condition: str,
+        values: dict[str, str],
+        newest: datetime,
+        oldest: datetime,
+        count: int,
+        select: Sequence[str] | None = None,
     ) -> Iterator[TableEntity]:
         for week in weeks_back(newest, oldest):
             table = self._services.table(table_name(self._prefix, to_ms(week)))
-            for entity in table.query(condition, values, page=min(count, 1000)):
+            for entity in table.query(condition, values, page=min(count, 1000), select=select):
                 yield entity
                 count -= 1
                 if count == 0:

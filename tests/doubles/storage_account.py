@@ -286,5 +286,6 @@ def app_on(
         in_thread=at_once,
         sleep=sleep,
         several=map,
+        later=lambda seconds, work: None,
     )
     return build_on(doors, settings)

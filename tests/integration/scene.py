@@ -213,6 +213,7 @@ def _scene(settings: Settings, clock: Clock, receiver: Receiver, queue: HeldQueu
         now=clock,
         seconds=lambda: clock.now.timestamp(),
         sleep=clock.sleep,
+        later=lambda seconds, work: None,
     )
     return Scene(build_on(doors, settings), clock, receiver, queue, poison)
 

@@ -1,0 +1,221 @@
+"""Tables `counts<week>`: what happened in each hour, and the newest of it, for people to look at.
+
+Each process counts in memory and writes a row of its own for the hour, a few seconds after something has changed: no
+delivery waits for it or pays for it, and nothing is read. A process that is killed loses what it had not written. So
+these are figures to look at; nothing is decided by them.
+"""
+
+import contextlib
+import json
+import secrets
+import threading
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, NamedTuple, get_args
+
+from shared import logs
+from shared.model import DeliveryId, Event, Severity, to_ms, utc_text
+from shared.storage import chunks
+from shared.storage.clients import Services, StorageUnavailable, Written
+from shared.storage.weeks import table_name, weeks_back
+
+_PREFIX = "counts"
+WRITE_AFTER_SECONDS = 5.0
+MOST_NEWEST = 100
+"""Of events, and of deliveries, that a process remembers of an hour."""
+HOUR = timedelta(hours=1)
+_KEPT_HOURS = 2
+"""In memory after they are written: an attempt that began before the hour was over may still be counted."""
+_MOST_CHUNKS = 8
+
+Outcome = Literal["delivered", "failedAttempts", "exhausted", "cancelled"]
+Later = Callable[[float, Callable[[], None]], None]
+"""Runs a function in so many seconds, in a thread of its own."""
+
+
+class NewEvent(NamedTuple):
+    """An event as it was accepted; `deliveries` is how many endpoints matched."""
+
+    at: datetime
+    key: str
+    type: str
+    severity: Severity
+    deliveries: int
+
+
+class NewDelivery(NamedTuple):
+    """A delivery of which something was recorded at this time."""
+
+    at: datetime
+    id: str
+
+
+@dataclass
+class Hour:
+    """What happened in an hour: how many events were accepted, what became of attempts and deliveries by endpoint, and
+    the newest of both."""
+
+    accepted: int = 0
+    endpoints: dict[str, dict[Outcome, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
+    events: deque[NewEvent] = field(default_factory=lambda: deque(maxlen=MOST_NEWEST))
+    deliveries: deque[NewDelivery] = field(default_factory=lambda: deque(maxlen=MOST_NEWEST))
+
+    def add(self, other: "Hour") -> None:
+        self.accepted += other.accepted
+        for endpoint_id, outcomes in other.endpoints.items():
+            for outcome, number in outcomes.items():
+                self.endpoints[endpoint_id][outcome] += number
+
+
+def in_a_thread(seconds: float, work: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, work)
+    timer.daemon = True
+    timer.start()
+
+
+class Counts:
+    """Counts in memory; `later` is when that is written."""
+
+    def __init__(self, services: Services, later: Later = in_a_thread) -> None:
+        self._services = services
+        self._later = later
+        self._process = secrets.token_hex(8)
+        self._lock = threading.Lock()
+        self._hours: dict[datetime, Hour] = {}
+        self._changed: set[datetime] = set()
+        self._scheduled = False
+
+    def accepted(self, at: datetime, event: Event, deliveries: int) -> None:
+        with self._changing(at) as hour:
+            hour.accepted += 1
+            hour.events.append(NewEvent(at, event.key, event.type, event.severity, deliveries))
+
+    def came(self, at: datetime, delivery_id: DeliveryId, outcome: Outcome) -> None:
+        """Notes what an attempt brought, or how a delivery ended."""
+        with self._changing(at) as hour:
+            hour.endpoints[delivery_id.endpoint][outcome] += 1
+            hour.deliveries.append(NewDelivery(at, str(delivery_id)))
+
+    def write(self) -> None:
+        """Writes what is not written yet, and forgets hours that are over; what storage does not take comes later."""
+        with self._lock:
+            self._scheduled = False
+            rows = [(start, _row(start, self._process, self._hours[start])) for start in sorted(self._changed)]
+            self._changed.clear()
+        try:
+            for start, row in rows:
+                self._upsert(start, row)
+        except StorageUnavailable as error:
+            logs.warning("counts.postponed", reason=str(error))
+            with self._lock:
+                self._changed |= {start for start, _ in rows}
+                self._schedule()
+            return
+        with self._lock:
+            for start in sorted(self._hours.keys() - self._changed)[:-_KEPT_HOURS]:
+                del self._hours[start]
+
+    def hours(self, since: datetime, now: datetime) -> dict[datetime, Hour]:
+        """All processes' counts, by the start of the hour; up to some seconds old."""
+        found: dict[datetime, Hour] = defaultdict(Hour)
+        for start, hour, process in self._read(since, now, newest=False):
+            if process != self._process or start not in self._hours:
+                found[start].add(hour)
+        with self._lock:
+            for start, hour in self._hours.items():
+                if start >= _start(since):
+                    found[start].add(hour)
+        return dict(found)
+
+    def newest_events(self, since: datetime, now: datetime, top: int, name: str | None) -> list[NewEvent]:
+        """Newest first, of one type where `name` is given."""
+        return self._newest(since, now, top, lambda hour: (e for e in hour.events if name in (None, e.type)))
+
+    def newest_deliveries(self, since: datetime, now: datetime, top: int) -> list[NewDelivery]:
+        """Newest first; each delivery once, by what came of it last."""
+        return self._newest(since, now, top, lambda hour: hour.deliveries)
+
+    def _newest(self, since: datetime, now: datetime, top: int, of: Callable[[Hour], Any]) -> list[Any]:
+        """Goes back hour by hour until there are enough."""
+        found: dict[str, Any] = {}
+        start = _start(now)
+        while start >= _start(since) and len(found) < top:
+            with self._lock:
+                own = self._hours.get(start)
+                items = list(of(own)) if own else []
+            for _, hour, process in self._read(start, start, newest=True):
+                items += [] if own and process == self._process else list(of(hour))
+            for item in sorted(items, reverse=True):
+                found.setdefault(item[1], item)
+            start -= HOUR
+        return [item for item in found.values() if item.at >= since][:top]
+
+    @contextlib.contextmanager
+    def _changing(self, at: datetime) -> Iterator[Hour]:
+        """The hour of a time, while it is changed."""
+        with self._lock:
+            self._schedule()
+            self._changed.add(_start(at))
+            yield self._hours.setdefault(_start(at), Hour())
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._later(WRITE_AFTER_SECONDS, self.write)
+
+    def _upsert(self, start: datetime, row: Mapping[str, Any]) -> None:
+        table = self._services.table(table_name(_PREFIX, to_ms(start)))
+        if table.upsert(row) is Written.NO_TABLE:
+            table.create()
+            table.upsert(row)
+
+    def _read(self, since: datetime, until: datetime, newest: bool) -> Iterator[tuple[datetime, Hour, str]]:
+        values = {"first": _partition(_start(since)), "last": _partition(_start(until))}
+        condition = "PartitionKey ge @first and PartitionKey le @last"
+        part = "Newest" if newest else "Counts"
+        for week in weeks_back(until, since):
+            table = self._services.table(table_name(_PREFIX, to_ms(week)))
+            columns = ["PartitionKey", "RowKey", *(f"{part}{at}" for at in range(_MOST_CHUNKS))]
+            for entity in table.query(condition, values, select=columns):
+                text = json.loads(chunks.join(part, entity) or b"{}")
+                start = datetime.strptime(entity["PartitionKey"], "%Y%m%d%H").replace(tzinfo=UTC)
+                yield start, _read_newest(text) if newest else _read_counts(text), entity["RowKey"]
+
+
+def _start(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def _partition(start: datetime) -> str:
+    return f"{start:%Y%m%d%H}"
+
+
+def _row(start: datetime, process: str, hour: Hour) -> dict[str, Any]:
+    counts = {"accepted": hour.accepted, "endpoints": {name: dict(found) for name, found in hour.endpoints.items()}}
+    newest = {
+        "events": [[utc_text(each.at), *each[1:]] for each in hour.events],
+        "deliveries": [[utc_text(each.at), each.id] for each in hour.deliveries],
+    }
+    return {
+        "PartitionKey": _partition(start),
+        "RowKey": process,
+        **chunks.split("Counts", json.dumps(counts, separators=(",", ":")).encode()),
+        **chunks.split("Newest", json.dumps(newest, separators=(",", ":")).encode()),
+    }
+
+
+def _read_counts(stored: Mapping[str, Any]) -> Hour:
+    hour = Hour(accepted=stored.get("accepted", 0))
+    for endpoint_id, outcomes in stored.get("endpoints", {}).items():
+        for outcome in get_args(Outcome):
+            hour.endpoints[endpoint_id][outcome] += outcomes.get(outcome, 0)
+    return hour
+
+
+def _read_newest(stored: Mapping[str, Any]) -> Hour:
+    hour = Hour()
+    hour.events.extend(NewEvent(datetime.fromisoformat(at), *rest) for at, *rest in stored.get("events", []))
+    hour.deliveries.extend(NewDelivery(datetime.fromisoformat(at), each) for at, each in stored.get("deliveries", []))
+    return hour
