@@ -73,7 +73,7 @@ export function size(bytes) {
 export const count = (number) => new Intl.NumberFormat("en").format(number);
 
 /** "1 endpoint", "2 endpoints". */
-export const several = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+export const several = (number, word, words = `${word}s`) => `${count(number)} ${number === 1 ? word : words}`;
 
 /** Text of strangers with what would be invisible, or turn the line around, made visible. */
 export function visible(text) {
