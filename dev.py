@@ -82,9 +82,11 @@ def run_command(options: argparse.Namespace) -> int:
 def run_checks(pytest_arguments: list[str]) -> int:
     """Lint, types and tests, up to the first that fails; with other arguments than --quick only the tests, with these
     arguments."""
-    from local import setup
+    from local import browser, setup
 
     set_up(with_node=True, with_tools=True)
+    if pytest_arguments != ["--quick"]:
+        browser.install(STATE / "browser.log")
     all_of_it = {(): CHECKS, ("--quick",): QUICK_CHECKS}
     checks = all_of_it.get(tuple(pytest_arguments))
     for check in checks or [("pytest", *pytest_arguments)]:

@@ -41,7 +41,8 @@ class Part:
     advice: str
     made_with: str = ""
     essential: Path | None = None
-    """A file without which the folder is of no use; the interpreter that it links to may have been removed."""
+    """A file without which the folder is of no use: the interpreter that it links to, which may have been removed, or a
+    copy of what it holds."""
     stamp: str = STAMP
     adds: bool = False
     """Whether making it leaves what is in the folder as it is, so that a program may go on using that."""
@@ -109,14 +110,15 @@ def tool_packages(root: Path) -> Part:
 
 def node_packages(root: Path) -> Part:
     return Part(
-        title="Azurite (node_modules)",
+        title="Azurite and what the console needs (node_modules)",
         folder=root / "node_modules",
-        sources=(root / "package.json", root / "package-lock.json"),
+        sources=(root / "package.json", root / "package-lock.json", root / "infra/scripts/console-files.json"),
         make=_install_node_packages,
         advice=(
             "Check that this machine reaches an npm registry (npm uses your own configuration). "
             "Then run the same command again."
         ),
+        essential=root / "shared/console/vendor/lit-html.js",
     )
 
 
@@ -224,7 +226,9 @@ def _install_requirements(part: Part, log: IO[str]) -> None:
 
 def _install_node_packages(part: Part, log: IO[str]) -> None:
     npm = shutil.which("npm") or "npm"  # on Windows a .cmd file, found by its full name only
-    run_logged([npm, "ci", "--no-audit", "--no-fund"], log, folder=part.folder.parent)
+    root = part.folder.parent
+    run_logged([npm, "ci", "--no-audit", "--no-fund"], log, folder=root)
+    run_logged([shutil.which("node") or "node", "infra/scripts/console.mjs"], log, folder=root)
 
 
 def run_logged(command: Sequence[str], log: IO[str], folder: Path | None = None) -> None:

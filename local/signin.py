@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from aiohttp import web
 
 ROLES = ("Point.Admin", "Point.Read", "Point.Publish", "Point.Subscribe")
+NO_ROLE = "No role"
 ADMIN_OBJECT = "00000000-0000-4000-8000-000000000002"
 """The person with Point.Admin, which is also the holder of the tokens of `dev.py token`."""
 CODE_SECONDS = 60
@@ -30,6 +31,7 @@ _PAGE = """\
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Sign in (local)</title>
+<link rel="icon" href="data:,">
 <h1>Sign in to Tenant Hooks on this machine</h1>
 <p>This stands in for Microsoft Entra. Choose the app role with which to look around:</p>
 <ul>{}</ul>
@@ -71,14 +73,14 @@ class SignIn:
         app.router.add_get("/logout", self.logout)
 
     async def authorize(self, request: web.Request) -> web.Response:
-        """Asks who to be, or with `login_hint` (roles separated by `+`, and after `;` the seconds that tokens are good
-        for) signs that person in at once."""
+        """Asks who to be, or with `login_hint` signs that person in at once: roles with `+` between them, or another
+        word for none; after `;` for how many seconds tokens are good."""
         asked = dict(request.query)
         if not is_console(asked.get("redirect_uri", "")) or asked.get("code_challenge_method") != "S256":
             raise web.HTTPBadRequest(text="redirect_uri must be a console on this machine, with PKCE by S256")
         hint = asked.pop("login_hint", None)
         if hint is None:
-            return web.Response(text=_PAGE.format("".join(_choice(asked, roles) for roles in (*ROLES, ""))),
+            return web.Response(text=_PAGE.format("".join(_choice(asked, roles) for roles in (*ROLES, NO_ROLE))),
                                 content_type="text/html")  # fmt: skip
         named, _, seconds = hint.partition(";")
         person = Person(tuple(role for role in named.split("+") if role in ROLES), int(seconds or ACCESS_SECONDS))
@@ -141,7 +143,7 @@ def is_console(url: str) -> bool:
 
 def _choice(asked: dict[str, str], roles: str) -> str:
     link = html.escape("?" + urlencode({**asked, "login_hint": roles}))
-    return f'<li><a href="{link}">{roles or "No role"}</a></li>'
+    return f'<li><a href="{link}">{roles}</a></li>'
 
 
 def _cors(request: web.Request) -> dict[str, str]:
