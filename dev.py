@@ -65,17 +65,19 @@ def python_problem(version: tuple[int, int, int]) -> str | None:
 
 def run_command(options: argparse.Namespace) -> int:
     """Hand the command over to the virtual environment's Python."""
-    from local import setup
+    from local import browser, setup
     from local.appsettings import needs_azurite, read_values
     from local.command_line import as_arguments
     from local.keyfiles import require_issuer_key
 
     if options.command in ("token", "env"):
         require_issuer_key(STATE)
-    with_node = options.command == "demo" or (
+    with_node = options.command in ("demo", "screenshots") or (
         options.command == "start" and needs_azurite(read_values(ROOT), os.environ)
     )
-    set_up(with_node=with_node)
+    set_up(with_node=with_node, with_tools=options.command == "screenshots")
+    if options.command == "screenshots":
+        browser.install(STATE / "browser.log")
     return _become([str(setup.venv_python(ROOT)), "-m", "local", *as_arguments(options)])
 
 

@@ -66,6 +66,12 @@ def command_line() -> argparse.ArgumentParser:
         "with these arguments; paths are as seen from the project's root.",
     )
     commands.add_parser(
+        "screenshots",
+        help="every page of the console, light and dark, wide and narrow, in .local/screenshots",
+        description="Starts everything on free ports with empty storage, fills it, and has a browser (Chromium, Chrome "
+        "or Edge; CHROME names another) draw each page of the console.",
+    )
+    commands.add_parser(
         "bench",
         usage="dev.py bench [name ...] [--json FILE] [--plots DIR] [--quick]",
         help="measure throughput, latency, isolation, cost and more; takes half an hour",
@@ -120,6 +126,7 @@ def _add_start(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "in the name too)",
     )
     place.add_argument("--in-memory", action="store_true", help="keep no data: every start begins empty")
+    start.add_argument("--open", action="store_true", help="open the console in a browser, signed in as an admin")
     start.add_argument(
         "--verbose",
         action="store_true",

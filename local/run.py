@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 import sys
+import webbrowser
 from collections.abc import Coroutine
 from pathlib import Path
 
@@ -34,6 +35,10 @@ def main() -> int:
             token = make_token(options.roles, options.expires_in)
             print(addresses.assignments(addresses.find(STATE, options.port), token, options.shell))
             return 0
+        if options.command == "screenshots":
+            from local import screenshots  # needs what requirements-dev.txt adds
+
+            return asyncio.run(until_signalled(screenshots.take(ROOT), code_when_stopped=130))
         if options.command == "demo":
             return asyncio.run(until_signalled(demo.show(ROOT), code_when_stopped=130))
         return asyncio.run(until_signalled(start(options), code_when_stopped=0))
@@ -64,7 +69,10 @@ async def start(options: argparse.Namespace) -> int:
         say("Variables for another shell: " + ENVIRONMENT_LINES[default_shell()])
         found = Addresses(stack.host.url, stack.receiver_url, stack.graph_url if plan.needs_graph else "")
         with addresses.told(plan.logs, found):
+            say(f"Console: {stack.host.url}/console/")
             say(f"Ready: {stack.host.url}")
+            if options.open:
+                webbrowser.open(f"{stack.host.url}/console/?as=Point.Admin")
             await stack.keep_running(say)
     return 0
 

@@ -52,7 +52,7 @@ async def show(root: Path) -> int:
         f"\n[bold green]✓ All as promised[/] in {time.monotonic() - started_at:.0f} s: {len(inbox.received)} "
         "attempts reached the receiver, each verified by both of its signatures."
     )
-    console.print("  Next: [bold]python3 dev.py start[/] stays up, for endpoints and events of your own.")
+    console.print("  Next: [bold]python3 dev.py start --open[/] stays up and shows the console in your browser.")
     return 0
 
 

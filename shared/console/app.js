@@ -78,7 +78,10 @@ function open() {
   current = { page, content: page?.page(context), hash: location.hash };
   document.title = `${page?.title ?? "Not found"} · Tenant Hooks`;
   update();
-  queueMicrotask(() => document.querySelector("main h1")?.focus({ preventScroll: true }));
+  queueMicrotask(() => {
+    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    document.querySelector("main h1")?.focus({ preventScroll: true });
+  });
   scrollTo(0, 0);
 }
 

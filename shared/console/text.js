@@ -82,6 +82,9 @@ export function visible(text) {
 
 export const safe = (text) => html`<bdi>${visible(text)}</bdi>`;
 
+/** The name of an event type, which may go on in the next line after a dot or an underscore. */
+export const typeName = (name) => html`<bdi>${visible(name).split(/(?<=[._])/).map((part) => html`${part}<wbr>`)}</bdi>`;
+
 /** JSON laid out; text that is no JSON stays as it is. */
 export function laidOut(text) {
   try {

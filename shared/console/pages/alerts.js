@@ -4,7 +4,7 @@ import { html, nothing } from "../vendor/lit-html.js";
 import { ask, get, post } from "../api.js";
 import { Area, empty } from "../area.js";
 import { confirmation, say } from "../dialog.js";
-import { count, safe, several, timeAgo } from "../text.js";
+import { count, safe, several, timeAgo, typeName } from "../text.js";
 import { lastWords } from "./deliveries.js";
 
 export function alerts({ update, query, setQuery, holds }) {
@@ -94,7 +94,7 @@ export function alerts({ update, query, setQuery, holds }) {
     ${admin ? html`<td><input type="checkbox" aria-label="Mark the line of ${line.createdAt}" .checked=${marked.has(line.id)} @change=${(changed) => mark(line.id, changed.target.checked)}></td>` : nothing}
     <th scope="row"><a class="row" href="#/deliveries/${line.id}">${timeAgo(line.createdAt)}</a></th>
     <td class="long">${line.endpointId ? safe(names().get(line.endpointId) ?? line.endpointId) : html`<span class="dim">a message that could not be read</span>`}</td>
-    <td class="long">${safe(line.type ?? "")}</td><td class="long">${safe(line.reason ?? "")}</td><td class="long">${safe(lastWords(line))}</td></tr>`;
+    <td class="type">${typeName(line.type ?? "")}</td><td class="long">${safe(line.reason ?? "")}</td><td class="long">${safe(lastWords(line))}</td></tr>`;
 
   return { view, close: () => (log.close(), facts.close()) };
 }

@@ -3,7 +3,7 @@
 import { html, nothing } from "../vendor/lit-html.js";
 import { get } from "../api.js";
 import { Area, empty } from "../area.js";
-import { clock, safe, state, time } from "../text.js";
+import { clock, safe, state, time, typeName } from "../text.js";
 import { options } from "./endpoints.js";
 
 const PRESETS = [["", "ever"], ["1", "the last hour"], ["24", "the last day"], ["168", "the last 7 days"]];
@@ -66,7 +66,7 @@ export function deliveryTable(value, endpoints) {
       <th scope="row"><a class="row" href="#/deliveries/${each.id}">${time(each.createdAt)}</a></th>
       <td>${state(each.status)}</td>
       ${endpoints ? html`<td class="long">${safe(names.get(each.endpointId) ?? each.endpointId)}</td>` : nothing}
-      <td class="long">${safe(each.type)}</td><td class="long mono">${safe(each.idempotencyKey)}</td>
+      <td class="type">${typeName(each.type)}</td><td class="long mono">${safe(each.idempotencyKey)}</td>
       <td class="number">${each.attempts.length}</td><td class="long">${safe(lastWords(each))}</td></tr>`)}</tbody></table></div>`;
 }
 

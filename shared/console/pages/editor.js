@@ -5,7 +5,7 @@ import { ask, get, post } from "../api.js";
 import { Area, trouble } from "../area.js";
 import { say } from "../dialog.js";
 import { fields } from "../form.js";
-import { code, masked, several } from "../text.js";
+import { code, masked, several, typeName } from "../text.js";
 import { options } from "./endpoints.js";
 
 const SEVERITIES = ["", "low", "medium", "high", "critical"];
@@ -115,7 +115,7 @@ export function editor({ params, update, go, holds }) {
     };
     return html`<div class="choices">${choice("*", "All types (*)")}
         ${families.map((family) => choice(family, html`all of <strong>${family}</strong>`, all && family !== "webhook.*"))}
-        ${types.map((each) => choice(each.type, html`${each.type}<span class="hint">${each.title}</span>`, draft.types.some((pattern) => pattern !== each.type && covers(pattern, each.type))))}
+        ${types.map((each) => choice(each.type, html`${typeName(each.type)}<span class="hint">${each.title}</span>`, draft.types.some((pattern) => pattern !== each.type && covers(pattern, each.type))))}
         ${others.map((name) => choice(name, name))}</div>
       <label>Another type or prefix <input @change=${add} placeholder="custom.…" spellcheck="false"></label>
       <p class="hint" role="status">Covers ${covered.length} of ${several(types.length, "type")}.</p>`;

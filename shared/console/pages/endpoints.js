@@ -3,7 +3,7 @@
 import { html, nothing } from "../vendor/lit-html.js";
 import { get } from "../api.js";
 import { Area, empty } from "../area.js";
-import { masked, safe, several, state, timeAgo } from "../text.js";
+import { masked, safe, several, state, timeAgo, typeName } from "../text.js";
 
 const STEP = 200;
 
@@ -37,7 +37,7 @@ export function endpoints({ update, query, setQuery, go }) {
 const row = (each) => html`<tr>
   <th scope="row" class="long"><a class="row" href="#/endpoints/${each.id}">${safe(each.name ?? hostOf(each.endpoint))}</a><br><small class="dim">${safe(masked(each.endpoint))}</small></th>
   <td>${state(each.health.state)}</td>
-  <td class="long">${each.types.map((type) => html`<div>${safe(type)}</div>`)}</td>
+  <td class="type">${each.types.map((type) => html`<div>${typeName(type)}</div>`)}</td>
   <td class="nowrap">${each.format}</td>
   <td>${timeAgo(each.health.firstFailureAt)}${each.health.lastError ? html`<br><small class="dim long">${safe(each.health.lastError)}</small>` : nothing}</td></tr>`;
 

@@ -4,7 +4,7 @@ import { html, nothing } from "../vendor/lit-html.js";
 import { ask, get, post } from "../api.js";
 import { Area, empty, trouble } from "../area.js";
 import { confirmation, copyButton, say } from "../dialog.js";
-import { code, count, safe, several, state, time, timeAgo } from "../text.js";
+import { code, count, safe, several, state, time, timeAgo, typeName } from "../text.js";
 
 export function events({ update, query, setQuery, go }) {
   const type = query.get("type") ?? "";
@@ -25,7 +25,7 @@ export function events({ update, query, setQuery, go }) {
 const table = (value) => html`<div class="card list wide" tabindex="0" role="region" aria-label="Newest events"><table>
   <thead><tr><th scope="col">Accepted</th><th scope="col">Type</th><th scope="col">Severity</th><th scope="col">Idempotency key</th><th scope="col" class="number">Deliveries</th></tr></thead>
   <tbody>${value.map((each) => html`<tr><th scope="row"><a class="row" href="#/events/${encodeURIComponent(each.idempotencyKey)}">${timeAgo(each.acceptedAt)}</a></th>
-    <td class="long">${safe(each.type)}</td><td>${state(each.severity)}</td><td class="long mono">${safe(each.idempotencyKey)}</td><td class="number">${count(each.deliveries)}</td></tr>`)}</tbody></table></div>`;
+    <td class="type">${typeName(each.type)}</td><td>${state(each.severity)}</td><td class="long mono">${safe(each.idempotencyKey)}</td><td class="number">${count(each.deliveries)}</td></tr>`)}</tbody></table></div>`;
 
 export function event({ params, update, holds, go }) {
   const path = `events/${encodeURIComponent(params.key)}`;

@@ -43,7 +43,7 @@ function figures({ hours, queues, alerts, endpoints }) {
   const rate = tried ? `${((100 * sum("delivered")) / tried).toFixed(1)} %` : "–";
   return html`<dl class="figures">
     <div class="card"><dt>Delivered</dt><dd>${count(sum("delivered"))}<small>of ${several(sum("accepted"), "event")} accepted</small></dd></div>
-    <div class="card"><dt>Attempts that succeeded</dt><dd>${rate}<small>${several(sum("failedAttempts"), "attempt")} failed</small></dd></div>
+    <div class="card"><dt>Success rate</dt><dd>${rate}<small>${several(sum("failedAttempts"), "attempt")} failed</small></dd></div>
     <div class="card"><dt>Alerts</dt><dd>${count(alerts.count)}${alerts.more ? "+" : ""}<small>${alerts.count ? html`<a href="#/alerts">See the alert log</a>` : "nothing was given up"}</small></dd></div>
     <div class="card"><dt>Waiting</dt><dd>${count(waiting.length)}<small>${waiting.oldestSeconds ? `the first in line for ${duration(waiting.oldestSeconds)}` : "nothing is late"}</small></dd></div>
     <div class="card"><dt>Endpoints</dt><dd>${count(endpoints.length)}<small>${count(endpoints.filter((each) => each.state === "healthy").length)} healthy</small></dd></div>

@@ -25,7 +25,7 @@ export function sites({ update, query, setQuery, holds }) {
   const table = (value) => html`<p class="dim">${several(value.length, "site")}</p><div class="card list wide" tabindex="0" role="region" aria-label="Sites"><table>
     <thead><tr><th scope="col">Site</th><th scope="col" class="number">Used</th><th scope="col">Of its quota</th><th scope="col" class="number">Percent</th><th scope="col">Threshold passed</th><th scope="col">Changed</th></tr></thead>
     <tbody>${value.map((site) => html`<tr><th scope="row" class="long">${link(site.siteUrl)}</th><td class="number">${size(site.currentUsage)}</td>
-      <td>${share(site.percent, percents())}<small class="dim">of ${size(site.quota)}</small></td><td class="number">${site.percent.toFixed(1)} %</td>
+      <td>${share(site.percent, percents())}<small class="dim nowrap">of ${size(site.quota)}</small></td><td class="number">${site.percent.toFixed(1)} %</td>
       <td>${site.threshold === undefined ? nothing : html`${site.threshold}${typeof site.threshold === "number" ? " %" : ""}`}</td><td>${time(site.changedAt)}</td></tr>`)}</tbody></table></div>`;
   return { view, close: () => [list, facts, marks].forEach((area) => area?.close()) };
 }
@@ -77,11 +77,11 @@ export function thresholds({ update }) {
     <div class="actions"><button type="button" @click=${change(() => body.sites.push({ site: "", thresholds: [] }))}>Add a rule</button><button class="primary" ?disabled=${saving}>Save</button></div>
   </form>`);
 
-  const rows = (list, of) => html`${list.map((each, at) => html`<div class="bar">
+  const rows = (list, of) => html`<div class="rows">${list.map((each, at) => html`<div class="bar">
       <label>Threshold <input required .value=${each.threshold} @change=${(event) => (each.threshold = written(event.target.value))}><span class="hint">90 (percent) or 500GB</span></label>
       <label>Severity <select @change=${(event) => (each.severity = event.target.value)}>${options(SEVERITIES, each.severity)}</select></label>
       <button type="button" class="small danger" aria-label="Remove threshold ${each.threshold} of ${of}" @click=${change(() => list.splice(at, 1))}>Remove</button></div>`)}
-    <button type="button" class="small" aria-label="Add a threshold for ${of}" @click=${change(() => list.push({ threshold: "", severity: "high" }))}>Add a threshold</button>`;
+    <button type="button" class="small" aria-label="Add a threshold for ${of}" @click=${change(() => list.push({ threshold: "", severity: "high" }))}>Add a threshold</button></div>`;
   return { view, close: () => stored.close() };
 }
 
