@@ -1,5 +1,6 @@
 """`/v1.0/storage`: the sites nearest their limit, and the thresholds of site usage."""
 
+import json
 import math
 from typing import Annotated, Any
 
@@ -7,10 +8,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from shared import logs
 from shared.api.http.call import Request, Response
-from shared.api.http.operation import Returns, Tag, operation, query
-from shared.api.http.problem import bad_request
+from shared.api.http.operation import Returns, Tag, header, operation, query
+from shared.api.http.problem import Problem, bad_request
 from shared.api.http.view import ByteCount, Severity, Time, View, example
-from shared.model import Model
+from shared.model import Model, digest
 from shared.model.thresholds import (
     LEAST_PERCENT,
     MOST_THRESHOLDS,
@@ -22,6 +23,7 @@ from shared.model.thresholds import (
     require_distinct,
 )
 from shared.storage import sites
+from shared.storage.clients import Written
 from shared.usage.nearest import MOST_LISTED
 from shared.usage.scan import thresholds_in_force
 
@@ -148,16 +150,20 @@ def list_sites(request: Request) -> Response:
 
 
 @operation(
-    "Read the storage thresholds", tag=Tag.STORAGE, answers={200: Returns("The thresholds in force", ThresholdsBody)}
+    "Read the storage thresholds",
+    tag=Tag.STORAGE,
+    answers={200: Returns("The thresholds in force", ThresholdsBody, ("ETag",))},
 )
 def get_thresholds(request: Request) -> Response:
-    return Response(200, _shown(thresholds_in_force(request.app)))
+    return _answer(thresholds_in_force(request.app))
 
 
 @operation(
     "Replace the storage thresholds",
     tag=Tag.STORAGE,
-    answers={200: Returns("The thresholds in force", ThresholdsBody)},
+    answers={200: Returns("The thresholds in force", ThresholdsBody, ("ETag",))},
+    parameters=(header("If-Match", "The `ETag` of what was read: 412 where somebody else has changed it since"),),
+    refusals=(412,),
     description="The body is the whole configuration. Of `sites` the first pattern that matches holds instead of "
     "`default`; an empty list leaves sites alone. The next scan goes by it.",
     body=ThresholdsBody,
@@ -172,9 +178,32 @@ def put_thresholds(request: Request) -> Response:
             for override in body.sites
         ),
     )
-    request.app.sites.write_thresholds(thresholds)
+    wanted = request.header("if-match")
+    if wanted is None:
+        request.app.sites.write_thresholds(thresholds)
+    else:
+        _replace(request, thresholds, wanted)
     logs.audit(request.caller, "storage.thresholds_changed")
-    return Response(200, _shown(thresholds))
+    return _answer(thresholds)
+
+
+def _replace(request: Request, thresholds: Thresholds, wanted: str) -> None:
+    """Writes what was asked where the thresholds still are those that the caller has read. Raises Problem 412."""
+    stored = request.app.sites.thresholds_row()
+    before = stored.value if stored else Thresholds(default=request.app.settings.storage_thresholds)
+    known = _tag(_shown(before)) == wanted
+    if not known or request.app.sites.replace_thresholds(thresholds, stored) is not Written.DONE:
+        detail = "Somebody else has changed the thresholds since they were read: read them again, and change those"
+        raise Problem(412, "precondition-failed", detail)
+
+
+def _answer(thresholds: Thresholds) -> Response:
+    shown = _shown(thresholds)
+    return Response(200, shown, headers={"ETag": _tag(shown)})
+
+
+def _tag(shown: dict[str, Any]) -> str:
+    return f'"{digest(json.dumps(shown, sort_keys=True))}"'
 
 
 def _line(line: sites.ListedSite) -> ListedSite:

@@ -142,8 +142,23 @@ class Sites:
         """None until some were put."""
         return self._read(_THRESHOLDS, Thresholds)
 
+    def thresholds_row(self) -> Versioned[Thresholds] | None:
+        """As stored now; None until some were put."""
+        entity = self._table.get(_SCAN, _THRESHOLDS)
+        if entity is None:
+            return None
+        stored = RowFormat(Thresholds, _STORED_NAMES).load(chunks.join("Row", entity))
+        return Versioned(stored, etag_of(entity))
+
     def write_thresholds(self, thresholds: Thresholds) -> None:
         self._write(_THRESHOLDS, thresholds)
+
+    def replace_thresholds(self, thresholds: Thresholds, stored: Versioned[Thresholds] | None) -> Written:
+        """CONFLICT where they are not what was read (None: that there were none)."""
+        entity = _entity(_SCAN, _THRESHOLDS, thresholds)
+        if stored is None:
+            return self._insisting(lambda: self._table.insert(entity))
+        return self._table.replace(entity, stored.etag)
 
     def known_urls(self) -> KnownUrls:
         """What earlier scans have found out."""

@@ -32,6 +32,7 @@ _HEADERS: dict[str, Json] = {
     "Preference-Applied": {"schema": {"type": "string", "const": "return=representation"}},
     "Warning": {"description": "What is probably a mistake, after the code 299", "schema": {"type": "string"}},
     "WWW-Authenticate": {"required": True, "schema": {"type": "string", "pattern": "^Bearer"}},
+    "ETag": {"description": "Names this state of it", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
 }
 
@@ -61,6 +62,7 @@ _REFUSALS = {
     404: _Refusal("NotFound", "not-found", "No delivery with this id is stored"),
     409: _Refusal("Conflict", "conflict", "It was delivered already"),
     411: _Refusal("LengthRequired", "length-required", "Azure Functions drops chunked bodies: send Content-Length"),
+    412: _Refusal("PreconditionFailed", "precondition-failed", "Somebody else has changed it since: read it again"),
     413: _Refusal("TooLarge", "too-large", "The body is 70000 bytes; at most 65536 are taken here"),
     415: _Refusal(
         "UnsupportedMediaType", "unsupported-media-type", "Send the body with Content-Type: application/json"

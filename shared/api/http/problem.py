@@ -17,6 +17,7 @@ TITLES = {
     "method-not-allowed": "This address does not take this method",
     "conflict": "The request contradicts what is stored",
     "length-required": "Content-Length is needed",
+    "precondition-failed": "It has changed since it was read",
     "too-large": "The body is too large",
     "unsupported-media-type": "The body must be JSON",
     "internal": "Tenant Hooks failed on this request",

@@ -169,8 +169,11 @@ export function said(draft, before, admin) {
     maxPerSecond: draft.maxPerSecond === "" ? nothingSaid : Number(draft.maxPerSecond), retryDelays: orNothing(numbers, nothingSaid),
     auth: admin ? authOf(draft) : undefined,
   };
-  return Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined));
+  return Object.fromEntries(Object.entries(body).filter(([name, value]) => value !== undefined && !(before && same(value, before[name]))));
 }
+
+/** What somebody else may have changed meanwhile is left alone: only what differs from what was read is sent. */
+const same = (value, known) => JSON.stringify(value ?? null) === JSON.stringify(known ?? null);
 
 const orNothing = (values, nothingSaid) => (values.length ? values : nothingSaid);
 

@@ -81,7 +81,7 @@ def make_console(browser: Browser, app: App) -> Iterator[MakeConsole]:
         context = browser.new_context(**{**usual, "viewport": {"width": 1280, "height": 900}, **options})
         context.add_init_script(TELL_OF_VIOLATIONS)
         console = Console(context.new_page(), f"{url or app.host.url}/console/")
-        console.page.on("console", lambda said: said.type == "error" and console.wrong.append(said.text))
+        console.page.on("console", lambda said: console.wrong.extend([said.text] if said.type == "error" else []))
         console.page.on("pageerror", lambda error: console.wrong.append(str(error)))
         made.append((context, console))
         return console
