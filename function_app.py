@@ -1,6 +1,6 @@
 """Tenant Hooks: every trigger, in the order in which an event meets them.
 
-POST /v1.0/events, scan_storage -> queue `deliveries` -> dispatch -> receiver
+POST /v1.0/events, scan_storage, poll_sharing -> queue `deliveries` -> dispatch -> receiver
                                              |-> failed: same queue, visible after 30 s, 2 min, 10 min
                                              |-> schedule spent: queue `deliveries-poison` -> exhausted -> alert log
 """
@@ -31,6 +31,7 @@ from shared.api.http.kept import kept
 from shared.api.http.routing import Routes
 from shared.app import get_app
 from shared.delivery import dispatcher, poison, queue_metrics
+from shared.sharing import poll
 from shared.storage import reencryption, retention
 from shared.usage import scan
 
@@ -95,6 +96,15 @@ def scan_storage(timer: func.TimerRequest) -> None:
 http.route("storage_site_list", "GET", "v1.0/storage/sites", usage.list_sites, READ)
 http.route("storage_threshold_get", "GET", "v1.0/storage/thresholds", usage.get_thresholds, ADMIN)
 http.route("storage_threshold_put", "PUT", "v1.0/storage/thresholds", usage.put_thresholds, ADMIN)
+
+
+# Watching what is shared
+
+if get_app().settings.sharing_poll_schedule:  # else it is off
+
+    @app.timer_trigger("timer", "%SHARING_POLL_SCHEDULE%")
+    def poll_sharing(timer: func.TimerRequest) -> None:
+        poll.poll(get_app())
 
 
 # Delivering

@@ -130,6 +130,24 @@ param storageConfirmCrossings bool = false
 @description('Do not scan SharePoint storage: for a tenant whose reports conceal site names, and in national clouds.')
 param pauseStorageScan bool = false
 
+// Sharing
+
+@description('Read the tenant\'s audit log every five minutes, and tell of what is shared outside. It needs infra/scripts/grant-sharing-permissions.')
+param watchSharing bool = false
+
+@description('Event types about sharing that are published, separated by commas.')
+@minLength(1)
+param sharingEvents string = 'permission.external_share_created,permission.anonymous_link_created'
+
+@description('Domains that are not outside, beside those of the tenant, separated by commas.')
+param sharingInternalDomains string = ''
+
+@description('Say from which IP address something was shared.')
+param sharingClientIp bool = true
+
+@description('Root of the Office 365 Management Activity API; for GCC https://manage-gcc.office.com. Empty: that of the cloud.')
+param managementBaseUrl string = ''
+
 // Scale
 
 @description('Python version of the app.')
@@ -408,6 +426,11 @@ module app 'modules/app.bicep' = {
       STORAGE_THRESHOLDS: storageThresholds
       STORAGE_HYSTERESIS: string(storageHysteresis)
       STORAGE_CONFIRM_CROSSINGS: string(storageConfirmCrossings)
+      SHARING_POLL_SCHEDULE: watchSharing ? '0 */5 * * * *' : ''
+      SHARING_EVENTS: sharingEvents
+      SHARING_INTERNAL_DOMAINS: sharingInternalDomains
+      SHARING_CLIENT_IP: string(sharingClientIp)
+      MANAGEMENT_BASE_URL: managementBaseUrl
       'AzureWebJobs.dispatch.Disabled': string(pauseDeliveries)
       'AzureWebJobs.scan_storage.Disabled': string(pauseStorageScan)
     }

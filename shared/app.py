@@ -30,6 +30,7 @@ from shared.storage.endpoints import Endpoints
 from shared.storage.events import Events
 from shared.storage.loop_clients import LoopServices
 from shared.storage.queues import DELIVERIES, POISON, Queue
+from shared.storage.sharing import Sharing
 from shared.storage.signature_keys import Options
 from shared.storage.sites import Sites
 
@@ -51,6 +52,7 @@ class App:
     counts: Counts
     options: Options
     sites: Sites
+    sharing: Sharing
     queue: DeliveryQueue
     poison: Queue
     sender: LoopSender
@@ -114,6 +116,7 @@ def build_on(doors: Doors, settings: Settings) -> App:
         rows=AttemptRows(doors.loop_services),
         options=Options(services, cipher),
         sites=Sites(services),
+        sharing=Sharing(services),
         queue=DeliveryQueue(doors.deliveries, doors.loop_services, doors.now, doors.seconds, doors.several),
         poison=doors.poison,
         sender=doors.loop_services,
@@ -141,4 +144,6 @@ def get_app() -> App:
         logs.warning("settings.dangerous", setting=setting, meaning=meaning)
     if given.scan_schedule_problem:
         logs.error("settings.wrong", setting="STORAGE_SCAN_SCHEDULE", meaning=given.scan_schedule_problem)
+    if given.sharing_schedule_problem:
+        logs.error("settings.wrong", setting="SHARING_POLL_SCHEDULE", meaning=given.sharing_schedule_problem)
     return build(given)

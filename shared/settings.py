@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from shared.model import Tenant
 from shared.model.audiences import ALLOWED, allowed_problem
-from shared.model.clouds import CLOUDS, CloudName
+from shared.model.clouds import CLOUDS, GCC_MANAGEMENT, CloudName
 from shared.model.connection_strings import ConnectionString
 from shared.model.dangers import dangers, require_none_on_azure
 from shared.model.schedules import schedule_problem
@@ -24,11 +24,16 @@ from shared.model.setting_values import (
     UNITS,
     Days,
     Delays,
+    Domains,
     Hours,
     Ports,
     Seconds,
+    SharingEvents,
     SizeLimits,
     Words,
+    is_guid,
+    is_loopback,
+    service_url,
     shown,
 )
 from shared.model.thresholds import read_thresholds
@@ -38,15 +43,11 @@ LONGEST_SCHEDULE = timedelta(days=7)
 """A queue message can be hidden for at most seven days."""
 
 _GRAPHS = [cloud.graph_url for cloud in CLOUDS.values()]
+_MANAGEMENT = [*(cloud.management_url for cloud in CLOUDS.values() if cloud.management), f"https://{GCC_MANAGEMENT}"]
 
 
 class SettingsError(Exception):
     """The app settings are missing or wrong; the text says which one and what to change."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a URL's host is this machine."""
-    return host in ("127.0.0.1", "localhost", "::1")
 
 
 class Settings(BaseModel):
@@ -100,6 +101,15 @@ class Settings(BaseModel):
     graph_base_url: str = Field("", alias="GRAPH_BASE_URL")
     graph_access_token: str = Field("", alias="GRAPH_ACCESS_TOKEN", repr=False)
 
+    sharing_poll_schedule: str = Field("", alias="SHARING_POLL_SCHEDULE")
+    sharing_events: SharingEvents = Field(
+        ("permission.external_share_created", "permission.anonymous_link_created"), alias="SHARING_EVENTS"
+    )
+    sharing_internal_domains: Domains = Field((), alias="SHARING_INTERNAL_DOMAINS")
+    sharing_client_ip: bool = Field(True, alias="SHARING_CLIENT_IP")
+    management_base_url: str = Field("", alias="MANAGEMENT_BASE_URL")
+    management_access_token: str = Field("", alias="MANAGEMENT_ACCESS_TOKEN", repr=False)
+
     @field_validator("retry_delays")
     @classmethod
     def _schedule_fits_a_message(cls, delays: tuple[timedelta, ...]) -> tuple[timedelta, ...]:
@@ -133,14 +143,12 @@ class Settings(BaseModel):
     @field_validator("graph_base_url")
     @classmethod
     def _graph_is_microsofts_or_this_machine(cls, url: str) -> str:
-        bare, parts = url.rstrip("/"), urlsplit(url)
-        local = parts.scheme in ("http", "https") and is_loopback(parts.hostname or "") and "@" not in parts.netloc
-        if bare and bare not in _GRAPHS and not (local and bare == f"{parts.scheme}://{parts.netloc}"):
-            raise ValueError(
-                f"must be Microsoft Graph ({', '.join(_GRAPHS)}), or a stand-in on this machine such as "
-                "http://127.0.0.1:7090: the app's token goes nowhere else"
-            )
-        return bare
+        return service_url(url, _GRAPHS, "Microsoft Graph")
+
+    @field_validator("management_base_url")
+    @classmethod
+    def _management_is_microsofts_or_this_machine(cls, url: str) -> str:
+        return service_url(url, _MANAGEMENT, "the Office 365 Management Activity API")
 
     @field_validator("public_url")
     @classmethod
@@ -186,21 +194,46 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _token_is_for_a_stand_in(self) -> "Settings":
-        local = is_loopback(urlsplit(self.graph_base_url).hostname or "")
-        if self.graph_access_token and not local:
+    def _tokens_are_for_stand_ins(self) -> "Settings":
+        for name, url, token, service in (
+            ("GRAPH", self.graph_base_url, self.graph_access_token, "Microsoft Graph"),
+            ("MANAGEMENT", self.management_base_url, self.management_access_token, "the Management Activity API"),
+        ):
+            local = is_loopback(urlsplit(url).hostname or "")
+            if token and not local:
+                raise ValueError(
+                    f"{name}_ACCESS_TOKEN: only for a stand-in of {service} on this machine ({name}_BASE_URL such as "
+                    "http://127.0.0.1:7090); remove it, and the managed identity is asked"
+                )
+            if local and not token:
+                raise ValueError(f"{name}_ACCESS_TOKEN: give the one that the stand-in named by {name}_BASE_URL prints")
+        return self
+
+    @model_validator(mode="after")
+    def _audit_log_can_be_read(self) -> "Settings":
+        if self.sharing_poll_schedule and not self.management_url:
             raise ValueError(
-                "GRAPH_ACCESS_TOKEN: only for a stand-in of Microsoft Graph on this machine (GRAPH_BASE_URL such as "
-                "http://127.0.0.1:7090); remove it, and the managed identity is asked"
+                "SHARING_POLL_SCHEDULE: the Office 365 Management Activity API, from which sharing is read, does not "
+                "exist in the cloud of China; remove it"
             )
-        if local and not self.graph_access_token:
-            raise ValueError("GRAPH_ACCESS_TOKEN: give the one that the stand-in named by GRAPH_BASE_URL prints")
+        if self.sharing_poll_schedule and not is_guid(self.audited_tenant_id):
+            raise ValueError("SHARING_POLL_SCHEDULE: set ENTRA_TENANT_ID too, a GUID: the tenant whose sharing is read")
         return self
 
     @property
     def graph_url(self) -> str:
         """Scheme and host of the Microsoft Graph to ask, without a slash at the end."""
         return self.graph_base_url or CLOUDS[self.entra_cloud].graph_url
+
+    @property
+    def management_url(self) -> str:
+        """The same of the Management Activity API; empty where the cloud has none."""
+        return self.management_base_url or CLOUDS[self.entra_cloud].management_url
+
+    @property
+    def audited_tenant_id(self) -> str:
+        """The Microsoft id of the tenant whose audit log is read, in lower case."""
+        return (self.entra_tenant_id or self.tenant_microsoft_id).lower()
 
     @property
     def own_tenant(self) -> Tenant | None:
@@ -221,6 +254,11 @@ class Settings(BaseModel):
     def scan_schedule_problem(self) -> str | None:
         """What to change in STORAGE_SCAN_SCHEDULE; the host takes the timer away and the app runs without."""
         return schedule_problem(self.storage_scan_schedule) if self.storage_scan_schedule else None
+
+    @property
+    def sharing_schedule_problem(self) -> str | None:
+        """The same of SHARING_POLL_SCHEDULE."""
+        return schedule_problem(self.sharing_poll_schedule) if self.sharing_poll_schedule else None
 
     @property
     def schedule_length(self) -> timedelta:

@@ -31,6 +31,7 @@ type rulesSettings = {
   poisonQueueStaysFull: ruleSettings?
   queueIsLate: ruleSettings?
   requestsFail: ruleSettings?
+  sharingPollFails: ruleSettings?
   storageScanFails: ruleSettings?
 }
 
@@ -194,6 +195,21 @@ var defaults = {
     dimensions: []
     evaluationFrequency: 'PT5M'
     windowSize: 'PT15M'
+  }
+  sharingPollFails: {
+    name: 'sharing-poll-fails'
+    title: 'Tenant Hooks: sharing is not read, or a part of it is lost'
+    description: 'The line says why: mostly a missing permission, or auditing that is off in the tenant. What is listed is told late; a gap or a lost part is not told at all, and must be looked up in the audit log.'
+    query: loadTextContent('../../docs/queries/alerts/sharing-poll-fails.kql')
+    enabled: true
+    severity: 2
+    aggregation: 'Count'
+    operator: 'GreaterThan'
+    threshold: 0
+    dimensions: []
+    evaluationFrequency: 'PT15M'
+    windowSize: 'PT1H'
+    muteActionsDuration: 'PT1H'
   }
   storageScanFails: {
     name: 'storage-scan-fails'

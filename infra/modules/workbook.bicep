@@ -26,6 +26,7 @@ var queries = {
   'workbook/publish-to-success': loadTextContent('../../docs/queries/workbook/publish-to-success.kql')
   'workbook/published-events': loadTextContent('../../docs/queries/workbook/published-events.kql')
   'workbook/queue-depth': loadTextContent('../../docs/queries/workbook/queue-depth.kql')
+  'workbook/sharing-polls': loadTextContent('../../docs/queries/workbook/sharing-polls.kql')
   'workbook/sites-near-limit': loadTextContent('../../docs/queries/workbook/sites-near-limit.kql')
   'workbook/slowest-endpoints': loadTextContent('../../docs/queries/workbook/slowest-endpoints.kql')
   'workbook/storage-scans': loadTextContent('../../docs/queries/workbook/storage-scans.kql')

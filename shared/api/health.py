@@ -12,6 +12,8 @@ from shared.api.http.operation import Returns, Tag, operation
 from shared.api.http.view import View, example
 from shared.app import App
 from shared.model import utc_text
+from shared.model.sharing import PollState
+from shared.model.sharing import warnings_of as warnings_of_polls
 from shared.settings import Settings, SettingsError
 from shared.storage.clients import StorageUnavailable
 from shared.storage.sites import ScanState
@@ -19,7 +21,7 @@ from shared.storage.sites import ScanState
 REACHABLE = "reachable"
 WITHIN = timedelta(seconds=4)
 """Who watches an app gives up after some seconds more, and learns nothing then."""
-_THREADS = ThreadPoolExecutor(8, "health")
+_THREADS = ThreadPoolExecutor(10, "health")
 """Enough for two answers at once. Storage that hangs keeps these threads, and no others."""
 _CLOSED = "SECRETS_KEY does not open what is stored: put the key that it was written with back into the list"
 
@@ -82,6 +84,7 @@ def _look_at(app: App) -> Response:
         "queues": _THREADS.submit(app.queue.raw.length, once=True),
         "endpoints": _THREADS.submit(app.endpoints.all),
         "scans": _THREADS.submit(app.sites.state),
+        "polls": _THREADS.submit(poll_state, app),
     }
     wait(asked.values(), WITHIN.total_seconds())
     failed = {what: error for what, each in asked.items() if (error := _error_of(each)) is not None}
@@ -92,8 +95,8 @@ def _look_at(app: App) -> Response:
     if closed or not storage.tables == storage.queues == REACHABLE:
         unhealthy = UnhealthyApp(version=__version__, storage=storage, reason=_CLOSED if closed else None)
         return Response(503, unhealthy.shown())
-    scans = None if "scans" in failed else asked["scans"].result()  # tables have answered otherwise
-    warnings = warnings_of(app, scans) or None
+    scans, polls = (None if what in failed else asked[what].result() for what in ("scans", "polls"))  # others answered
+    warnings = warnings_of(app, scans, polls) or None
     return Response(200, AppHealth(version=__version__, storage=storage, warnings=warnings).shown())
 
 
@@ -111,15 +114,22 @@ def _state_of(error: Exception | None) -> str:
     return str(error) if isinstance(error, StorageUnavailable) else REACHABLE
 
 
-def warnings_of(app: App, state: ScanState | None) -> list[str]:
-    """What an admin should look at; without what scans left behind where it is not known."""
-    return [*_disabled(app.settings), *_of_scans(app, state)]
+def poll_state(app: App) -> PollState | None:
+    """How polling of the audit log goes; None where it is off, or has not begun. Raises StorageUnavailable."""
+    stored = app.sharing.state() if app.settings.sharing_poll_schedule else None
+    return None if stored is None else stored.value
+
+
+def warnings_of(app: App, scans: ScanState | None, polls: PollState | None) -> list[str]:
+    """What an admin should look at; without what scans or polls left behind where it is not known."""
+    return [*_disabled(app.settings), *_of_scans(app, scans), *_of_polls(app, polls)]
 
 
 def _disabled(settings: Settings) -> list[str]:
     paused = {
         "dispatch": "deliveries are paused: events are accepted, and wait",
         "scan_storage": "no storage is scanned",
+        "poll_sharing": "no sharing is read",
     }
     return [
         f"{paused.get(name, f'the function {name} does not run')} (AzureWebJobs.{name}.Disabled)"
@@ -142,3 +152,12 @@ def _of_scans(app: App, state: ScanState | None) -> list[str]:
     if state.report_date is not None and app.now().date() - state.report_date > OLD_REPORT:
         found.append(f"Microsoft's usage report is of {state.report_date}: storage is watched by figures that old")
     return found
+
+
+def _of_polls(app: App, state: PollState | None) -> list[str]:
+    """What is odd about polling the audit log; nothing while that is off."""
+    if not app.settings.sharing_poll_schedule:
+        return []
+    if app.settings.sharing_schedule_problem:
+        return [f"no sharing is read: SHARING_POLL_SCHEDULE {app.settings.sharing_schedule_problem}"]
+    return [] if state is None else warnings_of_polls(state, app.now())

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from shared.admin.overview import MOST_ALERTS, Overview, overview
 from shared.api.endpoint_views import EXAMPLE_ID, WireFormat, endpoint_view
-from shared.api.health import warnings_of
+from shared.api.health import poll_state, warnings_of
 from shared.api.http.call import Request, Response
 from shared.api.http.operation import Returns, Tag, operation, query
 from shared.api.http.view import Count, Time, View, example
@@ -119,7 +119,7 @@ def get(request: Request) -> Response:
             report_date=None if found.scan.report_date is None else str(found.scan.report_date),
             names_concealed=found.scan.names_concealed,
         ),
-        warnings=warnings_of(request.app, found.scan) or None,
+        warnings=warnings_of(request.app, found.scan, poll_state(request.app)) or None,
     )
     return Response(200, shown.shown())
 

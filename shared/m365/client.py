@@ -20,7 +20,7 @@ import urllib3
 
 from shared import __version__
 from shared.model.retry_after import read_retry_after
-from shared.settings import is_loopback
+from shared.model.setting_values import is_loopback
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 MOST_TRIES = 6

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from shared.model.clouds import CLOUDS, POWER_AUTOMATE
+from shared.model.clouds import CLOUDS, GCC_MANAGEMENT, POWER_AUTOMATE
 
 ALLOWED = (*POWER_AUTOMATE, "api://*")
 """The default of ALLOWED_TOKEN_AUDIENCES; a `*` at the end stands for anything."""
@@ -20,6 +20,7 @@ _SHAPE = re.compile(r"(https|api)://[A-Za-z0-9._~-][A-Za-z0-9._~:/-]{0,239}")
 """With a host: of `api:///x`, what Entra takes for the application is not known here."""
 _OWN_RIGHTS = (
     *(host for cloud in CLOUDS.values() for host in (cloud.graph, cloud.management) if host),
+    GCC_MANAGEMENT,
     "graph.windows.net",
     "management.azure.com",
     "management.core.windows.net",

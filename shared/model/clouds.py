@@ -30,6 +30,11 @@ class Cloud(NamedTuple):
     def graph_url(self) -> str:
         return f"https://{self.graph}"
 
+    @property
+    def management_url(self) -> str:
+        """Empty where the API does not exist."""
+        return f"https://{self.management}" if self.management else ""
+
 
 CLOUDS: dict[CloudName, Cloud] = {
     "global": Cloud(
@@ -68,3 +73,6 @@ CLOUDS: dict[CloudName, Cloud] = {
 
 POWER_AUTOMATE = tuple(audience for cloud in CLOUDS.values() for audience in cloud.power_automate)
 """The audiences of Power Automate in all clouds."""
+
+GCC_MANAGEMENT = "manage-gcc.office.com"
+"""GCC shares everything with the global cloud but this host."""

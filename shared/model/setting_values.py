@@ -1,12 +1,19 @@
 """Values of app settings, read from the text that they are given as, and that text again. Pure."""
 
 import re
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from shared.model.catalogue import CATALOGUE
+from shared.model.nearest import did_you_mean
 from shared.model.thresholds import Threshold, read_thresholds
+
+_DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def _split(value: Any) -> Any:
@@ -53,6 +60,44 @@ def _whole(unit: timedelta, name: str) -> BeforeValidator:
     return BeforeValidator(read)
 
 
+def _sharing_events(names: tuple[str, ...]) -> tuple[str, ...]:
+    known = [name for name in CATALOGUE if name.startswith("permission.")]
+    for name in names:
+        if name not in known:
+            otherwise = f"take some of {', '.join(known)}"
+            raise ValueError(f"{name!r} is no event about sharing{did_you_mean(name, known, otherwise)}")
+    return names
+
+
+def _domains(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not _DOMAIN.fullmatch(name):
+            raise ValueError(f"give domains separated by commas, such as contoso.com, not {name!r}")
+    return tuple(name.lower() for name in names)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a URL's host is this machine."""
+    return host in ("127.0.0.1", "localhost", "::1")
+
+
+def is_guid(text: str) -> bool:
+    return bool(_GUID.fullmatch(text))
+
+
+def service_url(url: str, microsofts: Collection[str], name: str) -> str:
+    """The address of a service that takes the app's tokens, without a slash at its end: one of Microsoft's, or on this
+    machine. Raises ValueError."""
+    bare, parts = url.rstrip("/"), urlsplit(url)
+    local = parts.scheme in ("http", "https") and is_loopback(parts.hostname or "") and "@" not in parts.netloc
+    if bare and bare not in microsofts and not (local and bare == f"{parts.scheme}://{parts.netloc}"):
+        raise ValueError(
+            f"must be {name} ({', '.join(microsofts)}), or a stand-in on this machine such as "
+            "http://127.0.0.1:7090: the app's token goes nowhere else"
+        )
+    return bare
+
+
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 UNITS = {"SECONDS": timedelta(seconds=1), "HOURS": HOUR, "DAYS": DAY}
 Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(seconds=1), le=DAY)]
@@ -61,6 +106,8 @@ Days = Annotated[timedelta, _whole(DAY, "days")]
 Delays = Annotated[tuple[timedelta, ...], BeforeValidator(_delays)]
 SizeLimits = Annotated[tuple[Threshold, ...], BeforeValidator(_thresholds)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+SharingEvents = Annotated[Words, AfterValidator(_sharing_events)]
+Domains = Annotated[Words, AfterValidator(_domains)]
 Ports = Annotated[tuple[tuple[int, int], ...], BeforeValidator(_ports)]
 """First and last of each range."""
 

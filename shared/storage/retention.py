@@ -7,7 +7,7 @@ from shared import logs
 from shared.storage.clients import Services
 from shared.storage.weeks import WEEK, oldest_kept
 
-_DATED = re.compile(r"(?:events|deliveries|failures|counts)(\d{8})")
+_DATED = re.compile(r"(?:events|deliveries|failures|counts|sharing)(\d{8})")
 
 
 def drop_old_tables(services: Services, now: datetime, retention: timedelta) -> list[str]:

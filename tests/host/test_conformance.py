@@ -269,6 +269,8 @@ def test_tenant_hooks(worker_python: Path, storage: str, start_host: StartHost) 
         "SECRETS_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode(),
         "AzureFunctionsWebHost__hostid": "conformance",
         "STORAGE_SCAN_SCHEDULE": "0 0 0 1 1 *",
+        "SHARING_POLL_SCHEDULE": "0 0 0 2 1 *",
+        "ENTRA_TENANT_ID": "235ec2cb-0767-40b3-a1de-4da2c42b19e9",
     }
     environment = host_environment(storage, settings)
     calls = [
@@ -281,7 +283,8 @@ def test_tenant_hooks(worker_python: Path, storage: str, start_host: StartHost) 
     answers = [requests.get(host.url + path, timeout=20) for path in ("/health", "/v1.0/options", "/nowhere")]
 
     found = {name: describe(trigger) for name, trigger in outcome["functions"].items()}
-    found["scan_storage"] = found["scan_storage"].replace("%STORAGE_SCAN_SCHEDULE%", settings["STORAGE_SCAN_SCHEDULE"])
+    for name, setting in (("scan_storage", "STORAGE_SCAN_SCHEDULE"), ("poll_sharing", "SHARING_POLL_SCHEDULE")):
+        found[name] = found[name].replace(f"%{setting}%", settings[setting])
     assert {line.partition(": ")[0]: line.partition(": ")[2] for line in functions_in(host.output)} == found
     assert [answer.status_code for answer in answers] == [result["status"] for result in outcome["results"]]
     assert [answer.status_code for answer in answers] == [200, 401, 404]

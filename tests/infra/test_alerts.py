@@ -146,6 +146,40 @@ def _names_are_concealed() -> Happening:
     return happening
 
 
+def _a_poll_is_refused() -> Happening:
+    happening = Happening()
+    happening.measures(40)
+    line = '{"event": "sharing.poll_failed", "problem": "permission", "failures": 1, "error": "grant it"}'
+    happening.writes(line, minute=20)
+    return happening
+
+
+def _polls_fail_in_passing() -> Happening:
+    happening = Happening()
+    happening.measures(40)
+    for failures in (1, 2):
+        for problem in ("throttled", "unreachable", "storage", "not-subscribed"):
+            line = f'{{"event": "sharing.poll_failed", "problem": "{problem}", "failures": {failures}, "error": "429"}}'
+            happening.writes(line, minute=20)
+    return happening
+
+
+def _polls_fail_for_long() -> Happening:
+    happening = _polls_fail_in_passing()
+    happening.writes(
+        '{"event": "sharing.poll_failed", "problem": "throttled", "failures": 3, "error": "429"}', minute=21
+    )
+    return happening
+
+
+def _sharing_is_lost() -> Happening:
+    happening = Happening()
+    happening.measures(40)
+    happening.writes('{"event": "sharing.gap", "kind": "late", "start": "a", "end": "b"}', minute=20)
+    happening.writes('{"event": "sharing.content_lost", "reason": "it expired"}', minute=20)
+    return happening
+
+
 ONE, TWO = (endpoint.id for endpoint in Happening().app.endpoints.all())
 
 
@@ -162,6 +196,10 @@ ONE, TWO = (endpoint.id for endpoint in Happening().app.endpoints.all())
         (_runs_fail, {"invocationsFail": {("dispatch",)}, "requestsFail": {()}}),
         (_events, {"endpointDisabled": {(TWO,)}, "alertLogGrows": {("none",)}, "storageScanFails": {()}}),
         (_names_are_concealed, {"storageScanFails": {()}}),
+        (_a_poll_is_refused, {"sharingPollFails": {()}}),
+        (_polls_fail_in_passing, {}),
+        (_polls_fail_for_long, {"sharingPollFails": {()}}),
+        (_sharing_is_lost, {"sharingPollFails": {()}}),
     ],
 )
 def test_what_happens_fires_its_rules_and_no_others(

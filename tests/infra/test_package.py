@@ -78,7 +78,8 @@ def as_deployed(package: Path, libraries: Path) -> dict[str, Any]:
     services = {
         f"AzureWebJobsStorage__{kind}ServiceUri": f"https://st.{kind}.core.windows.net" for kind in ("queue", "table")
     }
-    return start(package, libraries, AzureWebJobsStorage__clientId="a-client-id", **services)
+    sharing = {"SHARING_POLL_SCHEDULE": "0 */5 * * * *", "ENTRA_TENANT_ID": "235ec2cb-0767-40b3-a1de-4da2c42b19e9"}
+    return start(package, libraries, AzureWebJobsStorage__clientId="a-client-id", **services, **sharing)
 
 
 def test_nothing_but_the_app_is_in_the_package() -> None:

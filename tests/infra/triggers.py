@@ -10,10 +10,18 @@ def names() -> set[str]:
     """The name of every function: those with a trigger above them, and those of the table of routes."""
     functions = {
         node.name
-        for node in _tree().body
+        for node in _statements(_tree().body)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.decorator_list
     }
     return functions | {str(ast.literal_eval(call.args[0])) for call in _routes()}
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Those of a module; a trigger may be there under a condition."""
+    for node in body:
+        yield node
+        if isinstance(node, ast.If):
+            yield from _statements(node.body)
 
 
 def open_paths() -> set[str]:

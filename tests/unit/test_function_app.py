@@ -23,6 +23,8 @@ def functions() -> Iterator[dict[str, list[dict[str, Any]]]]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AzureWebJobsStorage", "UseDevelopmentStorage=true")
         environment.setenv("SECRETS_KEY", Fernet.generate_key().decode())
+        environment.setenv("ENTRA_TENANT_ID", "235ec2cb-0767-40b3-a1de-4da2c42b19e9")
+        environment.setenv("SHARING_POLL_SCHEDULE", "0 */5 * * * *")
         environment.syspath_prepend(str(ROOT))
         settings_module.settings.cache_clear()
         app_module.get_app.cache_clear()
@@ -79,6 +81,10 @@ def test_the_scan_runs_as_the_settings_say_and_the_sample_says_when(
     assert functions["scan_storage"][0]["schedule"] == "%STORAGE_SCAN_SCHEDULE%"
     sample = json.loads((ROOT / "local.settings.sample.json").read_text(encoding="utf-8"))
     assert sample["Values"]["STORAGE_SCAN_SCHEDULE"] == "0 20 */6 * * *"
+
+
+def test_sharing_is_polled_as_the_settings_say(functions: dict[str, list[dict[str, Any]]]) -> None:
+    assert functions["poll_sharing"][0]["schedule"] == "%SHARING_POLL_SCHEDULE%"
 
 
 def test_the_host_is_configured_for_the_queue_that_we_promise() -> None:

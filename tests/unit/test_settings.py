@@ -406,3 +406,66 @@ def test_every_dangerous_setting_is_looked_at_and_one_that_is_off_ends_nothing()
         alias for field in Settings.model_fields.values() if (alias := str(field.alias)).startswith("DANGEROUS_")
     }
     reading(WEBSITE_INSTANCE_ID="4f1c", DANGEROUS_ALLOW_PRIVATE_ENDPOINTS="false", DANGEROUS_TRUST_LOCAL_ISSUER="")
+
+
+SHARING = {"SHARING_POLL_SCHEDULE": "0 */5 * * * *", "ENTRA_TENANT_ID": "235EC2CB-0767-40b3-a1de-4da2c42b19e9"}
+
+
+@pytest.mark.parametrize(
+    ("cloud", "url"),
+    [
+        ("global", "https://manage.office.com"),
+        ("gcchigh", "https://manage.office365.us"),
+        ("dod", "https://manage.protection.apps.mil"),
+    ],
+)
+def test_the_audit_log_is_that_of_the_cloud(cloud: str, url: str) -> None:
+    settings = reading(ENTRA_CLOUD=cloud, **SHARING)
+    assert (settings.management_url, settings.audited_tenant_id) == (url, SHARING["ENTRA_TENANT_ID"].lower())
+    gcc = reading(MANAGEMENT_BASE_URL="https://manage-gcc.office.com/")
+    assert gcc.management_url == "https://manage-gcc.office.com"
+
+
+def test_china_has_no_audit_log_to_poll() -> None:
+    assert "does not exist in the cloud of China" in complaint(LEAST | SHARING | {"ENTRA_CLOUD": "china"})
+    stand_in = {"MANAGEMENT_BASE_URL": "http://127.0.0.1:7090", "MANAGEMENT_ACCESS_TOKEN": "stand-in"}
+    assert reading(ENTRA_CLOUD="china", **SHARING, **stand_in).management_url == "http://127.0.0.1:7090"
+    assert reading(ENTRA_CLOUD="china").management_url == ""
+
+
+def test_polling_needs_a_tenant() -> None:
+    assert "ENTRA_TENANT_ID" in complaint(LEAST | {"SHARING_POLL_SCHEDULE": "0 */5 * * * *"})
+    assert "ENTRA_TENANT_ID" in complaint(LEAST | {**SHARING, "ENTRA_TENANT_ID": "", "TENANT_MICROSOFT_ID": "contoso"})
+    named = reading(SHARING_POLL_SCHEDULE="0 */5 * * * *", TENANT_MICROSOFT_ID=SHARING["ENTRA_TENANT_ID"])
+    assert named.audited_tenant_id == SHARING["ENTRA_TENANT_ID"].lower()
+
+
+def test_a_wrong_schedule_of_polls_is_told_and_ends_nothing() -> None:
+    assert reading(**SHARING).sharing_schedule_problem is None
+    assert reading(**SHARING | {"SHARING_POLL_SCHEDULE": "hourly"}).sharing_schedule_problem is not None
+
+
+@pytest.mark.parametrize(
+    "url", ["http://manage.office.com", "https://manage.office.com.evil.example", "http://[::1]@x"]
+)
+def test_the_audit_logs_token_goes_to_microsoft_or_this_machine_alone(url: str) -> None:
+    assert "MANAGEMENT_" in complaint(LEAST | {"MANAGEMENT_BASE_URL": url, "MANAGEMENT_ACCESS_TOKEN": "stand-in"})
+
+
+def test_a_token_for_the_audit_log_is_for_a_stand_in_alone() -> None:
+    text = complaint(LEAST | {"MANAGEMENT_ACCESS_TOKEN": "a-real-one"})
+    assert "MANAGEMENT_ACCESS_TOKEN" in text
+    assert "a-real-one" not in text
+    assert "MANAGEMENT_ACCESS_TOKEN" in complaint(LEAST | {"MANAGEMENT_BASE_URL": "http://127.0.0.1:7090"})
+
+
+def test_what_sharing_tells_can_be_chosen() -> None:
+    assert reading().sharing_events == ("permission.external_share_created", "permission.anonymous_link_created")
+    assert reading(SHARING_EVENTS="permission.revoked").sharing_events == ("permission.revoked",)
+    assert reading(SHARING_INTERNAL_DOMAINS="A.Example, b.example").sharing_internal_domains == (
+        "a.example",
+        "b.example",
+    )
+    text = complaint(LEAST | {"SHARING_EVENTS": "permission.external_share_creatd"})
+    assert "did you mean 'permission.external_share_created'?" in text
+    assert "such as contoso.com" in complaint(LEAST | {"SHARING_INTERNAL_DOMAINS": "@contoso.example"})

@@ -29,6 +29,7 @@ OWN_RIGHTS = [
     "api://graph.microsoft.com",
     "https://dod-graph.microsoft.us",
     "https://manage.office.com",
+    "https://manage-gcc.office.com",
     "https://manage.protection.apps.mil/",
     "api://c5393580-f805-4401-95e8-94b7a6ef2fc2",
     "https://monitor.azure.com/",
