@@ -6,6 +6,7 @@ Write-Output @'
 Next, once, by somebody who may:
   infra/scripts/grant-role.ps1 Point.Admin me       lets you call the API
   infra/scripts/grant-graph-permissions.ps1         lets the app read SharePoint storage usage
+  infra/scripts/grant-sharing-permissions.ps1       lets the app read what is shared, with WATCH_SHARING=true
 docs/deployment.md goes on from here.
 '@
 exit 0

@@ -7,5 +7,6 @@ cat <<'END'
 Next, once, by somebody who may:
   infra/scripts/grant-role.sh Point.Admin me       lets you call the API
   infra/scripts/grant-graph-permissions.sh         lets the app read SharePoint storage usage
+  infra/scripts/grant-sharing-permissions.sh       lets the app read what is shared, with WATCH_SHARING=true
 docs/deployment.md goes on from here.
 END

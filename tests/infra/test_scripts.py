@@ -33,7 +33,9 @@ UTILITIES = re.findall(r"\w+", "awk base64 bash cat cut dirname env grep head mk
 """What the scripts need beside az and azd. Nothing else is on their PATH: the machine may have an az of its own."""
 TENANT, SUBSCRIPTION = "7c1d5b06-1a55-4a75-8d0c-2c1ff1d4d3a1", "11111111-2222-3333-4444-555555555555"
 USER, GROUP, IDENTITY = (f"{digit * 8}-0000-4000-8000-000000000000" for digit in "abc")
+MANAGEMENT_APIS = "c5393580-f805-4401-95e8-94b7a6ef2fc2"
 GRAPH_PERMISSIONS = ["Reports.Read.All", "Sites.Read.All", "ReportSettings.Read.All"]
+FEED_ROLE = {"id": "feed", "value": "ActivityFeed.Read", "allowedMemberTypes": ["Application"]}
 VAULT = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-dev/providers/Microsoft.KeyVault/vaults/kv-dev"
 DENIED = 'Forbidden({"error":{"code":"Authorization_RequestDenied","message":"Insufficient privileges"}})'
 
@@ -47,7 +49,7 @@ class Azure:
         self.scripts = SCRIPTS
         for utility in UTILITIES:
             (folder / utility).symlink_to(shutil.which(utility) or utility)
-        names = ["User.Read.All", *GRAPH_PERMISSIONS]
+        names = ["User.Read.All", "Domain.Read.All", *GRAPH_PERMISSIONS]
         graph_roles = [
             {"id": f"{kind}-{name}", "value": name, "allowedMemberTypes": [kind]}
             for kind in ("User", "Application")
@@ -62,6 +64,7 @@ class Azure:
             "users": [{"id": USER, "userPrincipalName": "ada@contoso.com"}], "groups": [{"id": GROUP}],
             "servicePrincipals": [
                 {"id": "graph", "appId": "00000003-0000-0000-c000-000000000000", "appRoles": graph_roles},
+                {"id": "management", "appId": MANAGEMENT_APIS, "appRoles": [FEED_ROLE]},
                 {"id": IDENTITY, "appId": "d" * 8 + "-0000-4000-8000-000000000000"},
             ],
             "vaults": [], "deletedVaults": [], "secrets": {},
@@ -317,13 +320,17 @@ def test_a_pipeline_can_leave_the_registration_alone(azure: Azure) -> None:
 # What is missing
 
 
-@pytest.mark.parametrize("script", ["register-app", "grant-graph-permissions", "secrets-key"])
+@pytest.mark.parametrize(
+    "script", ["register-app", "grant-graph-permissions", "grant-sharing-permissions", "secrets-key"]
+)
 def test_without_az_it_says_where_to_get_it(azure: Azure, script: str) -> None:
     azure.remove("az")
     assert "the Azure CLI (az) is not on the PATH. Install it" in azure.fail(script)
 
 
-@pytest.mark.parametrize("script", ["register-app", "grant-graph-permissions", "secrets-key"])
+@pytest.mark.parametrize(
+    "script", ["register-app", "grant-graph-permissions", "grant-sharing-permissions", "secrets-key"]
+)
 def test_without_a_sign_in_it_says_to_sign_in(azure: Azure, script: str) -> None:
     azure.state["signedIn"] = False
     assert "Run: az login" in azure.fail(script)
@@ -346,9 +353,10 @@ def test_a_subscription_that_az_does_not_see_is_named(azure: Azure) -> None:
         ("register-app", [], "--method post", "Application Administrator"),
         ("grant-role", ["Point.Read", "me"], "--method post", "ownership of the app registration"),
         ("grant-graph-permissions", [IDENTITY], "--method post", "Privileged Role Administrator"),
+        ("grant-sharing-permissions", [IDENTITY], "--method post", "Privileged Role Administrator"),
         ("secrets-key", [], "keyvault list", "Reader on the subscription"),
     ],
-    ids=["register-app", "grant-role", "grant-graph-permissions", "secrets-key"],
+    ids=["register-app", "grant-role", "grant-graph-permissions", "grant-sharing-permissions", "secrets-key"],
 )
 def test_a_missing_permission_is_named(azure: Azure, script: str, arguments: list[str], call: str, needs: str) -> None:
     if script.startswith("grant-role"):
@@ -479,6 +487,7 @@ def test_a_wrong_grant_is_explained(registered: Azure, arguments: list[str], tol
     [
         ("register-app", ["x"]),
         ("grant-graph-permissions", [IDENTITY, "x"]),
+        ("grant-sharing-permissions", [IDENTITY, "x"]),
         ("secrets-key", ["remember"]),
         ("secrets-key", ["forget", "x"]),
     ],
@@ -516,6 +525,30 @@ def test_graph_permissions_need_an_identity(azure: Azure) -> None:
     assert "a new identity takes minutes" in azure.fail(
         "grant-graph-permissions", "e" * 8 + "-0000-4000-8000-" + "0" * 12
     )
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown-to-the-tenant"])
+def test_permissions_for_sharing_are_two_and_granted_once(azure: Azure, known: bool) -> None:
+    azure.environment["APP_IDENTITY_PRINCIPAL_ID"] = IDENTITY
+    if not known:
+        azure.state["servicePrincipals"] = [
+            each for each in azure.state["servicePrincipals"] if each["appId"] != MANAGEMENT_APIS
+        ]
+        azure.state["applications"].append({"appId": MANAGEMENT_APIS, "appRoles": [FEED_ROLE]})
+    told = azure.succeed("grant-sharing-permissions")
+    assert told.count("Granted ") == 2
+    assert "azd env set WATCH_SHARING true" in told
+    assert [each["appRoleId"] for each in azure.state["assignments"]] == ["feed", "Application-Domain.Read.All"]
+    assert {each["principalId"] for each in azure.state["assignments"]} == {IDENTITY}
+    azure.environment["WATCH_SHARING"] = "true"
+    told = azure.succeed("grant-sharing-permissions")
+    assert told.count("Already granted: ") == 2
+    assert "WATCH_SHARING" not in told
+
+
+def test_permissions_for_sharing_need_an_identity(azure: Azure) -> None:
+    assert "deploy with azd up first" in azure.fail("grant-sharing-permissions")
+    assert "is not an object id" in azure.fail("grant-sharing-permissions", "func-dev")
 
 
 # The key
@@ -647,11 +680,11 @@ def test_each_script_can_be_started_and_has_a_twin() -> None:
 NAMES = re.compile(
     r"""[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}  # well-known applications, and our scope
     | \b(?:Point|[A-Z]\w+\.Read)\.\w+\b | user_impersonation | \bapp-roles\.json  # roles and permissions
-    | \b(?:AZURE|ENTRA|APP|SECRETS|RECOVER|GRAPH)_[A-Z_]+\b  # values of the azd environment
+    | \b(?:AZURE|ENTRA|APP|SECRETS|RECOVER|GRAPH|WATCH)_[A-Z_]+\b  # values of the azd environment
     | appRoleAssignedTo | servicePrincipals | directoryObjects | preAuthorizedApplications | identifierUris  # Graph
     | SECRETS-KEY | keyvault.list(?:-deleted)? | api-version=[\d-]+ | azd-env-name
     | (?:Privileged\ Role|Cloud\ Application|Application|Access\ Control)\ Administrator
-    | (?:az|register-app|grant-role|grant-graph-permissions|secrets-key)(?=\.(?:sh|ps1)\b)""",
+    | (?:az|register-app|grant-role|grant-(?:graph|sharing)-permissions|secrets-key)(?=\.(?:sh|ps1)\b)""",
     re.VERBOSE,
 )
 
