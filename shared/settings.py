@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from shared.model import Tenant
 from shared.model.audiences import ALLOWED, allowed_problem
-from shared.model.clouds import CLOUDS, GCC_MANAGEMENT, CloudName
+from shared.model.clouds import CLOUDS, GCC_MANAGEMENT, CloudName, is_sharepoint
 from shared.model.connection_strings import ConnectionString
 from shared.model.dangers import dangers, require_none_on_azure
 from shared.model.schedules import schedule_problem
@@ -26,16 +26,16 @@ from shared.model.setting_values import (
     Delays,
     Domains,
     Hours,
+    Kinds,
     Ports,
     Seconds,
     SharingEvents,
     SizeLimits,
     Words,
     is_guid,
-    is_loopback,
-    service_url,
     shown,
 )
+from shared.model.stand_ins import is_loopback, require_fitting_token, service_url
 from shared.model.thresholds import read_thresholds
 from shared.model.validation import words_of
 
@@ -109,6 +109,9 @@ class Settings(BaseModel):
     sharing_client_ip: bool = Field(True, alias="SHARING_CLIENT_IP")
     management_base_url: str = Field("", alias="MANAGEMENT_BASE_URL")
     management_access_token: str = Field("", alias="MANAGEMENT_ACCESS_TOKEN", repr=False)
+    provisioning_kinds: Kinds = Field((), alias="PROVISIONING_KINDS")
+    sharepoint_base_url: str = Field("", alias="SHAREPOINT_BASE_URL")
+    sharepoint_access_token: str = Field("", alias="SHAREPOINT_ACCESS_TOKEN", repr=False)
 
     @field_validator("retry_delays")
     @classmethod
@@ -143,12 +146,19 @@ class Settings(BaseModel):
     @field_validator("graph_base_url")
     @classmethod
     def _graph_is_microsofts_or_this_machine(cls, url: str) -> str:
-        return service_url(url, _GRAPHS, "Microsoft Graph")
+        return service_url(url, _GRAPHS.__contains__, f"Microsoft Graph ({', '.join(_GRAPHS)})")
 
     @field_validator("management_base_url")
     @classmethod
     def _management_is_microsofts_or_this_machine(cls, url: str) -> str:
-        return service_url(url, _MANAGEMENT, "the Office 365 Management Activity API")
+        named = f"the Office 365 Management Activity API ({', '.join(_MANAGEMENT)})"
+        return service_url(url, _MANAGEMENT.__contains__, named)
+
+    @field_validator("sharepoint_base_url")
+    @classmethod
+    def _sharepoint_is_microsofts_or_this_machine(cls, url: str) -> str:
+        named = "the tenant's SharePoint, such as https://contoso.sharepoint.com"
+        return service_url(url, is_sharepoint, named)
 
     @field_validator("public_url")
     @classmethod
@@ -195,18 +205,11 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _tokens_are_for_stand_ins(self) -> "Settings":
-        for name, url, token, service in (
-            ("GRAPH", self.graph_base_url, self.graph_access_token, "Microsoft Graph"),
-            ("MANAGEMENT", self.management_base_url, self.management_access_token, "the Management Activity API"),
-        ):
-            local = is_loopback(urlsplit(url).hostname or "")
-            if token and not local:
-                raise ValueError(
-                    f"{name}_ACCESS_TOKEN: only for a stand-in of {service} on this machine ({name}_BASE_URL such as "
-                    "http://127.0.0.1:7090); remove it, and the managed identity is asked"
-                )
-            if local and not token:
-                raise ValueError(f"{name}_ACCESS_TOKEN: give the one that the stand-in named by {name}_BASE_URL prints")
+        require_fitting_token("GRAPH", "Microsoft Graph", self.graph_base_url, self.graph_access_token)
+        require_fitting_token(
+            "MANAGEMENT", "the Management Activity API", self.management_base_url, self.management_access_token
+        )
+        require_fitting_token("SHAREPOINT", "SharePoint", self.sharepoint_base_url, self.sharepoint_access_token)
         return self
 
     @model_validator(mode="after")

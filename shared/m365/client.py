@@ -9,7 +9,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -20,7 +20,7 @@ import urllib3
 
 from shared import __version__
 from shared.model.retry_after import read_retry_after
-from shared.model.setting_values import is_loopback
+from shared.model.stand_ins import is_loopback
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 MOST_TRIES = 6
@@ -90,7 +90,7 @@ class Client:
     def get_json(self, path: str, resource: Resource) -> dict[str, object]:
         """The JSON object at a path, or at an address on Graph. Raises GraphFailed."""
         url = address_at(self.base_url, path)
-        if _origin(url) != _origin(self.base_url):
+        if not same_origin(url, self.base_url):
             raise GraphFailed(f"Microsoft Graph named another host for {resource.name}: the token stays where it is")
         for tries in range(1, MOST_TRIES + 1):
             try:
@@ -112,7 +112,7 @@ class Client:
         url = address_at(self.base_url, path)
         for tries in range(1, MOST_TRIES + 1):
             self._wait(self._pause_seconds)
-            answer = self.get(url, {"Authorization": f"Bearer {self._token()}", "Accept": "application/json"})
+            answer = self.get(url, self.credentials())
             if answer is not None:
                 with answer:
                     self._pause_seconds = _pause_after(answer)
@@ -123,11 +123,23 @@ class Client:
                         return
             self.back_off(tries, answer, resource)
 
+    def credentials(self) -> dict[str, str]:
+        """The headers of a request as the app's identity. Raises GraphFailed where it gives no token."""
+        return {"Authorization": f"Bearer {self._token()}", "Accept": "application/json"}
+
     def get(self, url: str, headers: dict[str, str]) -> requests.Response | None:
         """Returns the answer of any status from any address, its body unread; None where there is none."""
+        return self.request("GET", url, headers)
+
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | None = None
+    ) -> requests.Response | None:
+        """The same for any method. Raises GraphFailed where the time is over."""
         timeout = (min(CONNECT_SECONDS, self.left()), min(READ_SECONDS, self.left()))
         try:
-            return self._session.get(url, headers=headers, timeout=timeout, allow_redirects=False, stream=True)
+            return self._session.request(
+                method, url, headers=headers, data=data, timeout=timeout, allow_redirects=False, stream=True
+            )
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError):  # the last for an odd Location
             return None
 
@@ -199,6 +211,11 @@ def address_at(base: str, reference: str) -> str:
         return urljoin(base, reference)
     except ValueError:
         return ""
+
+
+def same_origin(url: str, other: str) -> bool:
+    """Whether two URLs have the same scheme, host and port."""
+    return _origin(url) == _origin(other)
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

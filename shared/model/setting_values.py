@@ -1,15 +1,14 @@
 """Values of app settings, read from the text that they are given as, and that text again. Pure."""
 
 import re
-from collections.abc import Collection
 from datetime import timedelta
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from shared.model.catalogue import CATALOGUE
 from shared.model.nearest import did_you_mean
+from shared.model.provisioning import KINDS, Kind
 from shared.model.thresholds import Threshold, read_thresholds
 
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
@@ -76,26 +75,16 @@ def _domains(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name.lower() for name in names)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a URL's host is this machine."""
-    return host in ("127.0.0.1", "localhost", "::1")
-
-
 def is_guid(text: str) -> bool:
     return bool(_GUID.fullmatch(text))
 
 
-def service_url(url: str, microsofts: Collection[str], name: str) -> str:
-    """The address of a service that takes the app's tokens, without a slash at its end: one of Microsoft's, or on this
-    machine. Raises ValueError."""
-    bare, parts = url.rstrip("/"), urlsplit(url)
-    local = parts.scheme in ("http", "https") and is_loopback(parts.hostname or "") and "@" not in parts.netloc
-    if bare and bare not in microsofts and not (local and bare == f"{parts.scheme}://{parts.netloc}"):
-        raise ValueError(
-            f"must be {name} ({', '.join(microsofts)}), or a stand-in on this machine such as "
-            "http://127.0.0.1:7090: the app's token goes nowhere else"
-        )
-    return bare
+def _kinds(value: Any) -> Any:
+    """Kinds of workspaces, by the words of the API's paths."""
+    parts = _split(value)
+    if not all(part in KINDS for part in parts):
+        raise ValueError(f"give some of {', '.join(KINDS)}, separated by commas")
+    return parts
 
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -106,6 +95,7 @@ Days = Annotated[timedelta, _whole(DAY, "days")]
 Delays = Annotated[tuple[timedelta, ...], BeforeValidator(_delays)]
 SizeLimits = Annotated[tuple[Threshold, ...], BeforeValidator(_thresholds)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Kinds = Annotated[tuple[Kind, ...], BeforeValidator(_kinds)]
 SharingEvents = Annotated[Words, AfterValidator(_sharing_events)]
 Domains = Annotated[Words, AfterValidator(_domains)]
 Ports = Annotated[tuple[tuple[int, int], ...], BeforeValidator(_ports)]

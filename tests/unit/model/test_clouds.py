@@ -9,7 +9,14 @@ from shared.model.clouds import CLOUDS, POWER_AUTOMATE, CloudName
 def test_every_cloud_is_there_and_hosts_are_hosts() -> None:
     assert set(CLOUDS) == set(get_args(CloudName))
     for cloud in CLOUDS.values():
-        for host in (cloud.login, cloud.v1_issuer, cloud.v2_issuer, cloud.graph, cloud.management or "none"):
+        for host in (
+            cloud.login,
+            cloud.v1_issuer,
+            cloud.v2_issuer,
+            cloud.graph,
+            cloud.sharepoint,
+            cloud.management or "none",
+        ):
             assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*", host)
         assert cloud.graph_url == f"https://{cloud.graph}"
 
