@@ -33,6 +33,7 @@ from shared.storage.queues import DELIVERIES, POISON, Queue
 from shared.storage.sharing import Sharing
 from shared.storage.signature_keys import Options
 from shared.storage.sites import Sites
+from shared.storage.workspaces import PROVISIONING, PROVISIONING_POISON, Workspaces
 
 InThread = Callable[..., Awaitable[Any]]
 """Runs a function that blocks, with its arguments, off the loop, and returns what it returns: `asyncio.to_thread`."""
@@ -55,6 +56,9 @@ class App:
     sharing: Sharing
     queue: DeliveryQueue
     poison: Queue
+    workspaces: Workspaces
+    provisioning: Queue
+    provisioning_poison: Queue
     sender: LoopSender
     client: WebhookClient
     background: BackgroundLoop
@@ -77,6 +81,8 @@ class Doors:
     loop_services: LoopServices
     deliveries: Queue
     poison: Queue
+    provisioning: Queue
+    provisioning_poison: Queue
     client: WebhookClient
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     seconds: Callable[[], float] = time.monotonic
@@ -95,6 +101,8 @@ def build(settings: Settings) -> App:
             LoopServices(settings),
             Queue(services, DELIVERIES),
             Queue(services, POISON),
+            Queue(services, PROVISIONING),
+            Queue(services, PROVISIONING_POISON),
             WebhookClient(AddressPolicy(settings.allow_private_endpoints, settings.allowed_endpoint_hosts)),
         ),
         settings,
@@ -119,6 +127,9 @@ def build_on(doors: Doors, settings: Settings) -> App:
         sharing=Sharing(services),
         queue=DeliveryQueue(doors.deliveries, doors.loop_services, doors.now, doors.seconds, doors.several),
         poison=doors.poison,
+        workspaces=Workspaces(services),
+        provisioning=doors.provisioning,
+        provisioning_poison=doors.provisioning_poison,
         sender=doors.loop_services,
         client=doors.client,
         background=BackgroundLoop(),

@@ -55,7 +55,7 @@ class WeeklyLog:
         read: Callable[[TableEntity], T],
     ) -> Page[T]:
         """Up to `top` rows, newest first. Raises ValueError on a continuation that is not ours."""
-        after = _read_continuation(continuation)
+        after = read_continuation(continuation, _ROW_KEY)
         condition, values = _condition(self._partition, filters, after)
         oldest, newest = oldest_kept(now, self._retention), now + _CLOCKS_DIFFER
         if filters.until is not None:
@@ -66,7 +66,7 @@ class WeeklyLog:
             newest = min(newest, from_ms(time_of(after)))
         found = list(self._rows(condition, values, newest, oldest, top + 1))  # one too many: there is a next page
         items = [read(entity) for entity in found[:top]]
-        return Page(items, _continuation(found[top - 1]) if len(found) > top else None)
+        return Page(items, continuation_at(found[top - 1]["RowKey"]) if len(found) > top else None)
 
     def count(self, filters: Filters, now: datetime, most: int) -> int:
         """How many rows there are, up to `most`; only their keys are read."""
@@ -111,15 +111,16 @@ def _condition(partition: str, filters: Filters, after: str) -> tuple[str, dict[
     return condition, values
 
 
-def _continuation(last: TableEntity) -> str:
-    return base64.urlsafe_b64encode(last["RowKey"].encode()).decode()
+def continuation_at(row: str) -> str:
+    """Where the next page begins: after this row key."""
+    return base64.urlsafe_b64encode(row.encode()).decode()
 
 
-def _read_continuation(token: str | None) -> str:
-    """The row key after which a page begins."""
+def read_continuation(token: str | None, pattern: re.Pattern[str]) -> str:
+    """The row key after which a page begins. Raises ValueError where it is none of this pattern."""
     if token is None:
         return ""
     row = base64.urlsafe_b64decode(token).decode()
-    if not _ROW_KEY.fullmatch(row):
+    if not pattern.fullmatch(row):
         raise ValueError("not a continuation")
     return row

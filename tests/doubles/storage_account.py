@@ -16,6 +16,7 @@ from shared.settings import Settings
 from shared.storage.clients import StorageUnavailable, Written
 from shared.storage.loop_clients import Insert, Replace
 from shared.storage.queues import DELIVERIES, POISON
+from shared.storage.workspaces import PROVISIONING, PROVISIONING_POISON
 
 T = TypeVar("T")
 _VERSIONS = itertools.count()
@@ -280,6 +281,8 @@ def app_on(
         loop_services=cast(Any, LoopServices(account, clock)),
         deliveries=cast(Any, Queue(account, DELIVERIES, clock)),
         poison=cast(Any, Queue(account, POISON, clock)),
+        provisioning=cast(Any, Queue(account, PROVISIONING, clock)),
+        provisioning_poison=cast(Any, Queue(account, PROVISIONING_POISON, clock)),
         client=cast(Any, ScriptedClient(post)),
         now=now,
         seconds=lambda: clock().timestamp(),

@@ -20,6 +20,7 @@ from shared.storage.loop_clients import LoopServices
 from shared.storage.messages import Message, decode
 from shared.storage.pages import Filters
 from shared.storage.queues import DELIVERIES, POISON, Queue
+from shared.storage.workspaces import PROVISIONING, PROVISIONING_POISON
 
 THURSDAY = datetime(2026, 11, 19, 10, tzinfo=UTC)
 """Well inside a week, and more than DEDUPE_HOURS after its beginning."""
@@ -204,11 +205,14 @@ def make_scene(settings: Settings) -> Scene:
 def _scene(settings: Settings, clock: Clock, receiver: Receiver, queue: HeldQueue, poison: HeldQueue) -> Scene:
     loop_services = HeldServices(settings, queue, poison)
     open_until_the_end(loop_services)
+    services = Services(settings)
     doors = Doors(
-        services=Services(settings),
+        services=services,
         loop_services=loop_services,
         deliveries=queue,
         poison=poison,
+        provisioning=HeldQueue(services, PROVISIONING),
+        provisioning_poison=HeldQueue(services, PROVISIONING_POISON),
         client=ScriptedClient(settings, receiver),
         now=clock,
         seconds=lambda: clock.now.timestamp(),
