@@ -1,5 +1,7 @@
 """Tenant Hooks: every trigger, in the order in which an event meets them.
 
+POST /v1.0/provision/… -> queue `provisioning` -> provision -> Microsoft 365
+                                                      |-> events, like these:
 POST /v1.0/events, scan_storage, poll_sharing -> queue `deliveries` -> dispatch -> receiver
                                              |-> failed: same queue, visible after 30 s, 2 min, 10 min
                                              |-> schedule spent: queue `deliveries-poison` -> exhausted -> alert log
@@ -21,6 +23,8 @@ from shared.api import (
     options,
     overviews,
     previews,
+    provisioning,
+    provisioning_templates,
     subscriptions,
     types,
     usage,
@@ -31,12 +35,13 @@ from shared.api.http.kept import kept
 from shared.api.http.routing import Routes
 from shared.app import get_app
 from shared.delivery import dispatcher, poison, queue_metrics
+from shared.provisioning import worker
 from shared.sharing import poll
 from shared.storage import reencryption, retention
 from shared.usage import scan
 
 STORAGE = "AzureWebJobsStorage"
-ADMIN, PUBLISH, READ, SUBSCRIBE = Role.ADMIN, Role.PUBLISH, Role.READ, Role.SUBSCRIBE
+ADMIN, PUBLISH, READ, SUBSCRIBE, PROVISION = Role.ADMIN, Role.PUBLISH, Role.READ, Role.SUBSCRIBE, Role.PROVISION
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # a bearer token is the key: see the roles below
 http = Routes(app)
@@ -105,6 +110,30 @@ if get_app().settings.sharing_poll_schedule:  # else it is off
     @app.timer_trigger("timer", "%SHARING_POLL_SCHEDULE%")
     def poll_sharing(timer: func.TimerRequest) -> None:
         poll.poll(get_app())
+# Making workspaces
+
+http.route("workspace_provision_teams", "POST", "v1.0/provision/teams", provisioning.provision_teams, PROVISION)
+http.route("workspace_provision_groups", "POST", "v1.0/provision/groups", provisioning.provision_groups, PROVISION)
+http.route("workspace_provision_sites", "POST", "v1.0/provision/sites", provisioning.provision_sites, PROVISION)
+http.route("workspace_provision_yammer", "POST", "v1.0/provision/yammer", provisioning.provision_yammer, PROVISION)
+http.route("workspace_request_list", "GET", "v1.0/provision/requests", provisioning.list_requests, PROVISION)
+http.route("workspace_request_get", "GET", "v1.0/provision/requests/{id}", provisioning.get_request, PROVISION)
+http.route("workspace_request_status", "GET", "v1.0/requests/{id}/status", provisioning.get_status, PROVISION)
+http.route("workspace_request_result", "GET", "v1.0/requests/{id}/result", provisioning.get_result, PROVISION)
+http.route("template_list", "GET", "v1.0/provision/templates", provisioning_templates.list_all, PROVISION)
+http.route("template_get", "GET", "v1.0/provision/templates/{id}", provisioning_templates.get, PROVISION)
+http.route("template_put", "PUT", "v1.0/provision/templates/{id}", provisioning_templates.put, ADMIN)
+http.route("template_delete", "DELETE", "v1.0/provision/templates/{id}", provisioning_templates.delete, ADMIN)
+
+
+@app.queue_trigger("msg", "provisioning", connection=STORAGE)
+async def provision(msg: func.QueueMessage) -> None:
+    await worker.provision(get_app(), msg.get_body(), msg.dequeue_count or 1)
+
+
+@app.queue_trigger("msg", "provisioning-poison", connection=STORAGE)
+async def provision_interrupted(msg: func.QueueMessage) -> None:
+    await worker.poison(get_app(), msg.get_body())
 
 
 # Delivering

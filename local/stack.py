@@ -153,6 +153,8 @@ def host_environment(plan: Plan, issuer_url: str, graph_url: str, graph_token: s
     settings.setdefault("DANGEROUS_TRUST_LOCAL_ISSUER", issuer_url)
     if plan.needs_graph:
         settings |= {"GRAPH_BASE_URL": graph_url, "GRAPH_ACCESS_TOKEN": graph_token}
+        settings |= {"SHAREPOINT_BASE_URL": graph_url, "SHAREPOINT_ACCESS_TOKEN": graph_token}
+        settings.setdefault("PROVISIONING_KINDS", "teams,groups,sites,yammer")
     settings.setdefault("STORAGE_SCAN_SCHEDULE", SCAN_SCHEDULE)  # a file made from an older sample lacks it
     if not settings.get("SECRETS_KEY"):
         settings["SECRETS_KEY"] = secrets_key(plan.state)

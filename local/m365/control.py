@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import ConfigDict, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 
 from local.m365.tenant import JSON_NAMES, Crowd, Site, Tenant
+from local.m365.workspace_routes import WORKSPACES_EXPLANATION
 
 GRANTED = frozenset({"Reports.Read.All", "Sites.Read.All", "ReportSettings.Read.All"})
 EXPLANATION = """\
@@ -108,7 +109,7 @@ def add_control(app: web.Application, of: Controlled) -> None:
     """The routes beside Graph's own. They need no token: they listen on this machine only."""
 
     async def explain(_request: web.Request) -> web.Response:
-        return web.Response(text=EXPLANATION)
+        return web.Response(text=f"{EXPLANATION}\n{WORKSPACES_EXPLANATION}")
 
     async def sites(_request: web.Request) -> web.Response:
         return _json(SITES.dump_json(list(of.tenant.sites.values()), by_alias=True))

@@ -16,6 +16,8 @@ from aiohttp import web
 
 from local.m365.control import Behaviour, Seen, add_control
 from local.m365.tenant import Crowd, Site, Tenant, contoso, report
+from local.m365.workspace_routes import add_workspaces
+from local.m365.workspaces import Directory, Manners
 from local.serving import serving
 
 PAGE = 200
@@ -30,6 +32,8 @@ class GraphStandIn:
     def __init__(self, tenant: Tenant | None = None, on_request: Callable[[Seen], None] = lambda _: None) -> None:
         self.tenant = tenant or contoso()
         self.behaviour = Behaviour()
+        self.workspaces = Directory(lambda: datetime.now(UTC), manners=Manners(wait_seconds=1))
+        """What is made in the tenant."""
         self.token = secrets.token_urlsafe(24)
         """The bearer token that it takes."""
         self.download_url = ""
@@ -52,6 +56,7 @@ class GraphStandIn:
         get("/v1.0/sites/{site:.+}/drive", self._drive)
         get("/v1.0/organization", self._organization)
         add_control(app, self)
+        add_workspaces(app, self.workspaces, self.token)
         return app
 
     def downloads(self) -> web.Application:

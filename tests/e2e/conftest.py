@@ -46,7 +46,13 @@ class Graph:
 
     @property
     def settings(self) -> dict[str, str]:
-        return {"GRAPH_BASE_URL": self.url, "GRAPH_ACCESS_TOKEN": self.stand_in.token}
+        token = self.stand_in.token
+        return {
+            "GRAPH_BASE_URL": self.url,
+            "GRAPH_ACCESS_TOKEN": token,
+            "SHAREPOINT_BASE_URL": self.url,
+            "SHAREPOINT_ACCESS_TOKEN": token,
+        }
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,7 @@ def make_settings(
         "PYTHON_THREADPOOL_THREAD_COUNT": "40",
         "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(2 * 2**20),
         "SSL_CERT_FILE": str(authority_file),
+        "PROVISIONING_KINDS": "teams,groups,sites,yammer",
         "STORAGE_SCAN_SCHEDULE": "0 0 0 1 1 *",  # tests run it when they want it
         "TENANT_ID": "contoso",
         "TENANT_DISPLAY_NAME": "Contoso",

@@ -59,13 +59,15 @@ def test_no_two_functions_take_the_same_method_and_path(functions: dict[str, lis
     assert len(set(taken)) == len(taken)
 
 
-def test_dispatch_and_exhausted_read_their_queues_through_the_apps_connection(
+def test_each_queue_is_read_through_the_apps_connection(
     functions: dict[str, list[dict[str, Any]]],
 ) -> None:
     triggers = {name: bindings[0] for name, bindings in functions.items() if bindings[0]["type"] == "queueTrigger"}
     assert {name: each["queueName"] for name, each in triggers.items()} == {
         "dispatch": "deliveries",
         "exhausted": "deliveries-poison",
+        "provision": "provisioning",
+        "provision_interrupted": "provisioning-poison",
     }
     assert {each["connection"] for each in triggers.values()} == {"AzureWebJobsStorage"}
 

@@ -33,6 +33,7 @@ class Role(enum.StrEnum):
     PUBLISH = "Point.Publish"
     READ = "Point.Read"
     SUBSCRIBE = "Point.Subscribe"
+    PROVISION = "Point.Provisioning"
 
 
 @dataclass(frozen=True)

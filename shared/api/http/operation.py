@@ -25,6 +25,7 @@ class Tag(enum.StrEnum):
     EVENTS = "Events"
     DELIVERIES = "Deliveries"
     STORAGE = "Storage"
+    WORKSPACES = "Workspaces"
     APP = "App"
 
     @property
@@ -39,6 +40,7 @@ _TAGS = {
     Tag.EVENTS: "Publishing, looking up and erasing events; the catalogue of their types",
     Tag.DELIVERIES: "The delivery log and the alert log; sending again",
     Tag.STORAGE: "SharePoint sites near their limit, and the thresholds that make events",
+    Tag.WORKSPACES: "Asking for teams, groups, sites and communities, and the templates they are made after",
     Tag.APP: "The app itself",
 }
 Handler = Callable[[Request], Response]

@@ -91,7 +91,7 @@ class Schemas:
             made["$ref"] = f"{prefix}/{_NAMES.get(name, name)}"
         if COMPONENT not in value:
             return made
-        here = {key: made.pop(key) for key in ("description",) if key in made}
+        here = {key: made.pop(key) for key in ("description", "default") if key in made}
         self._keep(value[COMPONENT], made)
         return {"$ref": f"#/components/schemas/{value[COMPONENT]}", **here}
 

@@ -18,6 +18,7 @@ from shared.api.http.routing import Route
 from shared.api.http.schemas import Schemas
 from shared.api.http.view import View
 from shared.model import Model
+from shared.model.provisioning import KINDS
 
 Json = dict[str, Any]
 M = TypeVar("M", bound=BaseModel)
@@ -196,6 +197,7 @@ def test_headers_that_matter_are_described(described: Json) -> None:
     assert sent == {
         ("Prefer", "endpointRegister"),
         ("Idempotency-Key", "endpointReplay"),
+        *(("Idempotency-Key", f"workspaceProvision{kind.capitalize()}") for kind in KINDS),
         ("traceparent", "eventPublish"),
     }
 
