@@ -4,7 +4,7 @@ from functools import partial
 
 from shared.app import App
 from shared.delivery.transitions import erased
-from shared.model import DeliveryId, digest
+from shared.model import DeliveryId
 from shared.storage.events import EventRow
 from shared.storage.rows import change
 
@@ -15,8 +15,8 @@ def erase(app: App, row: EventRow) -> None:
     event and is taken within a minute of being due: such a message reads nothing before the POST."""
     app.events.erase(row)
     for recipient in row.recipients:
-        first = DeliveryId(row.accepted_ms, digest(row.event.key), recipient.id)
-        logged = app.deliveries.of_event(recipient.id, row.event.key, row.accepted_ms, app.now())
+        first = DeliveryId(row.accepted_ms, row.id, recipient.id)
+        logged = app.deliveries.of_event(recipient.id, row.event.key, row.id, row.accepted_ms, app.now())
         for delivery_id in dict.fromkeys((first, *logged)):
             transition = partial(erased, row=row, recipient=recipient)
             delivery = change(app.deliveries, delivery_id, transition, app.deliveries.get(delivery_id))

@@ -101,5 +101,19 @@ class Event(View):
     meta: Meta
     severity: Severity
     tenant: model.Tenant | None = None
+    publisher: (
+        Annotated[
+            str,
+            Field(
+                description="Who published it: the object id (`oid`) of a caller, or `tenant-hooks` for the app; "
+                "absent for what a version accepted that kept none"
+            ),
+        ]
+        | None
+    ) = None
+    other_publishers: (
+        Annotated[list[str], Field(description="Who else used the key in that week: name one with `?publisher=`")]
+        | None
+    ) = None
     erased: Annotated[Literal[True], Field(description="The content was erased")] | None = None
     deliveries: list[EventDelivery]

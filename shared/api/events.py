@@ -18,7 +18,7 @@ from shared.api.http.view import Component, FreeObject, Severity, example
 from shared.delivery.publisher import MOST_DELIVERIES, MOST_EVENTS, Accepted, Conflict, TooMany, delivery_ids, publish
 from shared.model import IDEMPOTENCY_KEY, DeliveryId, Event, Model, Tenant, TimeStamp, utc_text
 from shared.model.catalogue import PUBLISHED_TYPE_SCHEMA, content_errors, default_severity, publish_problem
-from shared.model.event import KEY_SHAPE
+from shared.model.event import CALLERS_KEY_SHAPE, KEY_SHAPE, THE_APP
 from shared.model.json_text import elements, joined, members
 from shared.storage.counts import MOST_NEWEST
 from shared.storage.events import EventRow
@@ -27,6 +27,11 @@ MOST_EVENT_BYTES = 256 * 1024
 MOST_BODY_BYTES = 1024 * 1024
 DEFAULT_TOP = 50
 
+_PUBLISHER = query(
+    "publisher",
+    f"Only the event of this publisher: the object id (`oid`) of a caller, or `{THE_APP}` for the app itself",
+    {"type": "string", "minLength": 1, "maxLength": 128},
+)
 _KEY = path("key", "The event's idempotency key", {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"})
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -34,7 +39,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 class MetaBody(Model):
     time_stamp: TimeStamp | None = None
-    idempotency_key: Annotated[str, KEY_SHAPE] | None = None
+    idempotency_key: Annotated[str, KEY_SHAPE, CALLERS_KEY_SHAPE] | None = None
 
 
 class TenantBody(Model):
@@ -86,7 +91,7 @@ def publish_events(request: Request) -> Response:
         ]
     else:
         events = [read_event(request, value, text)]
-    result = publish(request.app, events, request.header("traceparent"))
+    result = publish(request.app, events, request.header("traceparent"), request.caller.object_id)
     if isinstance(result, TooMany):
         raise bad_request(
             f"These events would make {result.deliveries} deliveries; at most {MOST_DELIVERIES} are taken in one call: "
@@ -140,11 +145,13 @@ def list_newest(request: Request) -> Response:
     "Look an event up",
     tag=Tag.EVENTS,
     answers={200: Returns("The event and how its deliveries stand", views.Event)},
-    parameters=(_KEY,),
+    description="An idempotency key belongs to its publisher. Where several used it, the caller's own event is "
+    "returned, else the newest; `otherPublishers` names the others.",
+    parameters=(_KEY, _PUBLISHER),
 )
 def get(request: Request) -> Response:
     """The event as it was accepted, and how its deliveries stand."""
-    row = _stored(request)
+    row, others = _stored(request)
     event = row.event
     shown = views.Event(
         type=event.type,
@@ -152,6 +159,8 @@ def get(request: Request) -> Response:
         meta=views.Meta(time_stamp=event.time_stamp, idempotency_key=event.key),
         severity=event.severity,
         tenant=event.tenant,
+        publisher=row.publisher or None,
+        other_publishers=[each.publisher for each in others if each.publisher] or None,
         erased=row.erased or None,
         deliveries=[_delivery(request, delivery_id) for delivery_id in delivery_ids(row)],
     ).shown()
@@ -160,23 +169,49 @@ def get(request: Request) -> Response:
     return Response(200, text=joined(parts))
 
 
-@operation("Erase what an event said", tag=Tag.EVENTS, answers={204: Returns("Erased")}, parameters=(_KEY,))
+@operation(
+    "Erase what an event said",
+    tag=Tag.EVENTS,
+    answers={204: Returns("Erased")},
+    description="409 where several publishers used the key: name one of them.",
+    parameters=(_KEY, _PUBLISHER),
+    refusals=(409,),
+)
 def erase(request: Request) -> Response:
-    """Removes what an event said, before its retention ends."""
-    key = _stored(request).event.key
-    for row in request.app.events.find_all(key, request.app.now()):
+    """Removes what the events of a key and publisher said, before their retention ends."""
+    key, publisher = request.path("key"), request.query("publisher")
+    known = request.app.events.find_all(key, request.app.now()) if IDEMPOTENCY_KEY.fullmatch(key) else ()
+    rows = [row for row in known if row.is_of(publisher or "")]
+    if not rows:
+        raise _unknown()
+    publishers = sorted({row.publisher for row in rows if row.publisher})
+    if publisher is None and len(publishers) > 1:
+        raise conflict(f"Several publishers used this key: name one with ?publisher= ({', '.join(publishers)})")
+    for row in rows:
         erasing.erase(request.app, row)
-    logs.audit(request.caller, "event.erased", idempotencyKey=key)
+    logs.audit(request.caller, "event.erased", idempotencyKey=key, publisher=", ".join(publishers) or None)
     return Response(204)
 
 
-def _stored(request: Request) -> EventRow:
-    """The newest event of the key in the path."""
-    key = request.path("key")
-    row = request.app.events.find(key, request.app.now()) if IDEMPOTENCY_KEY.fullmatch(key) else None
-    if row is None:
-        raise not_found("No event with this idempotency key is stored")
-    return row
+def _stored(request: Request) -> tuple[EventRow, list[EventRow]]:
+    """The event of the key in the path, and those of others who used the key in its week."""
+    key, publisher, now = request.path("key"), request.query("publisher"), request.app.now()
+    if not IDEMPOTENCY_KEY.fullmatch(key):
+        raise _unknown()
+    if publisher is not None:
+        row = request.app.events.find(key, now, publisher)
+        if row is None:
+            raise _unknown()
+        return row, []
+    rows = request.app.events.newest(key, now)
+    if not rows:
+        raise _unknown()
+    own = next((row for row in rows if row.publisher == request.caller.object_id), rows[0])
+    return own, [row for row in rows if row is not own]
+
+
+def _unknown() -> Problem:
+    return not_found("No event with this idempotency key is stored, or none of this publisher")
 
 
 def read_event(request: Request, value: Any, text: str, where: str = "") -> Event:

@@ -51,4 +51,4 @@ def _announce(app: App, name: str, content: dict[str, Any], key: str, about: str
     """`about` is the type of the delivery that this tells of. A repeated call is a duplicate to publishing."""
     if about.startswith(OPERATIONAL_PREFIX):
         return
-    publish_own(app, own_event(app, name, content, f"{name.removeprefix(OPERATIONAL_PREFIX)}:{key}"))
+    publish_own(app, own_event(app, name, content, f"webhook:{name.removeprefix(OPERATIONAL_PREFIX)}:{key}"))

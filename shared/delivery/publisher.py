@@ -8,8 +8,9 @@ from typing import Any
 
 from shared import logs
 from shared.app import App
-from shared.model import TRACEPARENT, DeliveryId, Endpoint, Event, Severity, digest, read_time, to_ms, utc_text
+from shared.model import TRACEPARENT, DeliveryId, Endpoint, Event, Severity, read_time, to_ms, utc_text
 from shared.model.catalogue import default_severity
+from shared.model.event import OWN_KEYS, THE_APP
 from shared.model.filters import Matcher
 from shared.model.fingerprint import fingerprint, is_fingerprint_of
 from shared.model.json_text import dump
@@ -27,7 +28,7 @@ class NeverAccepted:
 
 def accepted_event(app: App, message: Message) -> Event | NeverAccepted | None:
     """The event of a message, from its table; None where it was erased."""
-    row = app.events.get(message.event_accepted_ms, digest(message.key))
+    row = app.events.get(message.event_accepted_ms, message.delivery_id.event)
     if row is None:
         return NeverAccepted(
             f"no event with the key {message.key} is stored for its week: never accepted, or past retention"
@@ -68,8 +69,11 @@ class TooMany:
     deliveries: int
 
 
-def publish(app: App, events: Sequence[Event], traceparent: str | None = None) -> list[Accepted | Conflict] | TooMany:
-    """Accepts events, in order. Raises StorageUnavailable, after which publishing the same keys again is safe."""
+def publish(
+    app: App, events: Sequence[Event], traceparent: str | None = None, publisher: str = ""
+) -> list[Accepted | Conflict] | TooMany:
+    """Accepts events, in order, of one publisher, to whom their keys belong. Raises StorageUnavailable, after which
+    publishing the same keys again is safe."""
     matcher = Matcher(endpoint for endpoint in app.endpoints.all() if endpoint.receives)
     trace = traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else make_traceparent()
     now = app.now()
@@ -82,6 +86,7 @@ def publish(app: App, events: Sequence[Event], traceparent: str | None = None) -
         rows.append(
             EventRow(
                 event=event,
+                publisher=publisher,
                 accepted_ms=to_ms(now),
                 recipients=to,
                 token=secrets.token_hex(8),
@@ -102,8 +107,7 @@ def make_traceparent() -> str:
 
 def delivery_ids(row: EventRow) -> list[DeliveryId]:
     """One for each endpoint that matched when the event was accepted."""
-    key = digest(row.event.key)
-    return [DeliveryId(row.accepted_ms, key, recipient.id) for recipient in row.recipients]
+    return [DeliveryId(row.accepted_ms, row.id, recipient.id) for recipient in row.recipients]
 
 
 def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
@@ -133,7 +137,9 @@ def own_event(
     at: datetime | None = None,
 ) -> Event:
     """An event of the app itself. `key` names what happened, so that who publishes it again adds nothing; `severity` is
-    the catalogue's and `at` is now unless said otherwise."""
+    the catalogue's and `at` is now unless said otherwise. Raises ValueError for a key that a caller could use."""
+    if not key.startswith(OWN_KEYS):
+        raise ValueError(f"the key of an event of the app itself must begin with one of {', '.join(OWN_KEYS)}")
     return Event(
         type=name,
         content=dump(content),
@@ -149,11 +155,11 @@ def publish_own(app: App, event: Event) -> None:
     to `publish` any more: what an earlier call left undone is put instead. Raises StorageUnavailable."""
     now = app.now()
     if week_start(read_time(event.time_stamp)) != week_start(now):
-        stored = app.events.find(event.key, now)
+        stored = app.events.find(event.key, now, THE_APP)
         if stored is not None:
             _put_first_messages(app, stored, now, repeated=True)
             return
-    outcomes = publish(app, [event])
+    outcomes = publish(app, [event], publisher=THE_APP)
     if isinstance(outcomes, list) and isinstance(outcomes[0], Conflict):
         logs.error("event.key_taken", idempotencyKey=event.key, reason="another event was published under it")
 

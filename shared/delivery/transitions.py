@@ -76,6 +76,7 @@ def unattempted(row: EventRow, recipient: Recipient) -> Delivery:
     return Delivery(
         type=row.event.type,
         key=row.event.key,
+        apart=row.apart,
         format=recipient.format,
         generation=recipient.generation,
         event_accepted_ms=row.accepted_ms,

@@ -74,6 +74,8 @@ class DeliveryTerms(Stored):
 
     type: Annotated[str, Field(max_length=128)]
     key: Annotated[str, KEY_SHAPE]
+    apart: Annotated[str, Field(max_length=128)] = ""
+    """The event's publisher, where another publisher's event had its key first."""
     format: Annotated[str, Field(max_length=64)]
     generation: int
     event_accepted_ms: Annotated[int, Field(ge=0, lt=2**47, alias="eventMs")]

@@ -48,16 +48,18 @@ class Deliveries:
         log = WeeklyLog(self._services, _PREFIX, endpoint_id, self._retention)
         return log.page(filters, now, top, continuation, read)
 
-    def of_event(self, endpoint_id: str, key: str, since_ms: int, now: datetime) -> list[DeliveryId]:
-        """Every delivery of an event to an endpoint, replays too. Scans the endpoint's log from `since_ms` on."""
+    def of_event(self, endpoint_id: str, key: str, event: str, since_ms: int, now: datetime) -> list[DeliveryId]:
+        """Every delivery to an endpoint of an event, by its key and id, replays too. Scans the endpoint's log from
+        `since_ms` on."""
         condition = "PartitionKey eq @partition and Key eq @key"
-        return [
+        found = (
             delivery_id_of(endpoint_id, entity["RowKey"])
             for week in weeks_back(now, from_ms(since_ms))
             for entity in self._services.table(table_name(_PREFIX, to_ms(week))).query(
                 condition, {"partition": endpoint_id, "key": key}
             )
-        ]
+        )
+        return [each for each in found if each.event == event]
 
     def replays(self, endpoint_id: str, since: datetime, before: datetime) -> dict[str, Status]:
         """How the newest replay of each event stands, by the event's digest. Scans the endpoint's log."""

@@ -1,10 +1,15 @@
-"""Tables `events<week>`: every accepted event and who it is for. Its insert is the check for duplicates."""
+"""Tables `events<week>`: every accepted event and who it is for. Its insert is the check for duplicates.
+
+An event's row is named by a digest of its idempotency key. A key belongs to its publisher: whoever finds another
+publisher's event under the name takes one of its own, made of publisher and key, and leaves a note of it beside the
+first. So the first event of a key, which nearly every one is, costs one insert, and all events of a key are found.
+"""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.model import Event, Stored, digest, from_ms, to_ms
+from shared.model import Event, Stored, digest, event_id, from_ms, to_ms
 from shared.storage import chunks
 from shared.storage.clients import Services, Table, Written
 from shared.storage.rows import RowFormat
@@ -12,6 +17,8 @@ from shared.storage.weeks import WEEK, oldest_kept, table_name, week_start, week
 
 _ROW = "event"
 _FIRST_CALL = "anchor"
+_APART = "apart-"
+"""Row keys of the notes that say whose further events of a key there are."""
 
 
 class Recipient(Stored):
@@ -23,9 +30,13 @@ class Recipient(Stored):
 
 
 class EventRow(Stored):
-    """An accepted event. `token` tells the publish call that inserted it; `fingerprint` hashes type and content."""
+    """An accepted event. `token` tells the publish call that inserted it; `fingerprint` hashes type and content.
+    `publisher` is the directory object that published it, or the app; versions before this one kept none. It is in
+    `apart` too where another publisher's event had the key first."""
 
     event: Event
+    publisher: str = ""
+    apart: str = ""
     accepted_ms: int
     recipients: tuple[Recipient, ...]
     token: str
@@ -33,12 +44,20 @@ class EventRow(Stored):
     traceparent: str
     erased: bool = False
 
+    @property
+    def id(self) -> str:
+        return event_id(self.event.key, self.apart)
+
+    def is_of(self, publisher: str) -> bool:
+        """Whether it is this publisher's, as far as that is known."""
+        return publisher == self.publisher or not publisher or not self.publisher
+
 
 _ROWS = RowFormat(EventRow, {"recipients": "addressees"})
 
 
 class Events:
-    """One entity an event, alone in its partition, named by a digest of the idempotency key."""
+    """One entity an event, by its id."""
 
     def __init__(self, services: Services, dedupe: timedelta, retention: timedelta) -> None:
         self._services = services
@@ -46,17 +65,34 @@ class Events:
         self._retention = retention
 
     def insert(self, row: EventRow) -> EventRow:
-        """The row that now stands for this key: the given one, or an earlier one.
+        """The row that now stands for this key of this publisher: the given one, or an earlier one.
 
         Duplicates are found within the week, and in the first DEDUPE_HOURS of a week in the one before too.
         """
-        key, accepted_at = digest(row.event.key), from_ms(row.accepted_ms)
+        accepted_at = from_ms(row.accepted_ms)
         if accepted_at - week_start(accepted_at) < self._dedupe:
             last_week_ms = to_ms(week_start(accepted_at)) - 1
             if not self._table(last_week_ms).missing:  # nobody makes the table of a week that is over
-                earlier = self.get(last_week_ms, key)
+                earlier = self._of_week(last_week_ms, row)
                 if earlier is not None:
                     return earlier
+        stored = self._insert(row)
+        if stored.is_of(row.publisher):
+            return stored
+        apart = row.model_copy(update={"apart": row.publisher})
+        note = {"PartitionKey": row.id, "RowKey": _APART + apart.id, "Publisher": row.publisher}
+        self._table(row.accepted_ms).upsert(note)
+        return self._insert(apart)
+
+    def _of_week(self, at_ms: int, row: EventRow) -> EventRow | None:
+        """What a week holds for the key of a row, and its publisher."""
+        stored = self.get(at_ms, event_id(row.event.key))
+        if stored is None or stored.is_of(row.publisher):
+            return stored
+        return self.get(at_ms, event_id(row.event.key, row.publisher))
+
+    def _insert(self, row: EventRow) -> EventRow:
+        """The row of this id: the given one, or an earlier one."""
         entity = event_entity(row)
         while True:
             match self._table(row.accepted_ms).insert(entity):
@@ -65,26 +101,42 @@ class Events:
                 case Written.NO_TABLE:
                     self.create_week_tables(row.accepted_ms)
                 case Written.CONFLICT:
-                    stored = self.get(row.accepted_ms, key)
+                    stored = self.get(row.accepted_ms, row.id)
                     if stored is not None:  # else somebody took the row or the table away by hand
                         return stored
 
-    def get(self, accepted_ms: int, key: str) -> EventRow | None:
-        """The event of this digest accepted in the week of `accepted_ms`."""
-        entity = self._table(accepted_ms).get(key, _ROW)
+    def get(self, accepted_ms: int, event: str) -> EventRow | None:
+        """The event of this id accepted in the week of `accepted_ms`."""
+        entity = self._table(accepted_ms).get(event, _ROW)
         return None if entity is None else read_event_row(entity)
 
-    def find(self, idempotency_key: str, now: datetime) -> EventRow | None:
-        """The newest event of this key that is still kept."""
-        return next(self.find_all(idempotency_key, now), None)
+    def find(self, idempotency_key: str, now: datetime, publisher: str = "") -> EventRow | None:
+        """The newest event of this key that is still kept; of this publisher, where one is given."""
+        return next((row for row in self.find_all(idempotency_key, now) if row.is_of(publisher)), None)
+
+    def newest(self, idempotency_key: str, now: datetime) -> list[EventRow]:
+        """Those of the newest week in which the key was used: one of each of its publishers, the newest first."""
+        weeks = (self._all_of_week(week, idempotency_key) for week in self._weeks(now))
+        return next((rows for rows in weeks if rows), [])
 
     def find_all(self, idempotency_key: str, now: datetime) -> Iterator[EventRow]:
-        """The events of this key that are still kept, the newest first: weeks apart a key may be used again."""
-        key = digest(idempotency_key)
-        for week in weeks_back(now, oldest_kept(now, self._retention)):
-            row = self.get(to_ms(week), key)
-            if row is not None:
-                yield row
+        """The events of this key that are still kept, the newest first: weeks apart a key may be used again, and each
+        publisher has its own."""
+        for week_ms in self._weeks(now):
+            yield from self._all_of_week(week_ms, idempotency_key)
+
+    def _weeks(self, now: datetime) -> Iterator[int]:
+        return map(to_ms, weeks_back(now, oldest_kept(now, self._retention)))
+
+    def _all_of_week(self, at_ms: int, idempotency_key: str) -> list[EventRow]:
+        found: list[EventRow | None] = []
+        for entity in self._table(at_ms).query("PartitionKey eq @key", {"key": event_id(idempotency_key)}):
+            if entity["RowKey"] == _ROW:
+                found.append(read_event_row(entity))
+            elif entity["RowKey"].startswith(_APART):
+                found.append(self.get(at_ms, event_id(idempotency_key, entity["Publisher"])))
+        # a note may be without its event: its publisher's call ended between the two
+        return sorted((row for row in found if row is not None), key=_acceptance, reverse=True)
 
     def erase(self, row: EventRow) -> None:
         """Replaces the event's row by one that still answers duplicates but says nothing of the content."""
@@ -113,9 +165,13 @@ class Events:
         return self._services.table(table_name("events", at_ms))
 
 
+def _acceptance(row: EventRow) -> int:
+    return row.accepted_ms
+
+
 def event_entity(row: EventRow) -> dict[str, str | bytes]:
     """An accepted event as a row."""
-    return {"PartitionKey": digest(row.event.key), "RowKey": _ROW, **chunks.split("Row", _ROWS.dump(row))}
+    return {"PartitionKey": row.id, "RowKey": _ROW, **chunks.split("Row", _ROWS.dump(row))}
 
 
 def read_event_row(entity: Mapping[str, Any]) -> EventRow:

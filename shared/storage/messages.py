@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from shared.model import Attempt, Delivery, DeliveryId, Endpoint, Event, Instant, digest, from_ms, to_ms
+from shared.model import Attempt, Delivery, DeliveryId, Endpoint, Event, Instant, event_id, from_ms, to_ms
 from shared.model.delivery import DeliveryTerms
 from shared.model.json_text import dump
 from shared.model.validation import clauses
@@ -58,7 +58,7 @@ class Message(DeliveryTerms):
 
     @model_validator(mode="after")
     def _fits_its_id(self) -> Self:
-        if self.delivery_id.event != digest(self.key):
+        if self.delivery_id.event != event_id(self.key, self.apart):
             raise ValueError("the delivery id is of another event")
         if self.schedule_start > self.attempt:
             raise ValueError("the schedule begins after the attempt")
@@ -87,6 +87,7 @@ def first(
         delivery=str(delivery_id),
         type=row.event.type,
         key=row.event.key,
+        apart=row.apart,
         format=recipient.format,
         generation=recipient.generation,
         event_accepted_ms=row.accepted_ms,
@@ -101,7 +102,7 @@ def first(
 def sample(endpoint: Endpoint, event: Event, now: datetime, traceparent: str) -> Message:
     """The message of a test event, which is on no queue."""
     return Message(
-        delivery=str(DeliveryId(to_ms(now), digest(event.key), endpoint.id)),
+        delivery=str(DeliveryId(to_ms(now), event_id(event.key), endpoint.id)),
         type=event.type,
         key=event.key,
         format=endpoint.format,

@@ -76,7 +76,9 @@ def test_answers_go_from_replays_too(scene: Scene) -> None:
     assert len(scene.receiver.posts) == 3
     erased(scene)
     assert ANSWERED not in stored_text(scene)
-    ids = scene.app.deliveries.of_event(endpoint.id, EVENT.key, delivery_id.accepted_ms, scene.clock.now)
+    ids = scene.app.deliveries.of_event(
+        endpoint.id, EVENT.key, delivery_id.event, delivery_id.accepted_ms, scene.clock.now
+    )
     assert len(ids) == 3
     assert all(scene.row(each).erased for each in ids)
 

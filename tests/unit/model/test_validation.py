@@ -131,6 +131,14 @@ def exists(path: str, value: Any) -> bool:
         ),
         (
             events.EventBody,
+            {"type": "custom.x", "content": {}, "meta": {"idempotencyKey": "webhook:x"}},
+            [
+                "meta.idempotencyKey: must not begin with storage:, sharing:, provisioning:, webhook: or test-, as the "
+                "keys of the app's own events do"
+            ],
+        ),
+        (
+            events.EventBody,
             {"type": "custom.x", "content": {}, "meta": {"timestamp": "x"}},
             ["meta.timestamp: is not known here: did you mean 'timeStamp'?"],
         ),
