@@ -28,7 +28,7 @@ async def take(root: Path) -> int:
         raise Problem(browsers.MISSING)
     folder, plan = root / ".local" / "screenshots", make_plan(root)
     shutil.rmtree(folder, ignore_errors=True)
-    async with running(plan, lambda received: None, host_log=plan.logs / "host.log") as stack:
+    async with running(plan, lambda received: None, show_host=lambda line: None) as stack:
         pages = await _fill(stack)
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])

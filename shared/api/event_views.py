@@ -36,8 +36,17 @@ class Accepted(View):
 AcceptedBatch = Annotated[list[Accepted], Component("AcceptedBatch")]
 
 
+class NotTaken(View):
+    """An event of an array for which there was no room."""
+
+    model_config = example({"index": 95, "idempotencyKey": "hr-90-103"})
+
+    index: Annotated[Count, Field(description="Its place in the array, from 0")]
+    idempotency_key: str
+
+
 class EventConflict(ProblemBody):
-    """A problem that also tells which events of an array were accepted."""
+    """A problem that also tells which events of an array were accepted, and for which there was no room."""
 
     model_config = problem_example(
         409,
@@ -47,6 +56,22 @@ class EventConflict(ProblemBody):
     )
 
     accepted: Annotated[list[Accepted], Field(description="The events of an array that were accepted")] | None = None
+    rest: Annotated[list[NotTaken], Field(description="The events of an array to be sent again")] | None = None
+
+
+class TooManyDeliveries(ProblemBody):
+    """A problem of an array that was taken in part."""
+
+    model_config = problem_example(
+        429,
+        "too-many",
+        "5 of 100 events were not taken: send those of `rest` again",
+        accepted=[{"idempotencyKey": "hr-90-8", "deliveries": 21, "duplicate": False}],
+        rest=[{"index": 95, "idempotencyKey": "hr-90-103"}],
+    )
+
+    accepted: Annotated[list[Accepted], Field(description="The events that were accepted, as in a 202")]
+    rest: Annotated[list[NotTaken], Field(description="The events to be sent again")]
 
 
 class EventLine(View):

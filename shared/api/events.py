@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -15,7 +16,16 @@ from shared.api.http.call import Request, Response, invalid, validated
 from shared.api.http.operation import Returns, Tag, header, operation, path, query
 from shared.api.http.problem import Problem, bad_request, conflict, not_found
 from shared.api.http.view import Component, FreeObject, Severity, example
-from shared.delivery.publisher import MOST_DELIVERIES, MOST_EVENTS, Accepted, Conflict, TooMany, delivery_ids, publish
+from shared.delivery.publisher import (
+    MOST_DELIVERIES,
+    MOST_EVENTS,
+    Accepted,
+    Conflict,
+    NotTaken,
+    Outcome,
+    delivery_ids,
+    publish,
+)
 from shared.model import IDEMPOTENCY_KEY, DeliveryId, Event, Model, Tenant, TimeStamp, utc_text
 from shared.model.catalogue import PUBLISHED_TYPE_SCHEMA, content_errors, default_severity, publish_problem
 from shared.model.event import CALLERS_KEY_SHAPE, KEY_SHAPE, THE_APP
@@ -70,10 +80,12 @@ EventBatch = Annotated[list[EventBody], Field(min_length=1, max_length=MOST_EVEN
             views.Accepted | views.AcceptedBatch,
         ),
         409: Returns("The request contradicts what is stored", views.EventConflict),
+        429: Returns("An array was taken in part", views.TooManyDeliveries, headers=("Retry-After",)),
     },
     description="`content` is checked against the catalogue and sent on as received. Give `meta.idempotencyKey`: "
     "without it a repeated call is a new event. The same key with another type or content is 409. An event may have "
-    "256 KiB, a body 1 MiB.",
+    f"256 KiB, a body 1 MiB. Of an array as many events are taken as make {MOST_DELIVERIES:,} deliveries; 429 names "
+    "the rest.",
     parameters=(
         header("traceparent", "W3C Trace Context, carried on to every attempt; one that cannot be read is ignored"),
     ),
@@ -92,17 +104,12 @@ def publish_events(request: Request) -> Response:
     else:
         events = [read_event(request, value, text)]
     result = publish(request.app, events, request.header("traceparent"), request.caller.object_id)
-    if isinstance(result, TooMany):
-        raise bad_request(
-            f"These events would make {result.deliveries} deliveries; at most {MOST_DELIVERIES} are taken in one call: "
-            "send fewer events at a time"
-        )
     if isinstance(value, list):
         return Response(202, _batch(result))
-    outcome = result[0]
-    if isinstance(outcome, Conflict):
-        raise conflict(_conflict_detail(outcome))
-    return Response(202, _accepted(outcome))
+    [outcome] = result
+    if isinstance(outcome, Accepted):
+        return Response(202, _accepted(outcome))
+    raise conflict(_conflict_detail(outcome))
 
 
 @operation(
@@ -246,15 +253,29 @@ def _accepted(outcome: Accepted) -> dict[str, Any]:
     return shown.shown()
 
 
-def _batch(outcomes: list[Accepted | Conflict]) -> list[dict[str, Any]]:
+def _batch(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """What was accepted, in order. Raises Problem where that is not all: whoever looks at the status alone must not
+    take the rest for accepted."""
+    accepted = [_accepted(each) for each in outcomes if isinstance(each, Accepted)]
     clashes = [f"[{at}]: {_conflict_detail(each)}" for at, each in enumerate(outcomes) if isinstance(each, Conflict)]
+    rest = [
+        views.NotTaken(index=at, idempotency_key=each.key).shown()
+        for at, each in enumerate(outcomes)
+        if isinstance(each, NotTaken)
+    ]
+    left = (
+        f"{len(rest)} of {len(outcomes)} events were not taken, since one call makes at most {MOST_DELIVERIES:,} "
+        "deliveries (events × endpoints): send those of `rest` again"
+    )
     if clashes:
-        accepted = [_accepted(each) for each in outcomes if isinstance(each, Accepted)]
-        raise conflict("; ".join(clashes) + " (the other events were accepted)", accepted=accepted)
-    return [_accepted(each) for each in outcomes if isinstance(each, Accepted)]
+        others = f"; {left}" if rest else " (the other events were accepted)"
+        raise conflict("; ".join(clashes) + others, accepted=accepted, rest=rest or None)
+    if rest:
+        raise Problem(429, "too-many", left, headers={"Retry-After": "1"}, accepted=accepted, rest=rest)
+    return accepted
 
 
-def _conflict_detail(outcome: Conflict) -> str:
+def _conflict_detail(outcome: Conflict | NotTaken) -> str:
     return (
         f"The idempotency key {outcome.key} belongs to an event of another type or content: "
         "use a new key for a new event, and the same content to repeat one"

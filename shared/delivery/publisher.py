@@ -40,7 +40,7 @@ def accepted_event(app: App, message: Message) -> Event | NeverAccepted | None:
 
 MOST_EVENTS = 100
 MOST_DELIVERIES = 2000
-"""Of one call: events × endpoints."""
+"""Of one call that publishes several events: events × endpoints."""
 
 REPEAT_DELAY = timedelta(seconds=120)
 """A message put again waits so long that the one it may repeat has been attempted and recorded."""
@@ -63,17 +63,21 @@ class Conflict:
 
 
 @dataclass(frozen=True)
-class TooMany:
-    """The call would make more than MOST_DELIVERIES deliveries."""
+class NotTaken:
+    """There was no room for its deliveries in this call: it is to be sent again."""
 
-    deliveries: int
+    key: str
+
+
+Outcome = Accepted | Conflict | NotTaken
 
 
 def publish(
     app: App, events: Sequence[Event], traceparent: str | None = None, publisher: str = ""
-) -> list[Accepted | Conflict] | TooMany:
-    """Accepts events, in order, of one publisher, to whom their keys belong. Raises StorageUnavailable, after which
-    publishing the same keys again is safe."""
+) -> Sequence[Outcome]:
+    """Accepts events of one publisher, to whom their keys belong; returns what became of each, in order. Of several
+    events it takes as many as make MOST_DELIVERIES deliveries together, and of one all. Raises StorageUnavailable,
+    after which publishing the same keys again is safe."""
     matcher = Matcher(endpoint for endpoint in app.endpoints.all() if endpoint.receives)
     trace = traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else make_traceparent()
     now = app.now()
@@ -94,9 +98,8 @@ def publish(
                 traceparent=trace,
             )
         )
-    total = sum(len(row.recipients) for row in rows)
-    if len(rows) > 1 and total > MOST_DELIVERIES:
-        return TooMany(total)
+    if len(rows) > 1 and sum(len(row.recipients) for row in rows) > MOST_DELIVERIES:
+        return _accept_in_part(app, rows, now)
     return [_accept(app, row, now) for row in rows]
 
 
@@ -110,22 +113,46 @@ def delivery_ids(row: EventRow) -> list[DeliveryId]:
     return [DeliveryId(row.accepted_ms, row.id, recipient.id) for recipient in row.recipients]
 
 
+def _accept_in_part(app: App, rows: Sequence[EventRow], now: datetime) -> list[Outcome]:
+    """What there is room for, in order. What an earlier call took is marked, and takes none: so who sends the same
+    array again gets on, as does who sends what was left."""
+    room = MOST_DELIVERIES
+    outcomes: list[Outcome] = []
+    for row in rows:
+        known = app.events.known(row)
+        if known is not None and (not _says_the_same(known, row.event) or app.events.is_put(known)):
+            outcomes.append(_of_known(known, row))
+        elif len((known or row).recipients) > room < MOST_DELIVERIES:  # the first is taken, however many want it
+            outcomes.append(NotTaken(row.event.key))
+        else:
+            room -= len((known or row).recipients)
+            outcomes.append(_accept(app, row, now))
+            app.events.note_put(known or row)
+    return outcomes
+
+
+def _of_known(stored: EventRow, row: EventRow) -> Accepted | Conflict:
+    if stored.token != row.token and not _says_the_same(stored, row.event):
+        return Conflict(row.event.key)
+    return Accepted(row.event.key, len(stored.recipients), stored.token != row.token)
+
+
 def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
     stored = app.events.insert(row)
-    duplicate = stored.token != row.token
-    if duplicate and not _says_the_same(stored, row.event):
-        return Conflict(row.event.key)
-    _put_first_messages(app, stored, now, repeated=duplicate)
-    if not duplicate:
+    outcome = _of_known(stored, row)
+    if isinstance(outcome, Conflict):
+        return outcome
+    _put_first_messages(app, stored, now, repeated=outcome.duplicate)
+    if not outcome.duplicate:
         app.counts.accepted(now, row.event, len(stored.recipients))
     logs.info(
         "event.published",
         type=row.event.type,
         idempotencyKey=row.event.key,
-        deliveries=len(stored.recipients),
-        duplicate=duplicate,
+        deliveries=outcome.deliveries,
+        duplicate=outcome.duplicate,
     )
-    return Accepted(row.event.key, len(stored.recipients), duplicate)
+    return outcome
 
 
 def own_event(
@@ -160,7 +187,7 @@ def publish_own(app: App, event: Event) -> None:
             _put_first_messages(app, stored, now, repeated=True)
             return
     outcomes = publish(app, [event], publisher=THE_APP)
-    if isinstance(outcomes, list) and isinstance(outcomes[0], Conflict):
+    if isinstance(outcomes[0], Conflict):
         logs.error("event.key_taken", idempotencyKey=event.key, reason="another event was published under it")
 
 

@@ -17,6 +17,7 @@ from shared.storage.weeks import WEEK, oldest_kept, table_name, week_start, week
 
 _ROW = "event"
 _FIRST_CALL = "anchor"
+_PUT = "put"
 _APART = "apart-"
 """Row keys of the notes that say whose further events of a key there are."""
 
@@ -69,13 +70,9 @@ class Events:
 
         Duplicates are found within the week, and in the first DEDUPE_HOURS of a week in the one before too.
         """
-        accepted_at = from_ms(row.accepted_ms)
-        if accepted_at - week_start(accepted_at) < self._dedupe:
-            last_week_ms = to_ms(week_start(accepted_at)) - 1
-            if not self._table(last_week_ms).missing:  # nobody makes the table of a week that is over
-                earlier = self._of_week(last_week_ms, row)
-                if earlier is not None:
-                    return earlier
+        earlier = self._of_last_week(row)
+        if earlier is not None:
+            return earlier
         stored = self._insert(row)
         if stored.is_of(row.publisher):
             return stored
@@ -83,6 +80,26 @@ class Events:
         note = {"PartitionKey": row.id, "RowKey": _APART + apart.id, "Publisher": row.publisher}
         self._table(row.accepted_ms).upsert(note)
         return self._insert(apart)
+
+    def known(self, row: EventRow) -> EventRow | None:
+        """The earlier row that stands for this key of this publisher, if there is one."""
+        return self._of_last_week(row) or self._of_week(row.accepted_ms, row)
+
+    def note_put(self, row: EventRow) -> None:
+        """Marks an event all of whose messages are on the queue: a repeated publish need not look."""
+        self._table(row.accepted_ms).upsert({"PartitionKey": row.id, "RowKey": _PUT})
+
+    def is_put(self, row: EventRow) -> bool:
+        return self._table(row.accepted_ms).get(row.id, _PUT) is not None
+
+    def _of_last_week(self, row: EventRow) -> EventRow | None:
+        accepted_at = from_ms(row.accepted_ms)
+        if accepted_at - week_start(accepted_at) >= self._dedupe:
+            return None
+        last_week_ms = to_ms(week_start(accepted_at)) - 1
+        if self._table(last_week_ms).missing:  # nobody makes the table of a week that is over
+            return None
+        return self._of_week(last_week_ms, row)
 
     def _of_week(self, at_ms: int, row: EventRow) -> EventRow | None:
         """What a week holds for the key of a row, and its publisher."""

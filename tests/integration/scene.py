@@ -128,7 +128,6 @@ class Scene:
 
     def publish(self, event: Event) -> Accepted:
         result = publish(self.app, [event])
-        assert isinstance(result, list)
         assert isinstance(result[0], Accepted)
         return result[0]
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from shared.api import events
+from shared.delivery import publisher
 from shared.model.catalogue import CATALOGUE
 
 from .api import Api
@@ -90,6 +91,39 @@ def test_an_array_is_answered_in_order_and_a_clash_in_it_names_the_index(api: Ap
     assert "[1]" in clash.body["detail"]
     assert [each["idempotencyKey"] for each in clash.body["accepted"]] == ["c"]
     assert api(events.publish_events, envelope("b", content={"other": 1})).status == 409
+
+
+def test_21_endpoints_and_100_events_are_taken_in_two_calls(api: Api) -> None:
+    for number in range(21):
+        api.scene.register(f"https://receiver.example/{number}")
+    array = [envelope(f"key-{number}") for number in range(100)]
+    answer = api(events.publish_events, array)
+    assert answer.status == 429
+    assert [each["deliveries"] for each in answer.body["accepted"]] == [21] * 95
+    assert [each["index"] for each in answer.body["rest"]] == [95, 96, 97, 98, 99]
+    again = api(events.publish_events, [array[each["index"]] for each in answer.body["rest"]])
+    assert [(each["deliveries"], each["duplicate"]) for each in again.body] == [(21, False)] * 5
+    assert len(api.scene.queue.held) == 2100
+
+
+def test_an_array_that_is_taken_in_part_names_the_rest(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publisher, "MOST_DELIVERIES", 3)
+    api.scene.register()
+    api.scene.register("https://another.example/")
+    array = [envelope("a"), envelope("b"), envelope("c")]
+    answer = api(events.publish_events, array)
+    assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+    assert answer.body["type"] == "urn:tenant-hooks:problem:too-many"
+    assert answer.body["detail"].startswith("2 of 3 events were not taken")
+    assert answer.body["accepted"] == [{"idempotencyKey": "a", "deliveries": 2, "duplicate": False}]
+    assert answer.body["rest"] == [{"index": 1, "idempotencyKey": "b"}, {"index": 2, "idempotencyKey": "c"}]
+    clash = api(events.publish_events, [envelope("a", content={"other": 1}), *array[1:]])
+    assert clash.status == 409
+    assert [each["idempotencyKey"] for each in clash.body["accepted"]] == ["b"]
+    assert clash.body["rest"] == [{"index": 2, "idempotencyKey": "c"}]
+    whole = api(events.publish_events, array)
+    assert whole.status == 202
+    assert [each["duplicate"] for each in whole.body] == [True, True, False]
 
 
 def test_what_is_too_large_is_refused(api: Api) -> None:

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.delivery.publisher import MOST_DELIVERIES, REPEAT_DELAY, Accepted, Conflict, TooMany, publish
+from shared.delivery import publisher
+from shared.delivery.publisher import REPEAT_DELAY, Accepted, Conflict, NotTaken, publish
 from shared.model import to_ms
 from shared.storage.clients import StorageUnavailable
 from shared.storage.events import event_entity
@@ -105,14 +106,92 @@ def test_several_events_are_answered_in_order(scene: Scene) -> None:
     assert result == [Accepted("a", 1, False), Conflict("b"), Accepted("c", 1, False), Accepted("a", 1, True)]
 
 
-def test_a_call_that_would_make_too_many_deliveries_makes_none(scene: Scene) -> None:
-    endpoints = 21
-    for number in range(endpoints):
+# More than one call may make
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, scene: Scene) -> Scene:
+    """A call makes at most ten deliveries, and there are three endpoints."""
+    monkeypatch.setattr(publisher, "MOST_DELIVERIES", 10)
+    for number in range(3):
         scene.register(f"https://receiver.example/{number}")
-    events = [an_event(f"key-{number}") for number in range(MOST_DELIVERIES // endpoints + 1)]
-    assert publish(scene.app, events) == TooMany(len(events) * endpoints)
-    assert scene.queue.held == []
-    assert scene.app.events.find("key-0", scene.clock.now) is None
+    return scene
+
+
+EIGHT = [an_event(f"key-{number}") for number in range(8)]
+
+
+def accepted(number: int, duplicate: bool = False) -> Accepted:
+    return Accepted(f"key-{number}", 3, duplicate)
+
+
+def left(*numbers: int) -> list[NotTaken]:
+    return [NotTaken(f"key-{number}") for number in numbers]
+
+
+def put(scene: Scene) -> list[str]:
+    """The key of each message on the queue."""
+    return sorted(message.key for message in messages(scene.queue))
+
+
+def test_of_too_many_deliveries_those_are_made_that_there_is_room_for(small: Scene) -> None:
+    """21 endpoints, which one subscriber may have, made each array of 100 a 400 for good."""
+    assert publish(small.app, EIGHT) == [accepted(0), accepted(1), accepted(2), *left(3, 4, 5, 6, 7)]
+    assert put(small) == ["key-0"] * 3 + ["key-1"] * 3 + ["key-2"] * 3
+    assert small.app.events.find("key-3", small.clock.now) is None
+    assert publish(small.app, EIGHT[3:]) == [accepted(3), accepted(4), accepted(5), *left(6, 7)]
+    assert publish(small.app, EIGHT[6:]) == [accepted(6), accepted(7)]
+    assert put(small) == sorted(f"key-{number}" for number in [*range(8)] * 3)
+
+
+def test_who_sends_the_whole_array_again_gets_on_too(small: Scene) -> None:
+    publish(small.app, EIGHT)
+    again = publish(small.app, EIGHT)
+    assert again == [*(accepted(number, number < 3) for number in range(6)), *left(6, 7)]
+    assert publish(small.app, EIGHT) == [accepted(number, number < 6) for number in range(8)]
+    assert put(small) == sorted(f"key-{number}" for number in [*range(8)] * 3), "nothing is put twice"
+    small.run()
+    assert len(small.receiver.posts) == 24
+
+
+def test_a_large_event_does_not_keep_the_small_ones_after_it_out(small: Scene) -> None:
+    for number in range(9):
+        small.register(f"https://wide.example/{number}", types=("custom.wide",))
+    wide = [an_event(f"wide-{number}", type="custom.wide") for number in range(2)]
+    assert publish(small.app, [EIGHT[0], wide[0], EIGHT[1]]) == [accepted(0), NotTaken("wide-0"), accepted(1)]
+    assert publish(small.app, wide) == [Accepted("wide-0", 12, False), NotTaken("wide-1")], "nothing is left for good"
+
+
+def test_one_event_is_taken_whole_however_many_want_it(small: Scene) -> None:
+    for number in range(9):
+        small.register(f"https://another.example/{number}")
+    assert publish(small.app, [an_event()]) == [Accepted("key-1", 12, False)]
+
+
+def test_a_clash_takes_no_room(small: Scene) -> None:
+    publish(small.app, [an_event("key-0", content='{"other":1}')])
+    assert publish(small.app, EIGHT[:5]) == [Conflict("key-0"), accepted(1), accepted(2), accepted(3), *left(4)]
+
+
+def test_what_a_call_left_unfinished_takes_room_and_is_finished(small: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that failed between an event and its messages has not marked it."""
+    original, puts = small.queue.put, 0
+
+    def fail_later(text: str, delay: timedelta = timedelta()) -> None:
+        nonlocal puts
+        puts += 1
+        if puts > 4:
+            raise StorageUnavailable("simulated")
+        original(text, delay)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(small.queue, "put", fail_later)
+        with pytest.raises(StorageUnavailable):
+            publish(small.app, EIGHT)
+    small.queue.held.clear()
+    again = publish(small.app, EIGHT)
+    assert again == [accepted(0, True), accepted(1, True), accepted(2), accepted(3), *left(4, 5, 6, 7)]
+    assert put(small)[:3] == ["key-1"] * 3
 
 
 def test_a_message_that_could_not_be_put_is_put_when_the_caller_tries_again(

@@ -11,7 +11,7 @@ from shared.admin.replay import replay
 from shared.api import deliveries, events
 from shared.api.http import routing
 from shared.api.http.auth import Caller
-from shared.delivery.publisher import Accepted, Conflict, own_event, publish, publish_own
+from shared.delivery.publisher import Accepted, Conflict, NotTaken, own_event, publish, publish_own
 from shared.model import DeliveryId, Event, event_id
 from shared.model.event import OWN_KEYS, THE_APP
 from shared.storage.clients import StorageUnavailable
@@ -43,9 +43,9 @@ def as_(api: Api, monkeypatch: pytest.MonkeyPatch) -> As:
 
 
 def published(scene: Scene, publisher: str, event: Event) -> Accepted | Conflict:
-    outcomes = publish(scene.app, [event], publisher=publisher)
-    assert isinstance(outcomes, list)
-    return outcomes[0]
+    [outcome] = publish(scene.app, [event], publisher=publisher)
+    assert not isinstance(outcome, NotTaken)
+    return outcome
 
 
 def bodies(scene: Scene) -> list[bytes]:

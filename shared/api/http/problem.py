@@ -19,6 +19,7 @@ TITLES = {
     "length-required": "Content-Length is needed",
     "precondition-failed": "It has changed since it was read",
     "too-large": "The body is too large",
+    "too-many": "There is no room for all of it in one call",
     "unsupported-media-type": "The body must be JSON",
     "internal": "Tenant Hooks failed on this request",
     "misconfigured": "This deployment is not set up for this",
