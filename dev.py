@@ -43,7 +43,8 @@ def main(arguments: list[str]) -> int:
             return run_benchmarks(arguments[1:])
         if arguments[:1] == ["test"] and arguments[1:] not in (["-h"], ["--help"]):
             return run_checks(arguments[1:])
-        return run_command(parse(arguments))
+        options = parse(arguments)
+        return write_pins(options.upgrade) if options.command == "pin" else run_command(options)
     except Problem as problem:
         print(problem, file=sys.stderr)
         return 1
@@ -109,6 +110,14 @@ def run_benchmarks(arguments: list[str]) -> int:
     set_up(with_node=True, with_tools=True)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     return _become([str(setup.venv_python(ROOT)), "-m", "bench", *arguments])
+
+
+def write_pins(upgrade: bool) -> int:
+    """Exactly one version of every package behind requirements.txt."""
+    from local import setup
+
+    set_up(with_node=False, with_tools=True)
+    return _become([str(setup.venv_python(ROOT)), "-m", "local.pins", *(["--upgrade"] if upgrade else [])])
 
 
 def set_up(*, with_node: bool, with_tools: bool = False) -> None:

@@ -71,6 +71,14 @@ def command_line() -> argparse.ArgumentParser:
         description="Starts everything on free ports with empty storage, fills it, and has a browser (Chromium, Chrome "
         "or Edge; CHROME names another) draw each page of the console.",
     )
+    pin = commands.add_parser(
+        "pin",
+        help="write constraints.txt: every package behind requirements.txt, in exactly one version",
+        description="Asks the package index which packages requirements.txt brings, on every Python that the app runs "
+        "on, and writes them into constraints.txt. Needed after a change of requirements.txt. Versions stay where they "
+        "still fit.",
+    )
+    pin.add_argument("--upgrade", action="store_true", help="take the newest version of each that fits")
     commands.add_parser(
         "bench",
         usage="dev.py bench [name ...] [--json FILE] [--plots DIR] [--quick]",

@@ -86,7 +86,7 @@ def python_packages(root: Path) -> Part:
     return Part(
         title="Python packages (.venv)",
         folder=root / ".venv",
-        sources=(root / "requirements.txt", root / "requirements-local.txt"),
+        sources=(root / "constraints.txt", root / "requirements.txt", root / "requirements-local.txt"),
         make=_make_venv,
         advice=_PIP_ADVICE,
         made_with="{}.{}".format(*sys.version_info),

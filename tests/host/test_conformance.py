@@ -139,7 +139,9 @@ def worker_python() -> Path:
         pytest.skip("no Python 3.13 or later here, which Microsoft's worker library azure-functions-runtime needs")
     requirements = ROOT / "requirements.txt"
     others = [*host_requirements(), "azure-functions-runtime"]
-    made_from = hashlib.sha256(requirements.read_bytes() + repr([others, python]).encode()).hexdigest()[:12]
+    made_from = hashlib.sha256(
+        requirements.read_bytes() + (ROOT / "constraints.txt").read_bytes() + repr([others, python]).encode()
+    ).hexdigest()[:12]
     folder = ROOT / ".local" / f"conformance-{made_from}"
     inside = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     complete = folder / "complete"

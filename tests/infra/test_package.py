@@ -7,17 +7,19 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from packaging.utils import canonicalize_name
 from pathspec import GitIgnoreSpec
 
 from . import triggers
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDED = {"function_app.py", "host.json", "requirements.txt"}
+NEEDED = {"function_app.py", "host.json", "requirements.txt", "constraints.txt"}
 
 PROBE = """
 import json, sys, time
@@ -139,6 +141,14 @@ def test_the_start_loads_no_library_before_it_is_needed(
     assert as_deployed["seconds"] < 4
     record_testsuite_property("start_cpu_seconds", as_deployed["seconds"])
     record_testsuite_property("start_modules", len(loaded))
+
+
+def test_what_is_installed_is_what_is_pinned(package: Path, libraries: Path) -> None:
+    """Azure's build reads requirements.txt, and through its first line constraints.txt beside it."""
+    installed = {f"{canonicalize_name(each.name)}=={each.version}" for each in distributions(path=[str(libraries)])}
+    pinned = {line.partition(";")[0].strip() for line in (package / "constraints.txt").read_text("utf-8").splitlines()}
+    assert len(installed) > 25
+    assert installed <= pinned
 
 
 def test_the_package_is_small(package: Path, libraries: Path, record_testsuite_property: Any) -> None:
