@@ -43,8 +43,8 @@ def _resolved(asked: str, kept: list[str], root: Path) -> str:
     )
     if done.returncode:
         raise Problem(
-            "No versions were found for requirements.txt. Change what it asks for, or see whether this machine reaches a "
-            f"package index:\n{done.stderr.strip()}"
+            "No versions were found for requirements.txt. Change what it asks for, or see whether this machine reaches "
+            f"a package index:\n{done.stderr.strip()}"
         )
     return output.read_text(encoding="utf-8")
 
