@@ -9,7 +9,7 @@ $Needs = 'the Entra role Application Administrator, Cloud Application Administra
 
 $CliOfAz = '04b07795-8ddb-461a-bbee-02f9e1bf7b46' # the same in every tenant; may ask for tokens on behalf of its user
 $Scope = @{
-    id = '184614c4-6e02-4462-86fc-2a4a38b7bee9'; value = 'user_impersonation'; type = 'User'; isEnabled = $true
+    id = '184614c4-6e02-4462-86fc-2a4a38b7bee9'; value = 'user_impersonation'; type = 'Admin'; isEnabled = $true
     adminConsentDisplayName = 'Call Tenant Hooks'
     adminConsentDescription = 'Call Tenant Hooks as the signed-in user, with the app roles of that user.'
     userConsentDisplayName = 'Call Tenant Hooks'; userConsentDescription = 'Call Tenant Hooks as you, with your app roles.'
@@ -30,7 +30,31 @@ function Find-Application([string] $Client, [string] $Title) {
     if ($found.Count -gt 1) {
         Write-Failure "the tenant $Tenant has several app registrations named $Title. Say which: azd env set ENTRA_CLIENT_ID <application id>"
     }
-    return $found | Select-Object -First 1
+    $found = $found | Select-Object -First 1
+    if ($found) { Confirm-Ours $found $Title }
+    return $found
+}
+
+# Ends the script unless the registration that was found by its name is of the account that is signed in.
+function Confirm-Ours($Application, [string] $Title) {
+    if ((Assert-Answer (Invoke-Az 'Reading the account' @('account', 'show'))).user.type -cne 'user') {
+        Write-NotOurs $Application $Title "only a person's account can own one, and az is signed in as an application"
+    }
+    $me = (Assert-Answer (Invoke-Graph 'Reading who is signed in' Get 'me')).id
+    $owners = @((Assert-Answer (Invoke-Graph 'Reading the owners' Get "applications/$($Application.id)/owners")).value)
+    if ($me -cnotin $owners.id) { Write-NotOurs $Application $Title 'the account that is signed in is not among its owners' }
+    if ($Application.signInAudience -cne 'AzureADMyOrg') {
+        Write-NotOurs $Application $Title "it lets in accounts of other tenants ($($Application.signInAudience))"
+    }
+    $federated = @((Assert-Answer (Invoke-Graph 'Reading the federated credentials' Get "applications/$($Application.id)/federatedIdentityCredentials")).value)
+    if (@(@($Application.passwordCredentials) + @($Application.keyCredentials) + $federated | Where-Object { $_ }).Count) {
+        Write-NotOurs $Application $Title 'it has credentials, so that somebody can act as it'
+    }
+}
+
+function Write-NotOurs($Application, [string] $Title, [string] $Why) {
+    $client = $Application.appId
+    Write-Failure "the tenant $Tenant has an app registration named $Title already, $client, and $Why. Anybody in the tenant can make one of this name, and its owners give out its roles. If it is the one to use, name it: azd env set ENTRA_CLIENT_ID $client. If not, delete it, or give the azd environment another name."
 }
 
 function Set-Application([string] $Doing, [string] $Object, [hashtable] $Change) {
@@ -58,10 +82,12 @@ function Update-Api($Application) {
     $client = $Application.appId
     $scopes = @($Application.api.oauth2PermissionScopes | Where-Object { $_ })
     $there = $scopes | Where-Object { $_.value -ceq $Scope.value } | Select-Object -First 1
-    if ($Application.api.requestedAccessTokenVersion -ne 2 -or -not $there) {
-        if (-not $there) { $there = $Scope; $scopes = @($Scope) + $scopes }
+    if ($Application.api.requestedAccessTokenVersion -ne 2 -or -not $there -or $there.type -cne 'Admin') {
+        if ($there) { $Scope.id = $there.id }
+        $scopes = @($Scope) + @($scopes | Where-Object { $_.value -cne $Scope.value })
+        $there = $Scope
         Set-Application 'Setting the token version and the scope' $Application.id @{ api = @{ requestedAccessTokenVersion = 2; oauth2PermissionScopes = $scopes } }
-        Write-Output "Set access tokens to version 2, and the scope $($Scope.value)"
+        Write-Output "Set access tokens to version 2, and the scope $($Scope.value), to which admins consent"
     }
     if ("api://$client" -cnotin $Application.identifierUris) {
         Set-Application 'Setting the identifier URI' $Application.id @{ identifierUris = @("api://$client") + @($Application.identifierUris) }

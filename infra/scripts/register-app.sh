@@ -3,7 +3,8 @@
 #
 #   infra/scripts/register-app.sh
 #
-# Keeps ENTRA_CLIENT_ID and ENTRA_TENANT_ID in the azd environment. With ENTRA_CLIENT_ID set, that registration is used.
+# Keeps ENTRA_CLIENT_ID and ENTRA_TENANT_ID in the azd environment. With ENTRA_CLIENT_ID set, that registration is used;
+# without it, one of the name that this script gives, but only where the signed-in account owns it: see require_ours.
 # With ENTRA_REGISTER=false nothing is looked at: somebody else has made the registration, or the caller may not read
 # Entra (a pipeline).
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -17,7 +18,7 @@ SCOPE='user_impersonation'
 
 # Sets `object`, `client` and `title`; empty ids where there is no such registration yet.
 find_application() {
-  local found
+  local found audience passwords keys
   client="$(setting ENTRA_CLIENT_ID)"
   title="Tenant Hooks ($(setting AZURE_ENV_NAME))"
   title="${title% ()}"
@@ -30,9 +31,30 @@ find_application() {
     return
   fi
   found="$(must ask 'Looking for the app registration' get applications \
-    --url-parameters "\$filter=displayName eq '$title'" "\$select=id,appId" --query 'value[].[id, appId]' --output tsv)"
+    --url-parameters "\$filter=displayName eq '$title'" "\$select=id,appId,signInAudience,passwordCredentials,keyCredentials" \
+    --query 'value[].[id, appId, signInAudience, to_string(length(passwordCredentials)), to_string(length(keyCredentials))]' --output tsv)"
   [[ "$found" != *$'\n'* ]] || fail "the tenant $tenant has several app registrations named $title. Say which: azd env set ENTRA_CLIENT_ID <application id>"
-  read -r object client <<<"$found" || true
+  read -r object client audience passwords keys <<<"$found" || true
+  [[ -z "$object" ]] || require_ours "$audience" "$passwords" "$keys"
+}
+
+# require_ours AUDIENCE PASSWORDS KEYS: ends the script unless the registration that was found by its name is of the account
+# that is signed in. Anybody in the tenant may make one of this name beforehand, and whoever owns the registration gives
+# out its roles: this app would let in whom they please.
+require_ours() {
+  local kind me owners federated
+  kind="$(must call 'Reading the account' account show --query user.type --output tsv)"
+  [[ "$kind" == user ]] || not_ours "only a person's account can own one, and az is signed in as an application"
+  me="$(must ask 'Reading who is signed in' get me --query id --output tsv)"
+  owners="$(must ask 'Reading the owners' get "applications/$object/owners?\$select=id" --query 'value[].id' --output tsv)"
+  grep -qxF "$me" <<<"$owners" || not_ours "the account that is signed in is not among its owners"
+  [[ "$1" == AzureADMyOrg ]] || not_ours "it lets in accounts of other tenants ($1)"
+  federated="$(must ask 'Reading the federated credentials' get "applications/$object/federatedIdentityCredentials?\$select=id" --query 'length(value)' --output tsv)"
+  [[ "$2 $3 $federated" == '0 0 0' ]] || not_ours "it has credentials, so that somebody can act as it"
+}
+
+not_ours() {
+  fail "the tenant $tenant has an app registration named $title already, $client, and $1. Anybody in the tenant can make one of this name, and its owners give out its roles. If it is the one to use, name it: azd env set ENTRA_CLIENT_ID $client. If not, delete it, or give the azd environment another name."
 }
 
 create_application() {
@@ -46,13 +68,15 @@ create_application() {
 
 our_roles() { sed -n 's/.*"id": "\([^"]*\)", "value": "\([^"]*\)".*/\2	\1/p' "$here/app-roles.json"; }
 
-# api [SCOPES]: tokens of version 2, and one delegated scope, without which no user can ask for a token.
+# api [SCOPES]: tokens of version 2, and one delegated scope, without which no user can ask for a token. Admins alone
+# consent to it: else any application that a user agrees to could call with that user's roles.
 api() {
   printf '{"requestedAccessTokenVersion": 2, "oauth2PermissionScopes": [%s]}' "${1:-$(scope)}"
 }
 
+# scope [ID]
 scope() {
-  printf '{"id": "%s", "value": "%s", "type": "User", "isEnabled": true, "adminConsentDisplayName": "Call Tenant Hooks", "adminConsentDescription": "Call Tenant Hooks as the signed-in user, with the app roles of that user.", "userConsentDisplayName": "Call Tenant Hooks", "userConsentDescription": "Call Tenant Hooks as you, with your app roles."}' "$SCOPE_ID" "$SCOPE"
+  printf '{"id": "%s", "value": "%s", "type": "Admin", "isEnabled": true, "adminConsentDisplayName": "Call Tenant Hooks", "adminConsentDescription": "Call Tenant Hooks as the signed-in user, with the app roles of that user.", "userConsentDisplayName": "Call Tenant Hooks", "userConsentDescription": "Call Tenant Hooks as you, with your app roles."}' "${1:-$SCOPE_ID}" "$SCOPE"
 }
 
 # The registration's app roles as they should be: ours, under the ids they have there, and whatever else there is.
@@ -95,21 +119,18 @@ update_roles() {
 # Token version, identifier URI, and the scope with the Azure CLI allowed to use it; in this order, because Graph
 # refuses to allow a scope that it does not hold yet.
 update_api() {
-  local facts version uri scope_id allowed uris scopes clients
+  local facts version uri scope_id scope_type allowed uris others clients
   facts="$(must eventually ask 'Reading the registration' get "applications/$object?\$select=api,identifierUris" --output tsv --query "[[
     to_string(api.requestedAccessTokenVersion), to_string(contains(identifierUris, 'api://$client')),
-    (api.oauth2PermissionScopes[?value=='$SCOPE'] | [0].id) || 'none',
+    (api.oauth2PermissionScopes[?value=='$SCOPE'] | [0].id) || 'none', (api.oauth2PermissionScopes[?value=='$SCOPE'] | [0].type) || 'none',
     to_string(length(api.preAuthorizedApplications[?appId=='$CLI_OF_AZ']))]]")"
-  read -r version uri scope_id allowed <<<"$facts"
+  read -r version uri scope_id scope_type allowed <<<"$facts"
 
-  if [[ "$version" != 2 || "$scope_id" == none ]]; then
-    scopes="$(without_brackets "$(must ask 'Reading the scopes' get "applications/$object?\$select=api" --query 'api.oauth2PermissionScopes' --output json)")"
-    if [[ "$scope_id" == none ]]; then
-      scopes="$(scope)${scopes:+, $scopes}"
-      scope_id="$SCOPE_ID"
-    fi
-    must send 'Setting the token version and the scope' patch "applications/$object" "{\"api\": $(api "$scopes")}" --output none
-    say "Set access tokens to version 2, and the scope $SCOPE"
+  if [[ "$version" != 2 || "$scope_type" != Admin ]]; then
+    [[ "$scope_id" != none ]] || scope_id="$SCOPE_ID"
+    others="$(without_brackets "$(must ask 'Reading the scopes' get "applications/$object?\$select=api" --query "api.oauth2PermissionScopes[?value!='$SCOPE']" --output json)")"
+    must send 'Setting the token version and the scope' patch "applications/$object" "{\"api\": $(api "$(scope "$scope_id")${others:+, $others}")}" --output none
+    say "Set access tokens to version 2, and the scope $SCOPE, to which admins consent"
   fi
   if [[ "$uri" != true ]]; then
     uris="$(without_brackets "$(must ask 'Reading the identifier URIs' get "applications/$object?\$select=identifierUris" --query identifierUris --output json)")"

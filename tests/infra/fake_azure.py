@@ -77,7 +77,8 @@ def az(state: Entity, arguments: list[str]) -> Any:
             subscription = one.get("--subscription", state["subscription"])
             if subscription not in state["subscriptions"]:
                 raise Refused(f"Subscription '{subscription}' not found. Check the spelling and casing and try again.")
-            return {"id": subscription, "tenantId": state["subscriptions"][subscription]}
+            who = {"name": state["users"][0]["userPrincipalName"], "type": state["signedInAs"]}
+            return {"id": subscription, "tenantId": state["subscriptions"][subscription], "user": who}
         case ["cloud", "show"]:
             endpoints = {"microsoftGraphResourceId": state["graph"] + "/", "resourceManager": state["manager"] + "/"}
             return {"name": "AzureCloud", "endpoints": endpoints}
@@ -126,7 +127,11 @@ def secret(state: Entity, path: str) -> Entity:
 def _graph(state: Entity, method: str, path: str, body: Entity, parameters: dict[str, str]) -> Any:
     match method, path.split("/"):
         case "get", ["me"]:
+            if state["signedInAs"] != "user":
+                raise invalid("/me request is only valid with delegated authentication flow.")
             return state["users"][0]
+        case "get", ["applications", key, ("owners" | "federatedIdentityCredentials") as part]:
+            return {"value": [{"id": each} for each in only(state["applications"], key, "id")[part]]}
         case "get", ["users", name]:
             return only(state["users"], name, "userPrincipalName", "id")
         case "get", ["directoryObjects", name]:
@@ -165,6 +170,8 @@ def create_application(state: Entity, body: Entity) -> Entity:
     made = {"id": str(uuid.uuid4()), "appId": str(uuid.uuid4()), "identifierUris": [], "appRoles": []}
     api: Entity = {"requestedAccessTokenVersion": None, "oauth2PermissionScopes": [], "preAuthorizedApplications": []}
     entity = made | {"displayName": body["displayName"], "signInAudience": body["signInAudience"], "api": api}
+    entity |= {"passwordCredentials": [], "keyCredentials": [], "federatedIdentityCredentials": []}
+    entity["owners"] = [state["users"][0]["id"]] if state["signedInAs"] == "user" else []
     change_application(entity, body)
     state["applications"].append(entity)
     return entity

@@ -57,7 +57,7 @@ class Azure:
         ]
         values = {"AZURE_ENV_NAME": "dev", "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION, "AZURE_LOCATION": "westeurope"}
         self.state: dict[str, Any] = {
-            "signedIn": True, "refusals": [], "graph": "https://graph.microsoft.com",
+            "signedIn": True, "signedInAs": "user", "refusals": [], "graph": "https://graph.microsoft.com",
             "manager": "https://management.azure.com",
             "subscription": SUBSCRIPTION, "subscriptions": {SUBSCRIPTION: TENANT},
             "applications": [], "assignments": [], "resources": {},
@@ -302,6 +302,57 @@ def test_two_registrations_of_one_name_are_not_guessed_between(registered: Azure
     [application] = registered.state["applications"]
     registered.state["applications"].append(application | {"id": "2", "appId": "2"})
     assert "azd env set ENTRA_CLIENT_ID <application id>" in registered.fail("register-app")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"owners": []}, "the account that is signed in is not among its owners"),
+        ({"owners": [GROUP, IDENTITY]}, "the account that is signed in is not among its owners"),
+        ({"signInAudience": "AzureADMultipleOrgs"}, "it lets in accounts of other tenants (AzureADMultipleOrgs)"),
+        ({"passwordCredentials": [{"keyId": "1"}]}, "it has credentials, so that somebody can act as it"),
+        ({"keyCredentials": [{"keyId": "1"}]}, "it has credentials, so that somebody can act as it"),
+        ({"federatedIdentityCredentials": ["1"]}, "it has credentials, so that somebody can act as it"),
+    ],
+    ids=["nobody's", "others'", "of all tenants", "password", "certificate", "federated"],
+)
+def test_a_registration_that_is_known_by_its_name_alone_must_be_ours(
+    registered: Azure, changes: dict[str, Any], why: str
+) -> None:
+    """Any member of the tenant could make one of this name beforehand, and give out its roles for ever after."""
+    client = registered.environment.pop("ENTRA_CLIENT_ID")
+    [application] = registered.state["applications"]
+    application |= changes | {"appRoles": []}
+    before = copy.deepcopy(application)
+    told = registered.fail("register-app")
+    assert why in told
+    assert f"azd env set ENTRA_CLIENT_ID {client}" in told
+    assert registered.changes() == []
+    assert application == before
+    registered.environment["ENTRA_CLIENT_ID"] = client
+    assert "App registration ready" in registered.succeed("register-app"), "what the operator has named is used"
+
+
+def test_an_application_that_is_signed_in_owns_nothing(registered: Azure) -> None:
+    del registered.environment["ENTRA_CLIENT_ID"]
+    registered.state["signedInAs"] = "servicePrincipal"
+    assert "az is signed in as an application" in registered.fail("register-app")
+    assert registered.changes() == []
+
+
+def test_admins_alone_consent_to_the_scope_of_a_registration_of_before(registered: Azure) -> None:
+    """With `User` any application that a user agrees to could call the app with that user's roles."""
+    [application] = registered.state["applications"]
+    [scope] = application["api"]["oauth2PermissionScopes"]
+    assert scope["type"] == "Admin"
+    other = scope | {"id": "theirs", "value": "Do.Something", "type": "User"}
+    application["api"]["oauth2PermissionScopes"] = [other, scope | {"id": "by-hand", "type": "User"}]
+    assert "to which admins consent" in registered.succeed("register-app")
+    scopes = {each["value"]: each for each in registered.state["applications"][0]["api"]["oauth2PermissionScopes"]}
+    assert (scopes["user_impersonation"]["type"], scopes["user_impersonation"]["id"]) == ("Admin", "by-hand")
+    assert scopes["Do.Something"] == other
+    registered.succeed("register-app")
+    assert registered.changes() == []
 
 
 def test_a_client_id_that_is_not_there_is_named(registered: Azure) -> None:
