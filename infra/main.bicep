@@ -207,6 +207,9 @@ param privateNetwork bool = false
 @description('Address space of that network, /23 or larger.')
 param networkAddressPrefix string = '10.100.0.0/23'
 
+@description('Who may call the API: networks such as 203.0.113.0/24 and service tags such as AzureConnectors, separated by commas. Empty: every address; the bearer token is the key in any case.')
+param allowedCallers string = ''
+
 // Monitoring
 
 @description('Days for which logs are kept. The first 31 cost nothing.')
@@ -218,6 +221,9 @@ param logRetentionDays int = 31
 @minValue(-1)
 @maxValue(1000)
 param logDailyCapGb int = 10
+
+@description('Log every read and write of the storage account, and not deletions of blobs and rows alone: who, from where, with what result. Millions of lines a month.')
+param logStorageAccess bool = false
 
 @description('Addresses that alerts are mailed to, separated by commas. Without any, and without a webhook, alerts are seen in the portal only.')
 param alertEmails string = ''
@@ -268,6 +274,9 @@ module identity 'modules/identity.bicep' = {
 
 module storage 'modules/storage.bicep' = {
   scope: group
+  dependsOn: [
+    monitoring
+  ]
   params: {
     name: names.storage
     location: location
@@ -275,6 +284,8 @@ module storage 'modules/storage.bicep' = {
     redundancy: storageRedundancy
     isPrivate: privateNetwork
     deploymentContainerName: deploymentContainerName
+    logAnalyticsName: names.logAnalytics
+    logAccess: logStorageAccess
   }
 }
 
@@ -406,6 +417,7 @@ module app 'modules/app.bicep' = {
     entraTenantId: entraTenant
     entraClientId: entraClientId
     easyAuth: easyAuth
+    allowedCallers: empty(allowedCallers) ? [] : split(replace(allowedCallers, ' ', ''), ',')
     settings: {
       ENTRA_CLOUD: empty(entraCloud) ? cloudsOfMicrosoft365[environment().name] : entraCloud
       TENANT_ID: tenantId

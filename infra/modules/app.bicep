@@ -70,6 +70,9 @@ param entraClientId string
 @description('Put the platform\'s own token check before the app\'s.')
 param easyAuth bool
 
+@description('Networks (with a slash) and service tags that may call the API; none: every address may.')
+param allowedCallers array
+
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
   name: identityName
 }
@@ -124,6 +127,17 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
       http20Enabled: true
+      ipSecurityRestrictionsDefaultAction: empty(allowedCallers) ? 'Allow' : 'Deny'
+      ipSecurityRestrictions: [
+        for (caller, i) in allowedCallers: {
+          name: 'caller-${i}'
+          priority: 100 + i
+          action: 'Allow'
+          ipAddress: caller
+          tag: contains(caller, '/') ? 'Default' : 'ServiceTag'
+        }
+      ]
+      scmIpSecurityRestrictionsUseMain: false // deployments come from elsewhere, with an Entra token
     }
     functionAppConfig: {
       deployment: {

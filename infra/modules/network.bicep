@@ -57,6 +57,83 @@ resource gateway 'Microsoft.Network/natGateways@2025-05-01' = {
   }
 }
 
+// What leaves the app's subnet: to the internet, to the private endpoints, and names. Nothing else: a network that this one
+// is peered with later is out of reach, whatever an endpoint's URL says. The app itself checks every address before that.
+resource guard 'Microsoft.Network/networkSecurityGroups@2025-05-01' = {
+  name: '${name}-app'
+  location: location
+  tags: tags
+  properties: {
+    securityRules: [
+      {
+        name: 'to-private-endpoints'
+        properties: {
+          priority: 100
+          direction: 'Outbound'
+          access: 'Allow'
+          protocol: 'Tcp'
+          sourceAddressPrefix: '*'
+          sourcePortRange: '*'
+          destinationAddressPrefix: cidrSubnet(addressPrefix, 24, 1)
+          destinationPortRange: '443'
+        }
+      }
+      {
+        name: 'to-name-servers'
+        properties: {
+          priority: 110
+          direction: 'Outbound'
+          access: 'Allow'
+          protocol: '*'
+          sourceAddressPrefix: '*'
+          sourcePortRange: '*'
+          destinationAddressPrefix: 'VirtualNetwork'
+          destinationPortRange: '53'
+        }
+      }
+      {
+        name: 'to-the-internet'
+        properties: {
+          priority: 120
+          direction: 'Outbound'
+          access: 'Allow'
+          protocol: 'Tcp'
+          sourceAddressPrefix: '*'
+          sourcePortRange: '*'
+          destinationAddressPrefix: 'Internet'
+          destinationPortRange: '*' // which ports receivers may have is ALLOWED_ENDPOINT_PORTS
+        }
+      }
+      {
+        name: 'nowhere-else'
+        properties: {
+          priority: 4096
+          direction: 'Outbound'
+          access: 'Deny'
+          protocol: '*'
+          sourceAddressPrefix: '*'
+          sourcePortRange: '*'
+          destinationAddressPrefix: '*'
+          destinationPortRange: '*'
+        }
+      }
+      {
+        name: 'nothing-comes-in' // callers reach the app by its public address
+        properties: {
+          priority: 4096
+          direction: 'Inbound'
+          access: 'Deny'
+          protocol: '*'
+          sourceAddressPrefix: '*'
+          sourcePortRange: '*'
+          destinationAddressPrefix: '*'
+          destinationPortRange: '*'
+        }
+      }
+    ]
+  }
+}
+
 // The subnets are part of the network and not resources of their own: as such, a redeployment of the network would first
 // take them away.
 resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
@@ -76,6 +153,9 @@ resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
         properties: {
           addressPrefix: cidrSubnet(addressPrefix, 24, 0)
           defaultOutboundAccess: false
+          networkSecurityGroup: {
+            id: guard.id
+          }
           natGateway: {
             id: gateway.id
           }

@@ -27,6 +27,12 @@ param isPrivate bool
 @description('Name of the blob container that holds the deployment package.')
 param deploymentContainerName string
 
+@description('Name of the Log Analytics workspace that is told who does what with the data.')
+param logAnalyticsName string
+
+@description('Log every read and write of the data, not deletions alone.')
+param logAccess bool
+
 resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
   name: name
   location: location
@@ -97,4 +103,64 @@ resource poison 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-
 resource tables 'Microsoft.Storage/storageAccounts/tableServices@2025-06-01' = {
   parent: account
   name: 'default'
+}
+
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' existing = {
+  name: logAnalyticsName
+}
+
+// Who deleted what, as which identity and from where: the app deletes a table or an endpoint's row now and then, so what
+// else stands there is somebody's doing. Reads and writes are the app's own work, millions a month, and logged on demand;
+// so are deletions on the queues, one for each message.
+var deletions = [
+  { category: 'StorageRead', enabled: logAccess }
+  { category: 'StorageWrite', enabled: logAccess }
+  { category: 'StorageDelete', enabled: true }
+]
+var access = [
+  { category: 'StorageRead', enabled: logAccess }
+  { category: 'StorageWrite', enabled: logAccess }
+  { category: 'StorageDelete', enabled: logAccess }
+]
+var transactions = [
+  { category: 'Transaction', enabled: true }
+]
+
+resource accountAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  scope: account
+  name: 'audit'
+  properties: {
+    workspaceId: workspace.id
+    metrics: transactions
+  }
+}
+
+resource blobAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  scope: blobs
+  name: 'audit'
+  properties: {
+    workspaceId: workspace.id
+    logs: deletions
+    metrics: transactions
+  }
+}
+
+resource tableAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  scope: tables
+  name: 'audit'
+  properties: {
+    workspaceId: workspace.id
+    logs: deletions
+    metrics: transactions
+  }
+}
+
+resource queueAudit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  scope: queues
+  name: 'audit'
+  properties: {
+    workspaceId: workspace.id
+    logs: access
+    metrics: transactions
+  }
 }

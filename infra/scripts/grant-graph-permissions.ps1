@@ -1,18 +1,23 @@
 # Gives the app's managed identity the Microsoft Graph permissions that the storage scan needs; safe to run twice.
 #
-#   infra/scripts/grant-graph-permissions.ps1 [OBJECT-ID]
+#   infra/scripts/grant-graph-permissions.ps1 [sites] [OBJECT-ID]
 #
-# The PowerShell twin of grant-graph-permissions.sh. OBJECT-ID is the identity's object (principal) id; by default the one
-# that azd deployed.
+# The PowerShell twin of grant-graph-permissions.sh, where `sites` is explained. OBJECT-ID is the identity's object
+# (principal) id; by default the one that azd deployed.
 #Requires -Version 7.4
-param([string] $ObjectId)
+param([string] $First, [string] $Second)
 . (Join-Path $PSScriptRoot 'az.ps1')
 $Needs = 'the Entra role Privileged Role Administrator: these are permissions on the whole tenant'
 
 $MicrosoftGraph = '00000003-0000-0000-c000-000000000000' # the same in every tenant
-$Permissions = 'Reports.Read.All', 'Sites.Read.All', 'ReportSettings.Read.All'
-
-if ($args) { Write-Failure 'usage: grant-graph-permissions.ps1 [OBJECT-ID]' }
+$Permissions = @('Reports.Read.All', 'ReportSettings.Read.All')
+$ObjectId = $First
+if ($First -ceq 'sites') {
+    $Permissions += 'Sites.Read.All'
+    $ObjectId = $Second
+    $Second = ''
+}
+if ($args -or $Second) { Write-Failure 'usage: grant-graph-permissions.ps1 [sites] [OBJECT-ID]' }
 
 Connect-Az
 $principal = if ($ObjectId) { $ObjectId } else { Get-Setting APP_IDENTITY_PRINCIPAL_ID }

@@ -1,18 +1,24 @@
 #!/usr/bin/env bash
 # Gives the app's managed identity the Microsoft Graph permissions that the storage scan needs; safe to run twice.
 #
-#   infra/scripts/grant-graph-permissions.sh [OBJECT-ID]
+#   infra/scripts/grant-graph-permissions.sh [sites] [OBJECT-ID]
 #
-# OBJECT-ID is the identity's object (principal) id; by default the one that azd deployed.
+# `sites` gives Sites.Read.All too, with which the identity may read all that is in all sites: there is no smaller
+# application permission that lists sites. It is needed where the usage report leaves URLs of sites out (then the scan says
+# so), and to confirm crossings (STORAGE_CONFIRM_CROSSINGS). OBJECT-ID is the identity's object (principal) id; by default the one that azd deployed.
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # shellcheck source=infra/scripts/az.sh
 source "$here/az.sh"
 NEEDS='the Entra role Privileged Role Administrator: these are permissions on the whole tenant'
 
 MICROSOFT_GRAPH='00000003-0000-0000-c000-000000000000' # the same in every tenant
-PERMISSIONS='Reports.Read.All Sites.Read.All ReportSettings.Read.All'
+PERMISSIONS='Reports.Read.All ReportSettings.Read.All'
 
-[[ $# -le 1 ]] || fail "usage: grant-graph-permissions.sh [OBJECT-ID]"
+if [[ "${1:-}" == sites ]]; then
+  PERMISSIONS="$PERMISSIONS Sites.Read.All"
+  shift
+fi
+[[ $# -le 1 ]] || fail "usage: grant-graph-permissions.sh [sites] [OBJECT-ID]"
 
 require_az
 principal="${1:-$(setting APP_IDENTITY_PRINCIPAL_ID)}"

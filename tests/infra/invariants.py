@@ -224,6 +224,33 @@ def tagged(files: Files) -> Iterator[str]:
                 yield f"{file.name}: {resource.name} carries no tags"
 
 
+def access_is_told_of(files: Files) -> Iterator[str]:
+    """What holds data or keys tells the workspace who did what with it."""
+    parts = {
+        "modules/keyvault.bicep": ("vault",),
+        "modules/storage.bicep": ("account", "blobs", "tables", "queues"),
+    }
+    for name, wanted in parts.items():
+        made = files[name].resources("Microsoft.Insights/diagnosticSettings")
+        scopes = {used[0] for each in made for used in names(at(each.object, "scope"))}
+        yield from (f"{name}: {part} has no diagnostic settings" for part in wanted if part not in scopes)
+        for each in made:
+            if "workspace" not in {used[0] for used in names(at(each.object, "properties.workspaceId"))}:
+                yield f"{name}: {each.name} tells nobody"
+
+
+def subnet_is_guarded(files: Files) -> Iterator[str]:
+    """The app's subnet has a network security group, which denies what it does not name, both ways."""
+    file = files["modules/network.bicep"]
+    app = re.search(r"name: 'app'.*?delegations:", file.text, re.DOTALL)
+    if app is None or "networkSecurityGroup" not in app[0]:
+        yield "modules/network.bicep: the subnet app has no network security group"
+    for direction in ("Outbound", "Inbound"):
+        rule = rf"priority: 4096\s+direction: '{direction}'\s+access: 'Deny'\s+protocol: '\*'"
+        if not re.search(rule, file.text):
+            yield f"modules/network.bicep: {direction} is not denied in the end"
+
+
 def plan_takes_it(files: Files) -> Iterator[str]:
     """Flex Consumption refuses a site with certain properties, which the schema of all plans knows."""
     for file in files.values():
@@ -247,5 +274,7 @@ RULES: dict[str, Rule] = {
         roles_are_few,
         tagged,
         plan_takes_it,
+        access_is_told_of,
+        subnet_is_guarded,
     )
 }

@@ -13,7 +13,7 @@ MAIN, APP, STORAGE, KEY_VAULT, ROLES = (
     "modules/keyvault.bicep",
     "modules/roles.bicep",
 )
-MONITORING = "modules/monitoring.bicep"
+MONITORING, NETWORK = "modules/monitoring.bicep", "modules/network.bicep"
 LEAK = "output leak string = {}\n"
 
 
@@ -63,6 +63,12 @@ BREAKS = [
     ("plan_takes_it", APP, "http20Enabled: true", "ftpsState: 'Disabled'", "ftpsState"),
     ("plan_takes_it", MAIN, "'AzureWebJobs.dispatch.Disabled'", "'AzureWebJobs:dispatch:Disabled'", "a setting's name"),
     ("tagged", STORAGE, "  tags: tags\n", "", "account carries no tags"),
+    ("access_is_told_of", STORAGE, "  scope: tables\n", "  scope: blobs\n", "tables has no diagnostic settings"),
+    ("access_is_told_of", KEY_VAULT, "  scope: vault\n", "", "vault has no diagnostic settings"),
+    ("access_is_told_of", STORAGE, "workspaceId: workspace.id", "workspaceId: account.id", "tells nobody"),
+    ("subnet_is_guarded", NETWORK, "          networkSecurityGroup: {\n            id: guard.id\n          }\n", "",
+     "has no network security group"),
+    ("subnet_is_guarded", NETWORK, "access: 'Deny'", "access: 'Allow'", "Outbound is not denied"),
 ]  # fmt: skip
 
 

@@ -34,7 +34,7 @@ UTILITIES = re.findall(r"\w+", "awk base64 bash cat cut dirname env grep head mk
 TENANT, SUBSCRIPTION = "7c1d5b06-1a55-4a75-8d0c-2c1ff1d4d3a1", "11111111-2222-3333-4444-555555555555"
 USER, GROUP, IDENTITY = (f"{digit * 8}-0000-4000-8000-000000000000" for digit in "abc")
 MANAGEMENT_APIS = "c5393580-f805-4401-95e8-94b7a6ef2fc2"
-GRAPH_PERMISSIONS = ["Reports.Read.All", "Sites.Read.All", "ReportSettings.Read.All"]
+GRAPH_PERMISSIONS = ["Reports.Read.All", "ReportSettings.Read.All"]
 FEED_ROLE = {"id": "feed", "value": "ActivityFeed.Read", "allowedMemberTypes": ["Application"]}
 VAULT = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-dev/providers/Microsoft.KeyVault/vaults/kv-dev"
 DENIED = 'Forbidden({"error":{"code":"Authorization_RequestDenied","message":"Insufficient privileges"}})'
@@ -49,7 +49,7 @@ class Azure:
         self.scripts = SCRIPTS
         for utility in UTILITIES:
             (folder / utility).symlink_to(shutil.which(utility) or utility)
-        names = ["User.Read.All", "Domain.Read.All", *GRAPH_PERMISSIONS]
+        names = ["User.Read.All", "Domain.Read.All", *GRAPH_PERMISSIONS, "Sites.Read.All"]
         graph_roles = [
             {"id": f"{kind}-{name}", "value": name, "allowedMemberTypes": [kind]}
             for kind in ("User", "Application")
@@ -539,6 +539,7 @@ def test_a_wrong_grant_is_explained(registered: Azure, arguments: list[str], tol
         ("register-app", ["x"]),
         ("grant-graph-permissions", [IDENTITY, "x"]),
         ("grant-sharing-permissions", [IDENTITY, "x"]),
+        ("grant-graph-permissions", ["sites", IDENTITY, "x"]),
         ("secrets-key", ["remember"]),
         ("secrets-key", ["forget", "x"]),
     ],
@@ -557,17 +558,27 @@ def test_a_grant_before_registering_says_what_comes_first(azure: Azure) -> None:
     assert f"run register-app{azure.suffix} first" in azure.fail("grant-role", "Point.Read", "me")
 
 
+def granted(azure: Azure) -> set[str]:
+    return {each["appRoleId"].removeprefix("Application-") for each in azure.state["assignments"]}
+
+
 def test_graph_permissions_are_granted_once(azure: Azure) -> None:
+    """Sites.Read.All lets the identity read all that is in all sites: it is given only to who asks for it."""
     azure.environment["APP_IDENTITY_PRINCIPAL_ID"] = IDENTITY
     told = azure.succeed("grant-graph-permissions")
-    assert told.count("Granted ") == 3
-    assert {each["appRoleId"] for each in azure.state["assignments"]} == {
-        f"Application-{name}" for name in GRAPH_PERMISSIONS
-    }
+    assert told.count("Granted ") == 2
+    assert granted(azure) == set(GRAPH_PERMISSIONS)
     assert {(each["principalId"], each["resourceId"]) for each in azure.state["assignments"]} == {(IDENTITY, "graph")}
-    told = azure.succeed("grant-graph-permissions")
-    assert told.count("Already granted: ") == 3
-    assert len(azure.state["assignments"]) == 3
+    told = azure.succeed("grant-graph-permissions", "sites")
+    assert (told.count("Already granted: "), told.count("Granted ")) == (2, 1)
+    assert granted(azure) == {*GRAPH_PERMISSIONS, "Sites.Read.All"}
+
+
+def test_graph_permissions_may_name_their_identity(azure: Azure) -> None:
+    azure.succeed("grant-graph-permissions", IDENTITY)
+    assert granted(azure) == set(GRAPH_PERMISSIONS)
+    azure.succeed("grant-graph-permissions", "sites", IDENTITY)
+    assert granted(azure) == {*GRAPH_PERMISSIONS, "Sites.Read.All"}
 
 
 def test_graph_permissions_need_an_identity(azure: Azure) -> None:
