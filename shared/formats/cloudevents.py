@@ -13,7 +13,8 @@ from shared.model import Event, Model
 from shared.model.json_text import joined, quoted
 from shared.model.validation import Shaped
 
-CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
+CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
+"""To the letter as `http-protocol-binding.md` has it: the SDK for JavaScript takes no other case and no other space."""
 
 _NO_SECONDS = re.compile(r"(T\d\d:\d\d)(?!:)")
 _ZONE = re.compile(r"(Z|[+-]\d\d:\d\d)$")

@@ -9,9 +9,11 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from doubles.hooks import MARK, Hook, Received
@@ -36,6 +38,13 @@ const judge = new Webhook(secret);
 const bytes = Buffer.from(body, "base64");
 judge.verify(bytes, headers);
 try { judge.verify(Buffer.concat([bytes, Buffer.from(" ")]), headers); } catch { console.log("verified"); }
+"""
+
+READER = """
+const { HTTP } = require("cloudevents");
+const { headers, body } = JSON.parse(require("fs").readFileSync(0, "utf8"));
+const { id, type, time, data, severity } = HTTP.toEvent({ headers, body });
+console.log(JSON.stringify({ id, type, time, data, severity }));
 """
 
 
@@ -128,6 +137,38 @@ def test_standard_webhooks_for_node_verifies(sent: Sent, name: str) -> None:
     command = [shutil.which("node") or "node", "-e", JUDGE]
     judged = subprocess.run(command, cwd=ROOT, input=json.dumps(given), capture_output=True, text=True, check=False)
     assert judged.stdout == "verified\n", judged.stderr
+
+
+@pytest.fixture(scope="module")
+def cloudevent(app: App) -> Iterator[Received]:
+    hook = app.receiver.hook()
+    endpoint = app.api.register(hook.url, "ProvisioningStarted", format="cloudevents")
+    event = json.loads(KNOWN_BODY)
+    yield hook.wait(key=app.api.publish(event | {"meta": {"timeStamp": event["meta"]["timeStamp"]}})["idempotencyKey"])[
+        0
+    ]
+    app.api.call("DELETE", f"{ENDPOINTS}/{endpoint['id']}", expect=204)
+
+
+def test_the_cloudevents_sdk_for_python_reads_a_delivery(cloudevent: Received) -> None:
+    read = from_http_event(HTTPMessage(dict(cloudevent.headers), cloudevent.body))
+    assert (read.get_id(), read.get_type()) == (cloudevent.headers["webhook-id"], "ProvisioningStarted")
+    assert read.get_time() == datetime(2023, 10, 5, 14, 48, tzinfo=UTC)
+    assert read.get_data() == json.loads(KNOWN_BODY)["content"]
+    assert read.get_extension("severity") == "low"
+
+
+def test_the_cloudevents_sdk_for_node_reads_a_delivery(cloudevent: Received) -> None:
+    headers = {header.lower(): value for header, value in cloudevent.headers.items()}
+    given = json.dumps({"headers": headers, "body": cloudevent.body.decode()})
+    command = [shutil.which("node") or "node", "-e", READER]
+    read = subprocess.run(command, cwd=ROOT, input=given, capture_output=True, text=True, check=False)
+    assert read.returncode == 0, read.stderr
+    event = json.loads(read.stdout)
+    assert datetime.fromisoformat(event.pop("time")) == datetime(2023, 10, 5, 14, 48, tzinfo=UTC)
+    content = json.loads(KNOWN_BODY)["content"]
+    expected = {"id": headers["webhook-id"], "type": "ProvisioningStarted", "data": content, "severity": "low"}
+    assert event == expected
 
 
 def test_headers(sent: Sent) -> None:

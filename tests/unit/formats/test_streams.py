@@ -18,7 +18,7 @@ RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"
 
 def test_a_cloudevent_is_structured_json() -> None:
     content_type, body = make("cloudevents", EVENT)
-    assert content_type == "application/cloudevents+json; charset=UTF-8"
+    assert content_type == "application/cloudevents+json; charset=utf-8"
     assert body.startswith(b'{"specversion":"1.0","id":"hr-90-7","source":"/tenants/contoso",')
 
 
