@@ -3,7 +3,7 @@
 From documentation only: it was never run against an Autotask server.
 """
 
-from datetime import UTC, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -52,9 +52,11 @@ def body(event: Event, settings: Settings) -> tuple[str, bytes]:
 
 
 def _due(time_stamp: str, hours: int) -> str:
-    """From the event's time, not from now: every attempt has the same body."""
+    """From the event's time, not from now: every attempt has the same body. Beyond the years that Python knows it is
+    their last second, or their first."""
+    at = event_time(time_stamp)
     try:
-        due = event_time(time_stamp).astimezone(UTC) + timedelta(hours=hours)
-    except OverflowError:  # beyond the years that Python knows
-        return time_stamp
-    return due.strftime("%Y-%m-%dT%H:%M:%SZ")
+        due = at.replace(tzinfo=None) + (timedelta(hours=hours) - (at.utcoffset() or timedelta()))
+    except OverflowError:
+        due = datetime.max if at.year > 1 else datetime.min
+    return f"{due.isoformat(timespec='seconds')}Z"

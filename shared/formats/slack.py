@@ -7,7 +7,7 @@ one exception is a value that is an https URL as a whole.
 import re
 from typing import Any
 
-from shared.formats.shortening import dumped, one_line, shorten
+from shared.formats.shortening import dumped, in_utf16, one_line, shorten
 from shared.formats.summary import Fact, is_link, summarise
 from shared.model import Event
 
@@ -58,5 +58,6 @@ def _mrkdwn(text: str) -> dict[str, Any]:
 
 
 def _escaped(text: str, limit: int) -> str:
-    """One line, shortened so that the escaped text is within the limit; no escape is cut in two."""
-    return shorten(one_line(text), limit, lambda part: len(part.translate(_ESCAPED))).translate(_ESCAPED)
+    """One line, shortened so that the escaped text is within the limit, which is of UTF-16 code units: an emoji is two.
+    No escape is cut in two."""
+    return shorten(one_line(text), limit, lambda part: in_utf16(part.translate(_ESCAPED))).translate(_ESCAPED)

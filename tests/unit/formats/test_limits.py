@@ -26,15 +26,15 @@ def strings(value: Any) -> Iterator[str]:
 
 def slack(body: dict[str, Any], raw: bytes) -> None:
     blocks = body["blocks"]
-    assert len(body["text"]) <= 4000
+    assert in_utf16(body["text"]) <= 4000
     assert len(blocks) <= 50
     for block in blocks:
         if block["type"] == "header":
             assert block["text"]["type"] == "plain_text"
-            assert 1 <= len(block["text"]["text"]) <= 150
+            assert 1 <= in_utf16(block["text"]["text"]) <= 150
         elif block["type"] == "section":
             assert 1 <= len(block["fields"]) <= 10
-            assert all(1 <= len(field["text"]) <= 2000 for field in block["fields"])
+            assert all(1 <= in_utf16(field["text"]) <= 2000 for field in block["fields"])
         else:
             assert block["type"] == "context"
             assert 1 <= len(block["elements"]) <= 10
@@ -168,6 +168,13 @@ def test_a_long_title_is_shortened_with_a_mark() -> None:
     assert title.startswith("Provisioning failed: 𝄞")
     assert title.endswith(MARK)
     assert 254 <= in_utf16(title) <= 255
+
+
+def test_slack_counts_an_emoji_as_two() -> None:
+    event = sample_of("ProvisioningFailed", content=compact_json({"name": "🎉" * 100 + "&" * 100}))
+    body, raw = read("slack", event), make("slack", event)[1]
+    slack(body, raw)
+    assert 149 <= in_utf16(body["blocks"][0]["text"]["text"]) <= 150
 
 
 def test_shortening_keeps_as_much_as_fits() -> None:

@@ -100,7 +100,11 @@ def test_an_endpoint_can_ask_for_known_types_prefixes_and_everything(name: str) 
 
 
 @pytest.mark.parametrize(
-    "name", ["", "**", "Provisioning*", "provisioningstarted", "storage", "storage.", "custom.", "x.*", ".*", "custom*"]
+    "name",
+    [
+        *("", "**", "Provisioning*", "provisioningstarted", "storage", "storage.", "custom.", "x.*", ".*", "custom*"),
+        *("custom.*.x", "custom.f ", "custom. f", "custom.a*", "custom.a.*.*", "*.x"),
+    ],
 )
 def test_an_endpoint_cannot_ask_for_what_will_never_come(name: str) -> None:
     assert re.search("is no event type|matches no event", str(type_problem(name)))
