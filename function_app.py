@@ -185,6 +185,7 @@ def measure(timer: func.TimerRequest) -> None:
 @app.timer_trigger("timer", "0 30 3 * * *")
 def retire(timer: func.TimerRequest) -> None:
     retention.drop_old_tables(get_app().services, get_app().now(), get_app().settings.retention)
+    retention.forget_names(get_app().endpoints.deleted, get_app().now(), get_app().settings.retention)
 
 
 @app.timer_trigger("timer", "0 45 3 * * *")

@@ -1,5 +1,6 @@
 """`/v1.0/webhooks/deliveries`: the delivery log of an endpoint, the alert log across endpoints, and another try."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import get_args
@@ -15,7 +16,8 @@ from shared.delivery.transitions import unattempted
 from shared.model import ENDPOINT_ID, Delivery, DeliveryId, Status
 from shared.storage.alerts import Malformed
 from shared.storage.counts import MOST_NEWEST
-from shared.storage.pages import Filters
+from shared.storage.deliveries import Logged
+from shared.storage.pages import Filters, Page
 
 DEFAULT_TOP, MOST_TOP = 50, 500
 _NEWEST_OF = timedelta(hours=24)
@@ -62,16 +64,21 @@ def list_some(request: Request) -> Response:
     top = request.number("top", DEFAULT_TOP, 1, MOST_TOP)
     try:
         if endpoint is None:
-            page = request.app.alerts.log(filters, now, top, continuation)
-            lines: list[views.Delivery | views.MalformedMessage] = [
-                malformed_view(each) if isinstance(each, Malformed) else delivery_view(*each) for each in page.items
-            ]
-            return Response(200, views.DeliveryPage(value=lines, continuation=page.continuation).shown())
-        log = request.app.deliveries.log(endpoint.upper(), filters, now, top, continuation)
+            page: Page[Logged | Malformed] | Page[Logged] = request.app.alerts.log(filters, now, top, continuation)
+        else:
+            page = request.app.deliveries.log(endpoint.upper(), filters, now, top, continuation)
     except ValueError:
         raise bad_request("?continuation= must be one that an earlier page gave") from None
-    items = [delivery_view(*each) for each in log.items]
-    return Response(200, views.DeliveryPage(value=items, continuation=log.continuation).shown())
+    lines = _lines(request, page.items)
+    return Response(200, views.DeliveryPage(value=lines, continuation=page.continuation).shown())
+
+
+def _lines(request: Request, items: Sequence[Logged | Malformed]) -> list[views.Delivery | views.MalformedMessage]:
+    called = request.app.endpoints.names({each[0].endpoint for each in items if not isinstance(each, Malformed)})
+    return [
+        malformed_view(each) if isinstance(each, Malformed) else delivery_view(*each, called.get(each[0].endpoint))
+        for each in items
+    ]
 
 
 @operation(
@@ -88,7 +95,8 @@ def get(request: Request) -> Response:
         if line is None:
             raise _unknown()
         return Response(200, malformed_view(line).shown())
-    return Response(200, delivery_view(delivery_id, _find(request, delivery_id)).shown())
+    called = request.app.endpoints.names([delivery_id.endpoint]).get(delivery_id.endpoint)
+    return Response(200, delivery_view(delivery_id, _find(request, delivery_id), called).shown())
 
 
 @operation(
@@ -124,8 +132,8 @@ def _newest(request: Request, since: datetime | None, now: datetime) -> views.De
     ids = [parsed for each in noted if (parsed := DeliveryId.parse(each.id))]
     with ThreadPoolExecutor(_READERS) as readers:
         rows = list(readers.map(request.app.deliveries.get, ids))
-    found = [delivery_view(each, row.value) for each, row in zip(ids, rows, strict=True) if row is not None]
-    return views.DeliveryPage(value=[*found])
+    found = [(each, row.value) for each, row in zip(ids, rows, strict=True) if row is not None]
+    return views.DeliveryPage(value=_lines(request, found))
 
 
 def _find(request: Request, delivery_id: DeliveryId) -> Delivery:

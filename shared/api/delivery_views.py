@@ -9,6 +9,7 @@ from shared.api.endpoint_views import EXAMPLE_ID
 from shared.api.http.view import Component, Count, Time, View, example
 from shared.model import DeliveryId, Status, from_ms
 from shared.storage.alerts import Malformed
+from shared.storage.deleted_endpoints import EndpointName
 
 DeliveryStatus = Annotated[Status, Component("DeliveryStatus")]
 
@@ -25,6 +26,7 @@ _ATTEMPT: dict[str, Any] = {
 _FAILED: dict[str, Any] = {
     "id": EXAMPLE_DELIVERY_ID,
     "endpointId": EXAMPLE_ID,
+    "host": "contoso.azurewebsites.net",
     "type": "storage.threshold_exceeded",
     "idempotencyKey": EXAMPLE_KEY,
     "status": "failed",
@@ -60,6 +62,8 @@ class Delivery(View):
 
     id: str
     endpoint_id: str
+    endpoint_name: Annotated[str, Field(description="As it is called, or was before it was deleted")] | None = None
+    host: Annotated[str, Field(description="Of the endpoint's URL")] | None = None
     type: str
     idempotency_key: str
     status: DeliveryStatus
@@ -100,10 +104,12 @@ def attempt_view(attempt: model.Attempt) -> Attempt:
     return Attempt.model_validate(attempt.model_dump(exclude={"token"}))
 
 
-def delivery_view(delivery_id: DeliveryId, delivery: model.Delivery) -> Delivery:
+def delivery_view(delivery_id: DeliveryId, delivery: model.Delivery, called: EndpointName | None = None) -> Delivery:
     return Delivery(
         id=str(delivery_id),
         endpoint_id=delivery_id.endpoint,
+        endpoint_name=called.name if called else None,
+        host=called.host if called else None,
         type=delivery.type,
         idempotency_key=delivery.key,
         status=delivery.status,

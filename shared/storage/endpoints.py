@@ -1,12 +1,13 @@
 """Table `endpoints`: registered receivers and, in rows of their own, their health."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 from shared.model import Endpoint, Health
 from shared.model.health import of_generation
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services, Table, Written
+from shared.storage.deleted_endpoints import DeletedEndpoints, EndpointName, name_of
 from shared.storage.endpoint_rows import EndpointRows
 from shared.storage.rows import Versioned, change, etag_of
 from shared.storage.snapshot import Snapshot
@@ -25,7 +26,8 @@ class Endpoints:
         self._format = EndpointRows(cipher)
         self._snapshot = Snapshot(self._query)
         self._health = _HealthRows(table, self._note_health)
-        self.rows = _Rows(table, self._format, self._note)
+        self.deleted = DeletedEndpoints(table, cipher)
+        self.rows = _Rows(table, self._format, self.deleted, self._note)
 
     def all(self) -> list[Endpoint]:
         """Read from the snapshot, which may be some seconds old."""
@@ -50,12 +52,21 @@ class Endpoints:
 
     def delete(self, endpoint_id: str) -> bool:
         """False where there is no such endpoint."""
-        if self.rows.get(endpoint_id) is None:
+        stored = self.rows.get(endpoint_id)
+        if stored is None:
             return False
+        self.deleted.note(stored.value)
         self._table.delete(PARTITION, endpoint_id)
         self._table.delete(PARTITION, endpoint_id + _HEALTH)
         self._note(endpoint_id, None)
         return True
+
+    def names(self, endpoint_ids: Collection[str]) -> dict[str, EndpointName]:
+        """What endpoints are called, or were before they were deleted, by id. Read from the snapshot as far as they
+        are there."""
+        here = self._snapshot.get()
+        found = {each: name_of(here[each]) for each in endpoint_ids if each in here}
+        return found | self.deleted.names([each for each in endpoint_ids if each not in found])
 
     def change_health(self, endpoint: Endpoint, transition: Callable[[Health], Health]) -> Endpoint:
         """Changes the health of a registration; returns the endpoint with its health as it then is. Health that belongs
@@ -75,7 +86,8 @@ class Endpoints:
         """Writes anew what is not under the first key, or not bound to its place; returns how many endpoints it was."""
         rows = self._table.query("PartitionKey eq @partition", {"partition": PARTITION})
         old = [row["RowKey"] for row in rows if "Url" in row and not self._format.is_current(row)]
-        return sum(change(self.rows, each, _written_anew, self.rows.get(each)) is not None for each in old)
+        rewritten = sum(change(self.rows, each, _written_anew, self.rows.get(each)) is not None for each in old)
+        return rewritten + self.deleted.reencrypt()
 
     def _note(self, endpoint_id: str, endpoint: Endpoint | None) -> None:
         """Keeps the snapshot in step with a write: reading the table for each would cost more, the more there is."""
@@ -109,9 +121,16 @@ class Endpoints:
 class _Rows:
     """Endpoints as they are stored now, each read with its health and written without it."""
 
-    def __init__(self, table: Table, row_format: EndpointRows, written: Callable[[str, Endpoint | None], None]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        row_format: EndpointRows,
+        deleted: DeletedEndpoints,
+        written: Callable[[str, Endpoint | None], None],
+    ) -> None:
         self._table = table
         self._format = row_format
+        self._deleted = deleted
         self._written = written
 
     def get(self, endpoint_id: str) -> Versioned[Endpoint] | None:
@@ -130,6 +149,9 @@ class _Rows:
 
     def remove(self, endpoint_id: str, etag: str) -> Written:
         """Deletes an endpoint and its health; CONFLICT where it has changed since it was read."""
+        stored = self.get(endpoint_id)
+        if stored is not None:
+            self._deleted.note(stored.value)
         removed = self._table.remove(PARTITION, endpoint_id, etag)
         if removed is Written.DONE:
             self._table.delete(PARTITION, endpoint_id + _HEALTH)

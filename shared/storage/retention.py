@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared import logs
 from shared.storage.clients import Services
+from shared.storage.deleted_endpoints import DeletedEndpoints
 from shared.storage.weeks import WEEK, oldest_kept
 
 _DATED = re.compile(r"(?:events|deliveries|failures|counts|sharing)(\d{8})")
@@ -20,6 +21,11 @@ def drop_old_tables(services: Services, now: datetime, retention: timedelta) -> 
             logs.info("table.dropped", table=name)
             dropped.append(name)
     return dropped
+
+
+def forget_names(deleted: DeletedEndpoints, now: datetime, retention: timedelta) -> int:
+    """Forgets the names of endpoints that were deleted before anything that the logs still hold. Returns how many."""
+    return deleted.forget(oldest_kept(now, retention) - WEEK)
 
 
 def _week_of(name: str) -> datetime | None:
