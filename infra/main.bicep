@@ -65,7 +65,7 @@ param tenantMicrosoftId string = ''
 @minLength(1)
 param retryDelays string = '30,120,600'
 
-@description('Hours for which a repeated idempotency key is recognised at the least.')
+@description('For at least so many hours a repeated idempotency key is recognised.')
 @minValue(1)
 @maxValue(168)
 param dedupeHours int = 24
