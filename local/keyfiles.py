@@ -25,7 +25,7 @@ def issuer_key_file(state: Path) -> Path:
 def require_issuer_key(state: Path) -> None:
     """Raises Problem while no issuer has ever run here."""
     if not issuer_key_file(state).exists():
-        raise Problem("There is no token issuer yet, so no app would take a token. Run `python3 dev.py start` first.")
+        raise Problem("There is no token issuer yet, so no app would accept a token. Run `python3 dev.py start` first.")
 
 
 def make_once(path: Path, content: Callable[[], bytes]) -> None:

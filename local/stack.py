@@ -141,7 +141,7 @@ async def running(
         )
         stack.push_async_callback(host.stop)
         if not await host.start():
-            raise Problem("The function host ended while starting; why stands above.")
+            raise Problem("The function host ended while starting. The reason is above.")
         yield Stack(host, api, receiver, receiver_url, graph, graph_url, emulator)
 
 

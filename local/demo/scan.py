@@ -29,7 +29,7 @@ async def scan_sites(story: Story, stack: Stack) -> None:
     crossings = ((EXCEEDED, FINANCE), (EXCEEDED, ENGINEERING), (RECOVERED, FINANCE))
     told = [each for each in map(_told, story.inbox.received) if each[0] in (OK, DESK) and each[2] in WATCHED]
     wanted = [(path, *crossing) for path in (OK, DESK) for crossing in crossings]
-    expect(Counter(told) == Counter(wanted), f"not each crossing was told once: {told}")
+    expect(Counter(told) == Counter(wanted), f"not each crossing was published once: {told}")
     story.tell("Three scans, three crossings, and each of the two endpoints heard of each once.")
 
 
@@ -50,7 +50,7 @@ async def _exceed(story: Story, stack: Stack) -> None:
     spscan = await _hear(story, DESK, EXCEEDED, FINANCE)
     story.tell_verified(point)
     story.tell_verified(spscan)
-    story.tell("It passed 75 and 90 percent at once: only the higher one is told. As [bold]point[/]:")
+    story.tell("It passed 75 and 90 percent at once: only the higher one is published. As [bold]point[/]:")
     story.show(point)
     story.tell("As [bold]spscan[/]:")
     story.show(spscan)
