@@ -47,3 +47,21 @@ def test_every_setting_is_told_of(name: str) -> None:
     assert kind is not None
     (section,) = (part for part in SECTION.split("\n### ")[1:] if f'"format": "{name}"' in part)
     assert {field.alias for field in kind.model_fields.values()} <= set(re.findall(r"[A-Za-z]+", section))
+
+
+def test_lists_of_formats_are_whole() -> None:
+    """The row of `format` in the API, the table of receivers, and the names in the README."""
+    ours = set(FORMATS) - {"point", "spscan"}
+    root = Path(__file__).parents[3]
+    [row] = re.findall(r"^\| `format` \| `point` \| (.*)$", (root / "docs" / "api.md").read_text("utf-8"), re.MULTILINE)
+    assert set(re.findall(r"`([a-z-]+)`", row)) == set(FORMATS)
+    assert set(re.findall(r"^\| \[`([a-z-]+)`\]", SECTION, re.MULTILINE)) == ours
+    readme = (root / "README.md").read_text("utf-8").replace("\n", " ")
+    titles = {
+        "servicenow": "ServiceNow",
+        "connectwise": "ConnectWise",
+        "splunk-hec": "Splunk",
+        "teams": "Microsoft Teams",
+    }
+    titles |= {"cloudevents": "CloudEvents", "template": "any JSON by a template"}
+    assert [name for name in ours if titles.get(name, name.title()) not in readme] == []
