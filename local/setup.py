@@ -158,8 +158,8 @@ def _make_alone(part: Part, state: Path) -> None:
             _make(part, state / "setup.log")
     except Held:
         raise Problem(
-            f"{part.folder.name} must be installed again, since {_listed(part.sources)} changed or it is incomplete, and "
-            "a program that dev.py started still uses it. Stop that one (Ctrl+C), and run the same command again."
+            f"{part.folder.name} must be installed again, since {_listed(part.sources)} changed or it is incomplete. "
+            "But a program that dev.py started still uses it. Stop that one (Ctrl+C), and run the same command again."
         ) from None
 
 
