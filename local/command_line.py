@@ -9,6 +9,8 @@ from pathlib import Path
 from shared import __version__
 
 EXAMPLE = "python3 dev.py demo"
+ROLES = ("Point.Admin", "Point.Publish", "Point.Read", "Point.Subscribe")
+"""The app's roles, which shared/ names where they are checked."""
 ENVIRONMENT_LINES = {
     "sh": 'eval "$(python3 dev.py env)"',
     "powershell": "python dev.py env | Out-String | Invoke-Expression",
@@ -181,13 +183,25 @@ def _add_env(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _add_token_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--roles",
-        default="Point.Admin",
+        type=_roles,
+        default=ROLES[0],
         metavar="A,B",
-        help="its app roles: Point.Admin, Point.Read, Point.Publish, Point.Subscribe (default %(default)s)",
+        help=f"its app roles: {', '.join(ROLES)} (default %(default)s); '' for a token without one",
     )
     parser.add_argument(
         "--expires-in", type=int, default=3600, metavar="S", help="seconds that it is valid (default %(default)s)"
     )
+
+
+def _roles(text: str) -> str:
+    """A token with a role that nobody knows would be refused like one without any, and tell nobody why."""
+    given = [name.strip() for name in text.split(",") if name.strip()]
+    for name in given:
+        if name not in ROLES:
+            meant = difflib.get_close_matches(name, ROLES, 1)
+            hint = f" Did you mean {meant[0]}?" if meant else ""
+            raise argparse.ArgumentTypeError(f"{name!r} is no role of the app ({', '.join(ROLES)}).{hint}")
+    return ",".join(given)
 
 
 def _port(text: str) -> int:

@@ -16,6 +16,7 @@ import requests
 from pycep import BicepParser
 
 from local.issuer import sign_token
+from shared.formats.shortening import in_utf16
 
 from .api import ENDPOINTS, Api, Json, custom, eventually
 from .conftest import App
@@ -281,6 +282,29 @@ def test_the_alert_log_is_reported_page_by_page(app: App) -> None:
     )
     for endpoint in endpoints:
         app.api.call("DELETE", f"{ENDPOINTS}/{endpoint['id']}", expect=204)
+
+
+@pytest.mark.parametrize("reason", ["the receiver answered 500: x" * 40, "🎉" * 500, '"\\' * 500, "short"])
+def test_a_report_of_many_long_reasons_is_one_that_teams_takes(reason: str) -> None:
+    """Teams takes 28 KB, and counts two bytes for each UTF-16 code unit."""
+    lines = [
+        {"id": f"{at:012}-{'A' * 26}-{'B' * 26}", "type": "custom." + "x" * 121, "reason": reason} for at in range(40)
+    ]
+    lines += [{"id": f"0000-{at}", "message": "no delivery"} for at in range(3)]
+    sent: list[Json] = []
+
+    def http(request: Json) -> tuple[int, Any]:
+        sent.append(request)
+        return 200, {"value": lines}
+
+    parameters = {"appUrl": "https://hooks.example", "audience": AUDIENCE, "reportUrl": "https://teams.example"}
+    Run(parameters, http, datetime.now().astimezone()).act(DEFINITIONS["alert-log-report"]["actions"])
+    body = json.dumps(sent[-1]["body"], ensure_ascii=False)
+    assert max(len(body.encode()), 2 * in_utf16(body)) <= 28 * 1024
+    shown = [item["inlines"][0]["text"] for item in sent[-1]["body"]["attachments"][0]["content"]["body"][1]["items"]]
+    assert len(shown) == 15
+    assert all(text.endswith(f"({line['id']})") for text, line in zip(shown, lines, strict=False))
+    assert ("…" in shown[0]) is (len(reason) > 200)
 
 
 def test_nothing_is_reported_of_a_day_without_failures(app: App) -> None:

@@ -58,6 +58,7 @@ class Run:
             "length": len,
             "mul": lambda one, two: one * two,
             "div": lambda one, two: one // two,  # of whole numbers
+            "greater": lambda one, other: one > other,
             "union": lambda one, two: [*dict.fromkeys([*one, *two])],
             "take": lambda items, count: items[:count],
         }

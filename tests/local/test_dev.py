@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 import dev
-from local.command_line import as_arguments, parse
+from local.command_line import ROLES, as_arguments, parse
 from local.ports import free_ports
 from local.problem import Problem
 from shared import __version__
+from shared.api.http.auth import Role
 
 
 @pytest.mark.parametrize("version", [(3, 11, 0), (3, 13, 2), (4, 0, 0)])
@@ -63,6 +64,9 @@ def test_a_data_folder_is_meant_from_where_the_person_is(tmp_path: Path, monkeyp
         (["start", "--prot", "1"], "`start` does not know --prot 1. Did you mean --port?"),
         (["start", "--data", "README.md"], "is a file; give a folder"),
         (["demo", "now"], "`demo` does not know now."),
+        (["token", "--roles", "Foo"], "'Foo' is no role of the app (Point.Admin, "),
+        (["token", "--roles", "Point.Read,Point.Amdin"], "'Point.Amdin' is no role of the app"),
+        (["env", "--roles", "point.read"], "Did you mean Point.Read?"),
     ],
 )
 def test_wrong_options_are_explained(
@@ -73,6 +77,10 @@ def test_wrong_options_are_explained(
         dev.main(arguments)
     assert left.value.code == 2
     assert told in capsys.readouterr().err
+
+
+def test_the_roles_are_the_apps() -> None:
+    assert set(ROLES) == set(Role)
 
 
 def test_the_version_is_the_apps(capsys: pytest.CaptureFixture[str]) -> None:
