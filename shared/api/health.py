@@ -1,5 +1,7 @@
 """`/health`: whether the app can reach what it lives on."""
 
+import time
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import Annotated, Any, Literal
@@ -79,15 +81,17 @@ def get(request: Request) -> Response:
 
 def _look_at(app: App) -> Response:
     """Asks storage for everything at once, and waits for what answers in time."""
-    asked: dict[str, Future[Any]] = {
+    services: dict[str, Future[Any]] = {
         "tables": _THREADS.submit(app.options.ping),
         "queues": _THREADS.submit(app.queue.raw.length, once=True),
+    }
+    rest: dict[str, Future[Any]] = {
         "endpoints": _THREADS.submit(app.endpoints.all),
         "scans": _THREADS.submit(app.sites.state),
         "polls": _THREADS.submit(poll_state, app),
     }
-    wait(asked.values(), WITHIN.total_seconds())
-    failed = {what: error for what, each in asked.items() if (error := _error_of(each)) is not None}
+    failed = _failed(services, ends_at := time.monotonic() + WITHIN.total_seconds())
+    failed |= _failed(rest, 0 if failed else ends_at)
     storage = StorageState(tables=_state_of(failed.get("tables")), queues=_state_of(failed.get("queues")))
     closed = [str(error) for error in failed.values() if isinstance(error, SettingsError)]
     for meaning in closed:
@@ -95,9 +99,15 @@ def _look_at(app: App) -> Response:
     if closed or not storage.tables == storage.queues == REACHABLE:
         unhealthy = UnhealthyApp(version=__version__, storage=storage, reason=_CLOSED if closed else None)
         return Response(503, unhealthy.shown())
-    scans, polls = (None if what in failed else asked[what].result() for what in ("scans", "polls"))  # others answered
+    scans, polls = (None if what in failed else rest[what].result() for what in ("scans", "polls"))  # tables answered
     warnings = warnings_of(app, scans, polls) or None
     return Response(200, AppHealth(version=__version__, storage=storage, warnings=warnings).shown())
+
+
+def _failed(asked: Mapping[str, Future[Any]], ends_at: float) -> dict[str, StorageUnavailable | SettingsError]:
+    """Why questions have no answer, once all have one or the time has come (of `time.monotonic`)."""
+    wait(asked.values(), max(0.0, ends_at - time.monotonic()))
+    return {what: error for what, each in asked.items() if (error := _error_of(each)) is not None}
 
 
 def _error_of(asked: Future[Any]) -> StorageUnavailable | SettingsError | None:
