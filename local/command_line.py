@@ -9,8 +9,9 @@ from pathlib import Path
 from shared import __version__
 
 EXAMPLE = "python3 dev.py demo"
-ROLES = ("Point.Admin", "Point.Publish", "Point.Read", "Point.Subscribe")
+ROLES = ("Point.Admin", "Point.Publish", "Point.Read", "Point.Subscribe", "Point.Provisioning")
 """The app's roles, which shared/ names where they are checked."""
+APP_PORT = 7071
 ENVIRONMENT_LINES = {
     "sh": 'eval "$(python3 dev.py env)"',
     "powershell": "python dev.py env | Out-String | Invoke-Expression",
@@ -107,13 +108,18 @@ def _add_start(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "else from the sample; environment variables override them. With AzureWebJobsStorage in the environment no "
         "Azurite is started, and with GRAPH_BASE_URL no stand-in is used.",
     )
-    start.add_argument("--port", type=_port, default=7071, help="where the app listens (default %(default)s)")
+    start.add_argument(
+        "--port",
+        type=_port,
+        default=APP_PORT,
+        help="where the app listens; all other ports move with it (default %(default)s)",
+    )
     start.add_argument(
         "--azurite-port",
         type=_port,
-        default=10000,
         metavar="P",
-        help="Azurite's blob, queue and table services listen at P, P+1 and P+2 (default %(default)s)",
+        help="Azurite's blob, queue and table services listen at P, P+1 and P+2 (default: 10000, and as far from there "
+        f"as the app's port is from {APP_PORT})",
     )
     start.add_argument(
         "--receiver-port",

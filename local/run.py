@@ -12,8 +12,8 @@ from pathlib import Path
 from local import ROOT, STATE, addresses
 from local.addresses import Addresses
 from local.appsettings import read_values
-from local.azurite import default_folder
-from local.command_line import ENVIRONMENT_LINES, default_shell, parse
+from local.azurite import DEFAULT_PORT, default_folder
+from local.command_line import APP_PORT, ENVIRONMENT_LINES, default_shell, parse
 from local.demo import __main__ as demo
 from local.issuer import read_key, sign_token
 from local.keyfiles import issuer_key_file, require_issuer_key
@@ -80,16 +80,21 @@ async def start(options: argparse.Namespace) -> int:
 def make_plan(root: Path, options: argparse.Namespace) -> Plan:
     """What `start` with these options starts."""
     data = options.data and Path(options.data)
-    beside = {"--receiver-port": options.receiver_port, "--graph-port": options.graph_port}
+    azurite_port = options.azurite_port or DEFAULT_PORT + options.port - APP_PORT
+    beside = {
+        "--azurite-port": options.azurite_port,
+        "--receiver-port": options.receiver_port,
+        "--graph-port": options.graph_port,
+    }
     return Plan(
         root=root,
         port=options.port,
-        azurite_port=options.azurite_port,
+        azurite_port=azurite_port,
         receiver_port=options.receiver_port or port_beside(options.port, 1000),
         graph_port=options.graph_port or port_beside(options.port, 2000),
         beside={option: port for option, port in beside.items() if port},
         values=read_values(root),
-        data=None if options.in_memory else data or default_folder(root / ".local", options.azurite_port),
+        data=None if options.in_memory else data or default_folder(root / ".local", azurite_port),
         lease_seconds=options.lease,
     )
 

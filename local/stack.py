@@ -39,7 +39,7 @@ class Plan:
     graph_port: int = 0
     """The Graph stand-in's port; 0 takes any free one."""
     beside: Mapping[str, int] = field(default_factory=dict)
-    """The companions' ports that a person chose, by their options; others are found anew at each start."""
+    """The companions' ports that a person chose, by their options; all others follow the app's port."""
     data: Path | None = None
     lease_seconds: int = 600
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
@@ -169,9 +169,9 @@ def port_beside(port: int, distance: int) -> int:
 
 
 def moved(plan: Plan) -> str:
-    """Options that move the app and all that belongs to it to free ports, each as far as the others."""
-    storage = {"--azurite-port": plan.azurite_port} if plan.needs_azurite else {}
-    chosen = {"--port": plan.port, **storage, **plan.beside}
+    """Options that move the app and all that belongs to it to free ports: what a person chose moves as far as the app's
+    port, and all else follows that."""
+    chosen = {"--port": plan.port, **plan.beside}
     for step in range(100, 5000, 100):
         if all(each.port + step <= 65535 and is_free(each.port + step) for each in plan.wanted):
             return " ".join(f"{option} {port + step}" for option, port in chosen.items())

@@ -17,7 +17,9 @@ import requests
 
 from local import ROOT, STATE
 from local.azurite import connection_string
+from local.command_line import parse
 from local.ports import free_ports, is_free
+from local.run import make_plan
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are sent as on POSIX")
 
@@ -158,7 +160,21 @@ def test_taken_ports_are_told_all_at_once_with_a_command_that_starts(stack: Star
 def test_an_earlier_start_is_recognised(stack: Started) -> None:
     told = refused(port=stack.port)
     assert f"`dev.py start` runs in this folder already, with the app on port {stack.port}" in told
-    assert "A second one: python3 dev.py start --port " in told
+    assert re.search(r"A second one: python3 dev.py start --port \d+$", told.strip())
+
+
+@pytest.mark.parametrize(("port", "first"), [(7071, 10000), (7171, 10100), (7070, 9999)])
+def test_all_ports_follow_the_apps(port: int, first: int) -> None:
+    plan = make_plan(ROOT, parse(["start", "--port", str(port)]))
+    assert plan.azurite_port == first
+    assert str(plan.data) == str(STATE / ("azurite" if first == 10000 else f"azurite-{first}"))
+    assert plan.beside == {}
+
+
+def test_a_port_that_was_chosen_stays() -> None:
+    plan = make_plan(ROOT, parse(["start", "--port", "7171", "--azurite-port", "10000"]))
+    assert plan.azurite_port == 10000
+    assert plan.beside == {"--azurite-port": 10000}
 
 
 def test_another_shell_gets_its_variables(stack: Started) -> None:
