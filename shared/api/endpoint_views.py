@@ -39,8 +39,11 @@ _ENDPOINT: dict[str, Any] = {
 }
 
 
+EndpointState = Annotated[Literal["healthy", "failing", "disabled"], Component("EndpointState")]
+
+
 class EndpointHealth(View):
-    state: Literal["healthy", "failing", "disabled"]
+    state: EndpointState
     first_failure_at: Time | None = None
     last_success_at: Time | None = None
     last_error: str | None = None

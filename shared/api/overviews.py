@@ -1,11 +1,11 @@
 """`/v1.0/overview`: how everything stands, for whoever looks after it."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from shared.admin.overview import MOST_ALERTS, Overview, overview
-from shared.api.endpoint_views import EXAMPLE_ID, WireFormat, endpoint_view
+from shared.api.endpoint_views import EXAMPLE_ID, EndpointState, WireFormat, endpoint_view
 from shared.api.health import poll_state, warnings_of
 from shared.api.http.call import Request, Response
 from shared.api.http.operation import Returns, Tag, operation, query
@@ -45,7 +45,7 @@ class EndpointLine(Outcomes):
     name: str | None = None
     host: str
     format: WireFormat
-    state: Literal["healthy", "failing", "disabled"]
+    state: EndpointState
     first_failure_at: Time | None = None
     last_error: str | None = None
     disabled_reason: str | None = None

@@ -16,7 +16,7 @@ from shared.api.events import MOST_EVENT_BYTES, EventBody, read_event
 from shared.api.http.call import Request, Response, invalid, validated
 from shared.api.http.operation import Returns, Tag, operation, path
 from shared.api.http.problem import bad_request, conflict, not_found
-from shared.api.http.view import Count, FreeObject, Time, View, example
+from shared.api.http.view import Component, Count, FreeObject, Time, View, example
 from shared.delivery.publisher import own_event
 from shared.formats import FORMATS
 from shared.model import Endpoint, Event, Model
@@ -59,7 +59,7 @@ class PreviewRequest(Model):
     model_config = example({"format": "slack", "type": "storage.threshold_exceeded"})
 
     format: Format
-    settings: FreeObject = Field(default={})
+    settings: FreeObject | None = None
     endpoint: (
         Annotated[
             str, Field(max_length=26, description="An endpoint's id: `settings` are then a merge patch of what it has")
@@ -92,7 +92,9 @@ class SentRequest(View):
 
     method: Literal["POST"]
     url: Annotated[str, Field(description="Told to Point.Admin alone")] | None = None
-    headers: Annotated[dict[str, str], Field(description="Signatures and values of `auth` are not told: `…`")]
+    headers: Annotated[
+        dict[str, str], Component("SentHeaders"), Field(description="Signatures and values of `auth` are not told: `…`")
+    ]
     content_type: str
     body: Annotated[str, Field(description="Told to Point.Admin alone where settings are part of it")] | None = None
     bytes: Count
@@ -157,7 +159,7 @@ def preview(request: Request) -> Response:
     body = request.model(PreviewRequest, 2 * MOST_EVENT_BYTES)
     event = _event(request, body)
     try:
-        made = body_of(body.format, body.settings, _endpoint(request, body.endpoint), event)
+        made = body_of(body.format, body.settings or {}, _endpoint(request, body.endpoint), event)
     except Unsendable as reason:
         raise bad_request(f"It cannot be said in this format: {reason}") from None
     if isinstance(made, list):

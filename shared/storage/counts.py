@@ -55,8 +55,10 @@ class NewDelivery(NamedTuple):
 @dataclass
 class Hour:
     """What happened in an hour: how many events were accepted, what became of attempts and deliveries by endpoint, and
-    the newest of both."""
+    the newest of both. `row` names the row that it is written to: an hour that was forgotten and has something added
+    after all is another one."""
 
+    row: str = field(default_factory=lambda: secrets.token_hex(8))
     accepted: int = 0
     endpoints: dict[str, dict[Outcome, int]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(int)))
     events: deque[NewEvent] = field(default_factory=lambda: deque(maxlen=MOST_NEWEST))
@@ -81,7 +83,6 @@ class Counts:
     def __init__(self, services: Services, later: Later = in_a_thread) -> None:
         self._services = services
         self._later = later
-        self._process = secrets.token_hex(8)
         self._lock = threading.Lock()
         self._hours: dict[datetime, Hour] = {}
         self._changed: set[datetime] = set()
@@ -102,7 +103,7 @@ class Counts:
         """Writes what is not written yet, and forgets hours that are over; what storage does not take comes later."""
         with self._lock:
             self._scheduled = False
-            rows = [(start, _row(start, self._process, self._hours[start])) for start in sorted(self._changed)]
+            rows = [(start, _row(start, self._hours[start])) for start in sorted(self._changed)]
             self._changed.clear()
         try:
             for start, row in rows:
@@ -120,11 +121,10 @@ class Counts:
     def hours(self, since: datetime, now: datetime) -> dict[datetime, Hour]:
         """All processes' counts, by the start of the hour; up to some seconds old."""
         found: dict[datetime, Hour] = defaultdict(Hour)
-        for start, hour, process in self._read(since, now, newest=False):
-            if process != self._process or start not in self._hours:
-                found[start].add(hour)
+        stored = list(self._read(since, now, newest=False))
         with self._lock:
-            for start, hour in self._hours.items():
+            own = {hour.row for hour in self._hours.values()}
+            for start, hour in (*((s, h) for s, h in stored if h.row not in own), *self._hours.items()):
                 if start >= _start(since):
                     found[start].add(hour)
         return dict(found)
@@ -145,8 +145,8 @@ class Counts:
             with self._lock:
                 own = self._hours.get(start)
                 items = list(of(own)) if own else []
-            for _, hour, process in self._read(start, start, newest=True):
-                items += [] if own and process == self._process else list(of(hour))
+            for _, hour in self._read(start, start, newest=True):
+                items += [] if own and hour.row == own.row else list(of(hour))
             for item in sorted(items, reverse=True):
                 found.setdefault(item[1], item)
             start -= HOUR
@@ -171,7 +171,7 @@ class Counts:
             table.create()
             table.upsert(row)
 
-    def _read(self, since: datetime, until: datetime, newest: bool) -> Iterator[tuple[datetime, Hour, str]]:
+    def _read(self, since: datetime, until: datetime, newest: bool) -> Iterator[tuple[datetime, Hour]]:
         values = {"first": _partition(_start(since)), "last": _partition(_start(until))}
         condition = "PartitionKey ge @first and PartitionKey le @last"
         part = "Newest" if newest else "Counts"
@@ -179,9 +179,11 @@ class Counts:
             table = self._services.table(table_name(_PREFIX, to_ms(week)))
             columns = ["PartitionKey", "RowKey", *(f"{part}{at}" for at in range(_MOST_CHUNKS))]
             for entity in table.query(condition, values, select=columns):
-                text = json.loads(chunks.join(part, entity) or b"{}")
+                stored = json.loads(chunks.join(part, entity) or b"{}")
                 start = datetime.strptime(entity["PartitionKey"], "%Y%m%d%H").replace(tzinfo=UTC)
-                yield start, _read_newest(text) if newest else _read_counts(text), entity["RowKey"]
+                hour = Hour(row=entity["RowKey"])
+                (_take_newest if newest else _take_counts)(hour, stored)
+                yield start, hour
 
 
 def _start(at: datetime) -> datetime:
@@ -192,7 +194,7 @@ def _partition(start: datetime) -> str:
     return f"{start:%Y%m%d%H}"
 
 
-def _row(start: datetime, process: str, hour: Hour) -> dict[str, Any]:
+def _row(start: datetime, hour: Hour) -> dict[str, Any]:
     counts = {"accepted": hour.accepted, "endpoints": {name: dict(found) for name, found in hour.endpoints.items()}}
     newest = {
         "events": [[utc_text(each.at), *each[1:]] for each in hour.events],
@@ -200,22 +202,19 @@ def _row(start: datetime, process: str, hour: Hour) -> dict[str, Any]:
     }
     return {
         "PartitionKey": _partition(start),
-        "RowKey": process,
+        "RowKey": hour.row,
         **chunks.split("Counts", json.dumps(counts, separators=(",", ":")).encode()),
         **chunks.split("Newest", json.dumps(newest, separators=(",", ":")).encode()),
     }
 
 
-def _read_counts(stored: Mapping[str, Any]) -> Hour:
-    hour = Hour(accepted=stored.get("accepted", 0))
+def _take_counts(hour: Hour, stored: Mapping[str, Any]) -> None:
+    hour.accepted = stored.get("accepted", 0)
     for endpoint_id, outcomes in stored.get("endpoints", {}).items():
         for outcome in get_args(Outcome):
             hour.endpoints[endpoint_id][outcome] += outcomes.get(outcome, 0)
-    return hour
 
 
-def _read_newest(stored: Mapping[str, Any]) -> Hour:
-    hour = Hour()
+def _take_newest(hour: Hour, stored: Mapping[str, Any]) -> None:
     hour.events.extend(NewEvent(datetime.fromisoformat(at), *rest) for at, *rest in stored.get("events", []))
     hour.deliveries.extend(NewDelivery(datetime.fromisoformat(at), each) for at, each in stored.get("deliveries", []))
-    return hour

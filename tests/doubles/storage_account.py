@@ -25,6 +25,7 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,
     "gt": operator.gt,
     "ge": operator.ge,
+    "le": operator.le,
     "lt": operator.lt,
 }
 
@@ -124,8 +125,10 @@ class Table:
     def remove(self, partition: str, row: str, etag: str) -> Written:
         return self._account.change(lambda: self._drop(partition, row, etag))
 
-    def query(self, condition: str, values: Mapping[str, Any], page: int = 1000) -> Iterator[TableEntity]:
-        """Conditions joined by `and`, on values named with `@` or on `true`."""
+    def query(
+        self, condition: str, values: Mapping[str, Any], page: int = 1000, select: object = None
+    ) -> Iterator[TableEntity]:
+        """Conditions joined by `and`, on values named with `@` or on `true`; of each row all is given."""
         clauses = [clause.split(" ") for clause in condition.split(" and ")]
         wanted = [(name, OPERATORS[sign], values.get(value.lstrip("@"), True)) for name, sign, value in clauses]
         for key in self._account.read(lambda: sorted(self._rows())):

@@ -198,6 +198,7 @@ def test_headers_that_matter_are_described(described: Json) -> None:
         ("Prefer", "endpointRegister"),
         ("Idempotency-Key", "endpointReplay"),
         *(("Idempotency-Key", f"workspaceProvision{kind.capitalize()}") for kind in KINDS),
+        ("If-Match", "storageThresholdPut"),
         ("traceparent", "eventPublish"),
     }
 

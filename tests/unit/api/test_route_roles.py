@@ -17,7 +17,7 @@ from shared.api.http.routing import Routes
 from unit.api.test_routing import problem_of
 
 ROOT = Path(__file__).parents[3]
-OPEN = {"health_get", "openapi_get", "zz_unknown"}
+OPEN = {"console_file", "console_home", "health_get", "openapi_get", "zz_unknown"}
 """What needs no token."""
 
 Function = Callable[[func.HttpRequest], func.HttpResponse]
