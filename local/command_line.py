@@ -55,7 +55,7 @@ def command_line() -> argparse.ArgumentParser:
         "demo",
         help="show the whole thing at work, in under a minute, and end",
         description="Starts everything on free ports with empty storage, registers endpoints, publishes events, scans "
-        "sites, and shows each signed delivery verified, a retry, an exhausted delivery and its rescue.",
+        "sites, shares files, and shows each signed delivery verified, a retry, an exhausted delivery and its rescue.",
     )
     _add_start(commands)
     _add_token(commands)
@@ -104,9 +104,9 @@ def _add_start(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "start",
         help="run the app and stay up until Ctrl+C",
         description="Starts Azurite (the storage emulator), a token issuer, a webhook receiver to point endpoints at, "
-        "a stand-in for Microsoft Graph, and the app in a function host. App settings come from local.settings.json, "
+        "a stand-in for Microsoft 365, and the app in a function host. App settings come from local.settings.json, "
         "else from the sample; environment variables override them. With AzureWebJobsStorage in the environment no "
-        "Azurite is started, and with GRAPH_BASE_URL no stand-in is used.",
+        "Azurite is started, and with GRAPH_BASE_URL and MANAGEMENT_BASE_URL no stand-in is used.",
     )
     start.add_argument(
         "--port",

@@ -101,7 +101,9 @@ def make_plan(root: Path, options: argparse.Namespace) -> Plan:
 
 def describe_graph(plan: Plan, url: str) -> str:
     return (
-        f"a stand-in at {url} (open it to read how to change its sites)" if plan.needs_graph else "as the settings say"
+        f"a stand-in at {url} (open it to read how to change its sites, and how to share)"
+        if plan.needs_graph
+        else "as the settings say"
     )
 
 

@@ -70,6 +70,12 @@ class Plan:
         return appsettings.needs_azurite(self.values, self.environment)
 
     @property
+    def tenant_id(self) -> str:
+        """The Microsoft id of the tenant that the settings name; the audit log is asked for by it."""
+        settings = appsettings.merge(self.values, self.environment)
+        return settings.get("ENTRA_TENANT_ID") or settings.get("TENANT_MICROSOFT_ID", "")
+
+    @property
     def needs_graph(self) -> bool:
         """Whether the settings name no Microsoft Graph of their own."""
         return not appsettings.merge(self.values, self.environment).get("GRAPH_BASE_URL")
@@ -128,6 +134,7 @@ async def running(
         receiver = Receiver(Verifier(api), on_delivery)
         receiver_url = await stack.enter_async_context(serving(receiver.application(), plan.receiver_port))
         graph = GraphStandIn()
+        graph.activity.tenant_id = plan.tenant_id or graph.activity.tenant_id
         graph_url = await stack.enter_async_context(serving_graph(graph, plan.graph_port))
 
         log = stack.enter_context(HostLog(plan.host_log, show_host)) if show_host else None
@@ -135,7 +142,7 @@ async def running(
             plan.root,
             plan.port,
             plan.lease_seconds,
-            host_environment(plan, issuer_url, graph_url, graph.token),
+            host_environment(plan, issuer_url, graph_url, graph),
             log,
             pid_file=plan.logs / "host.pid",
         )
@@ -145,16 +152,18 @@ async def running(
         yield Stack(host, api, receiver, receiver_url, graph, graph_url, emulator)
 
 
-def host_environment(plan: Plan, issuer_url: str, graph_url: str, graph_token: str) -> dict[str, str]:
+def host_environment(plan: Plan, issuer_url: str, graph_url: str, graph: GraphStandIn) -> dict[str, str]:
     """The environment of the host: the app's settings, with what only this start knows filled in."""
     settings = appsettings.merge(plan.values, plan.environment)
     if settings.get(appsettings.STORAGE) == appsettings.DEVELOPMENT_STORAGE or not appsettings.names_storage(settings):
         settings[appsettings.STORAGE] = azurite.connection_string(plan.azurite_port)
     settings.setdefault("DANGEROUS_TRUST_LOCAL_ISSUER", issuer_url)
     if plan.needs_graph:
-        settings |= {"GRAPH_BASE_URL": graph_url, "GRAPH_ACCESS_TOKEN": graph_token}
-        settings |= {"SHAREPOINT_BASE_URL": graph_url, "SHAREPOINT_ACCESS_TOKEN": graph_token}
+        settings |= {"GRAPH_BASE_URL": graph_url, "GRAPH_ACCESS_TOKEN": graph.token}
+        settings |= {"SHAREPOINT_BASE_URL": graph_url, "SHAREPOINT_ACCESS_TOKEN": graph.token}
         settings.setdefault("PROVISIONING_KINDS", "teams,groups,sites,yammer")
+    if not settings.get("MANAGEMENT_BASE_URL"):
+        settings |= {"MANAGEMENT_BASE_URL": graph_url, "MANAGEMENT_ACCESS_TOKEN": graph.activity.token}
     settings.setdefault("STORAGE_SCAN_SCHEDULE", SCAN_SCHEDULE)  # a file made from an older sample lacks it
     if not settings.get("SECRETS_KEY"):
         settings["SECRETS_KEY"] = secrets_key(plan.state)

@@ -11,12 +11,17 @@ from local.appsettings import is_storage, read_values
 from local.client import ApiFault
 from local.demo.formats import show_slack
 from local.demo.scan import scan_sites
+from local.demo.sharing import share_outside
 from local.demo.story import Inbox, Story, Unexpected
 from local.ports import free_ports
 from local.problem import Problem
 from local.stack import Plan, running
 
-RETRY_DELAYS = "1,2,3"
+SETTINGS = {
+    "RETRY_DELAYS": "1,2,3",
+    "SHARING_POLL_SCHEDULE": "0 0 0 1 1 *",  # the demo polls when it has something to tell
+    "SHARING_EVENTS": "permission.external_share_created,permission.anonymous_link_created,permission.revoked",
+}
 LINES_SHOWN = 20
 """Of the host, when the demo fails."""
 
@@ -32,7 +37,7 @@ async def show(root: Path) -> int:
     console.print("[bold]Tenant Hooks[/] · signed webhooks for Microsoft 365 governance events")
     try:
         story.begin(
-            "Starting the app, its storage (Azurite), a receiver, a token issuer, and a stand-in for Microsoft Graph"
+            "Starting the app, its storage (Azurite), a receiver, a token issuer, and a stand-in for Microsoft 365"
         )
         async with running(plan, inbox.add, show_host=shown.append) as stack:
             story.tell(f"They run on free ports and begin empty. The app: {stack.host.url}")
@@ -41,6 +46,7 @@ async def show(root: Path) -> int:
             await story.run(stack)
             await show_slack(story, stack, inbox)
             await scan_sites(story, stack)
+            await share_outside(story, stack)
     except (Unexpected, ApiFault, Problem) as fault:
         console.print(f"\n[bold red]✗ The demo failed at: {story.chapter}[/]")
         console.print(f"  {escape(str(fault))}")
@@ -58,9 +64,9 @@ async def show(root: Path) -> int:
 
 def make_plan(root: Path) -> Plan:
     """A stack of its own, whatever runs on this machine and whatever its owner has set."""
-    values = {**read_values(root, sample=True), "RETRY_DELAYS": RETRY_DELAYS}
+    values = {**read_values(root, sample=True), **SETTINGS}
     ours = {*values, "ALLOWED_ENDPOINT_HOSTS", "DANGEROUS_TRUST_LOCAL_ISSUER", "SECRETS_KEY"}
-    scans = ("GRAPH_", "STORAGE_")
+    scans = ("GRAPH_", "STORAGE_", "MANAGEMENT_", "SHARING_")
     environment = {
         name: value
         for name, value in os.environ.items()

@@ -8,9 +8,8 @@ from aiohttp import web
 from pydantic import ConfigDict, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 
 from local.m365.tenant import JSON_NAMES, Crowd, Site, Tenant
-from local.m365.workspace_routes import WORKSPACES_EXPLANATION
 
-GRANTED = frozenset({"Reports.Read.All", "Sites.Read.All", "ReportSettings.Read.All"})
+GRANTED = frozenset({"Reports.Read.All", "Sites.Read.All", "ReportSettings.Read.All", "Domain.Read.All"})
 EXPLANATION = """\
 This stands in for Microsoft Graph. Under /v1.0/ it answers the calls of a storage scan, for its own bearer token.
 It tells of sites that you can change; the next scan sees it:
@@ -36,7 +35,8 @@ class Throttle:
 
     path: str = ""
     times: NonNegativeInt = 1
-    status: Literal[429, 503] = 429
+    status: Literal[403, 429, 503] = 429
+    """403 is for the Management Activity API."""
     retry_after_seconds: NonNegativeInt | None = 1
     """None: the answer does not say when to come back."""
     after: NonNegativeInt = 0
@@ -105,14 +105,14 @@ BEHAVIOUR = TypeAdapter(Behaviour)
 REQUESTS = TypeAdapter(list[Seen])
 
 
-def add_control(app: web.Application, of: Controlled) -> None:
-    """The routes beside Graph's own. They need no token: they listen on this machine only."""
+def add_control(app: web.Application, of: Controlled, more: Sequence[str]) -> None:
+    """The routes beside Graph's own; `more` is explained too. They need no token: they listen on this machine only."""
 
     async def explain(_request: web.Request) -> web.Response:
-        return web.Response(text=f"{EXPLANATION}\n{WORKSPACES_EXPLANATION}")
+        return web.Response(text="\n".join([EXPLANATION, *more]))
 
     async def sites(_request: web.Request) -> web.Response:
-        return _json(SITES.dump_json(list(of.tenant.sites.values()), by_alias=True))
+        return json_answer(SITES.dump_json(list(of.tenant.sites.values()), by_alias=True))
 
     async def put_sites(request: web.Request) -> web.Response:
         given = SITES.validate_json(await request.read())
@@ -130,29 +130,29 @@ def add_control(app: web.Application, of: Controlled) -> None:
 
     async def put_crowd(request: web.Request) -> web.Response:
         of.tenant.crowd = CROWD.validate_json(await request.read())
-        return _json(CROWD.dump_json(of.tenant.crowd, by_alias=True))
+        return json_answer(CROWD.dump_json(of.tenant.crowd, by_alias=True))
 
     async def behaviour(_request: web.Request) -> web.Response:
-        return _json(BEHAVIOUR.dump_json(of.behaviour, by_alias=True))
+        return json_answer(BEHAVIOUR.dump_json(of.behaviour, by_alias=True))
 
     async def put_behaviour(request: web.Request) -> web.Response:
         of.behaviour = BEHAVIOUR.validate_json(await request.read())
         return await behaviour(request)
 
     async def requests(_request: web.Request) -> web.Response:
-        return _json(REQUESTS.dump_json(of.requests, by_alias=True))
+        return json_answer(REQUESTS.dump_json(of.requests, by_alias=True))
 
     app.router.add_get("/", explain)
     app.router.add_get("/sites", sites)
-    app.router.add_put("/sites", _checked(put_sites))
-    app.router.add_patch("/sites", _checked(change_sites))
-    app.router.add_put("/crowd", _checked(put_crowd))
+    app.router.add_put("/sites", checked(put_sites))
+    app.router.add_patch("/sites", checked(change_sites))
+    app.router.add_put("/crowd", checked(put_crowd))
     app.router.add_get("/behaviour", behaviour)
-    app.router.add_put("/behaviour", _checked(put_behaviour))
+    app.router.add_put("/behaviour", checked(put_behaviour))
     app.router.add_get("/requests", requests)
 
 
-def _checked(change: Callable[[web.Request], Awaitable[web.Response]]) -> Callable[..., Awaitable[web.Response]]:
+def checked(change: Callable[[web.Request], Awaitable[web.Response]]) -> Callable[..., Awaitable[web.Response]]:
     """`change`, which answers 400 and what is wrong with a body that it cannot take."""
 
     async def answer(request: web.Request) -> web.Response:
@@ -165,5 +165,5 @@ def _checked(change: Callable[[web.Request], Awaitable[web.Response]]) -> Callab
     return answer
 
 
-def _json(body: bytes) -> web.Response:
+def json_answer(body: bytes) -> web.Response:
     return web.Response(body=body + b"\n", content_type="application/json")

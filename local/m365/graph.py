@@ -14,9 +14,11 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from local.m365 import activity
+from local.m365.activity import ActivityStandIn
 from local.m365.control import Behaviour, Seen, add_control
 from local.m365.tenant import Crowd, Site, Tenant, contoso, report
-from local.m365.workspace_routes import add_workspaces
+from local.m365.workspace_routes import WORKSPACES_EXPLANATION, add_workspaces
 from local.m365.workspaces import Directory, Manners
 from local.serving import serving
 
@@ -37,6 +39,7 @@ class GraphStandIn:
         self.token = secrets.token_urlsafe(24)
         """The bearer token that it takes."""
         self.download_url = ""
+        self.activity = ActivityStandIn(self.tenant.id)
         self._requests: deque[Seen] = deque(maxlen=REQUESTS_KEPT)
         self._on_request = on_request
         self._links: dict[str, float] = {}
@@ -55,8 +58,10 @@ class GraphStandIn:
         get("/v1.0/sites/getAllSites", self._all_sites)
         get("/v1.0/sites/{site:.+}/drive", self._drive)
         get("/v1.0/organization", self._organization)
-        add_control(app, self)
+        get("/v1.0/domains", self._domains)
+        add_control(app, self, [activity.EXPLANATION, WORKSPACES_EXPLANATION])
         add_workspaces(app, self.workspaces, self.token)
+        self.activity.add_routes(app)
         return app
 
     def downloads(self) -> web.Application:
@@ -171,6 +176,11 @@ class GraphStandIn:
             return _denied()
         return web.json_response({"value": [{"id": self.tenant.id, "displayName": self.tenant.display_name}]})
 
+    async def _domains(self, _request: web.Request) -> web.Response:
+        if self._lacks("Domain.Read.All"):
+            return _denied()
+        return web.json_response({"value": [{"id": name, "isVerified": True} for name in self.tenant.domains]})
+
     def _see(self, origin: Literal["graph", "download"], request: web.Request) -> None:
         seen = Seen(origin, request.path, "Authorization" in request.headers, time.monotonic())
         self._requests.append(seen)
@@ -214,6 +224,7 @@ def _error(status: int, code: str, message: str, headers: dict[str, str] | None 
 async def _serve_until_ended(port: int, crowd: Crowd) -> None:
     graph = GraphStandIn(Tenant(crowd=crowd))
     async with serving_graph(graph, port) as url:
+        print(f"MANAGEMENT_BASE_URL={url}\nMANAGEMENT_ACCESS_TOKEN={graph.activity.token}", flush=True)
         print(f"GRAPH_BASE_URL={url}\nGRAPH_ACCESS_TOKEN={graph.token}", flush=True)
         await asyncio.Event().wait()
 

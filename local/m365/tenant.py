@@ -123,6 +123,8 @@ class Tenant:
 
     id: str = "235ec2cb-0767-40b3-a1de-4da2c42b19e9"
     display_name: str = "Contoso"
+    domains: tuple[str, ...] = ("contoso.com", "contoso.onmicrosoft.com")
+    """Those that it has verified, of which people inside have their addresses."""
     sites: dict[str, Site] = field(default_factory=dict)
     """The sites, by their URLs."""
     crowd: Crowd = field(default_factory=Crowd)

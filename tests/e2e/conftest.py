@@ -17,6 +17,7 @@ from local.m365.graph import GraphStandIn, serving_graph
 from local.m365.tenant import Tenant
 from local.ports import free_ports
 from local.serving import serving
+from shared.model.catalogue import CATALOGUE
 
 from .api import Api
 from .hosting import QUEUES, ROOT, Host, hosting
@@ -39,7 +40,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Graph:
-    """A Graph stand-in, and the settings of an app that asks it."""
+    """A stand-in for Microsoft 365, and the settings of an app that asks it."""
 
     stand_in: GraphStandIn
     url: str
@@ -52,6 +53,10 @@ class Graph:
             "GRAPH_ACCESS_TOKEN": token,
             "SHAREPOINT_BASE_URL": self.url,
             "SHAREPOINT_ACCESS_TOKEN": token,
+            "MANAGEMENT_BASE_URL": self.url,
+            "MANAGEMENT_ACCESS_TOKEN": self.stand_in.activity.token,
+            "SHARING_POLL_SCHEDULE": "0 0 0 2 1 *",  # tests run it when they want it
+            "SHARING_EVENTS": ",".join(name for name in CATALOGUE if name.startswith("permission.")),
         }
 
 

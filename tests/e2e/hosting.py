@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 QUEUES = "AzureFunctionsJobHost__extensions__queues__"
 _OURS = (
     *("AZURE", "DANGEROUS_", "ENTRA_", "RETRY_", "TENANT_", "SECRETS_", "ALLOWED_", "DEDUPE_", "RETENTION_", "SSL_"),
-    *("GRAPH_", "STORAGE_", "PROVISIONING_", "SHAREPOINT_"),
+    *("GRAPH_", "STORAGE_", "PROVISIONING_", "SHAREPOINT_", "SHARING_", "MANAGEMENT_"),
 )
 
 Record = dict[str, Any]

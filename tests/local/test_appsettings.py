@@ -12,6 +12,7 @@ import pytest
 from local.appsettings import merge, needs_azurite, read_values
 from local.azurite import connection_string
 from local.keyfiles import make_once, secrets_key
+from local.m365.graph import GraphStandIn
 from local.problem import Problem
 from local.stack import Plan, host_environment
 
@@ -70,14 +71,17 @@ def test_azurite_is_needed_where_no_account_is_named(
 
 def test_the_host_gets_what_only_this_start_knows(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}, {"LANG": "C"})
-    environment = host_environment(plan, "http://127.0.0.1:7", "http://127.0.0.1:8", "token")
+    graph = GraphStandIn()
+    environment = host_environment(plan, "http://127.0.0.1:7", "http://127.0.0.1:8", graph)
     assert environment == {
         "LANG": "C",
         "AzureWebJobsStorage": connection_string(5000),
         "DANGEROUS_TRUST_LOCAL_ISSUER": "http://127.0.0.1:7",
         "SECRETS_KEY": secrets_key(tmp_path / ".local"),
         "GRAPH_BASE_URL": "http://127.0.0.1:8",
-        "GRAPH_ACCESS_TOKEN": "token",
+        "GRAPH_ACCESS_TOKEN": graph.token,
+        "MANAGEMENT_BASE_URL": "http://127.0.0.1:8",
+        "MANAGEMENT_ACCESS_TOKEN": graph.activity.token,
         "STORAGE_SCAN_SCHEDULE": "0 20 */6 * * *",
     }
     assert "QueueEndpoint=http://127.0.0.1:5001/devstoreaccount1;" in environment["AzureWebJobsStorage"]
@@ -89,10 +93,11 @@ def test_what_its_owner_has_set_is_kept(tmp_path: Path) -> None:
         "SECRETS_KEY": "k",
         "DANGEROUS_TRUST_LOCAL_ISSUER": "",
         "GRAPH_BASE_URL": "https://graph.microsoft.us",
+        "MANAGEMENT_BASE_URL": "https://manage.office365.us",
         "STORAGE_SCAN_SCHEDULE": "0 0 5 * * *",
     }
     plan = make_plan(tmp_path, {}, given)
-    assert host_environment(plan, "http://127.0.0.1:7", "http://127.0.0.1:8", "token") == given
+    assert host_environment(plan, "http://127.0.0.1:7", "http://127.0.0.1:8", GraphStandIn()) == given
     assert not (tmp_path / ".local").exists()
 
 
