@@ -200,7 +200,7 @@ class ActivityStandIn:
         name, now = request.match_info["content"], datetime.now(UTC)
         if self.behaviour.lost:
             return _error(500, "AF50000", "An internal error occurred. Retry the request.")
-        if name.startswith("crowd$"):
+        if name.startswith("crowd"):
             body = await asyncio.to_thread(self.file_activity.body, int(name.partition("$")[2]), self.tenant_id)
             return web.Response(body=body, content_type="application/json")
         content = self.contents.get(name)

@@ -23,11 +23,13 @@ class FileActivity:
     records: PositiveInt = 1000
     shares: NonNegativeInt = 0
     hours: PositiveInt = 20
+    seed: NonNegativeInt = 0
+    """Names and ids of another one are others."""
     until: AwareDatetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(hours=1))
 
     def listed(self) -> Iterator[tuple[str, datetime]]:
         """Name and time of arrival of each."""
-        return ((f"crowd${number}", self._arrival(number)) for number in range(self.contents))
+        return ((f"crowd{self.seed}${number}", self._arrival(number)) for number in range(self.contents))
 
     def body(self, number: int, tenant_id: str) -> bytes:
         """What is in the content of this number."""
@@ -38,7 +40,13 @@ class FileActivity:
         ]
         for each in range(first, last):
             link = {"RecordType": 14, "Operation": "AnonymousLinkCreated", "EventData": "<Type>View</Type>"}
-            records.append({**_file_record(each, at, tenant_id), **link, "Id": str(uuid.UUID(int=2**100 + each))})
+            records.append(
+                {
+                    **_file_record(each, at, tenant_id),
+                    **link,
+                    "Id": str(uuid.UUID(int=2**100 + self.seed * 2**40 + each)),
+                }
+            )
         return json.dumps(records).encode()
 
     def _arrival(self, number: int) -> datetime:

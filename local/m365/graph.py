@@ -17,6 +17,7 @@ from aiohttp import web
 from local.m365 import activity
 from local.m365.activity import ActivityStandIn
 from local.m365.control import Behaviour, Seen, add_control
+from local.m365.file_activity import FileActivity
 from local.m365.tenant import Crowd, Site, Tenant, contoso, report
 from local.m365.workspace_routes import WORKSPACES_EXPLANATION, add_workspaces
 from local.m365.workspaces import Directory, Manners
@@ -221,8 +222,9 @@ def _error(status: int, code: str, message: str, headers: dict[str, str] | None 
     return web.json_response(body, status=status, headers={**(headers or {}), "request-id": request_id})
 
 
-async def _serve_until_ended(port: int, crowd: Crowd) -> None:
+async def _serve_until_ended(port: int, crowd: Crowd, files: FileActivity) -> None:
     graph = GraphStandIn(Tenant(crowd=crowd))
+    graph.activity.file_activity = files
     async with serving_graph(graph, port) as url:
         print(f"MANAGEMENT_BASE_URL={url}\nMANAGEMENT_ACCESS_TOKEN={graph.activity.token}", flush=True)
         print(f"GRAPH_BASE_URL={url}\nGRAPH_ACCESS_TOKEN={graph.token}", flush=True)
@@ -234,7 +236,11 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes a free one")
     parser.add_argument("--sites", type=int, default=0, help="how many made-up sites it tells of")
     parser.add_argument("--near", type=int, default=0, help="how many of them use 75 percent of their quota or more")
-    parser.add_argument("--seed", type=int, default=7, help="the same one makes the same sites")
+    parser.add_argument("--contents", type=int, default=0, help="how many contents of the audit feed, of 1,000 records")
+    parser.add_argument("--shares", type=int, default=0, help="how many of these records are about sharing")
+    parser.add_argument("--seed", type=int, default=7, help="the same one makes the same sites and records")
     options = parser.parse_args()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve_until_ended(options.port, Crowd(options.sites, options.near, options.seed)))
+        crowd = Crowd(options.sites, options.near, options.seed)
+        files = FileActivity(contents=options.contents, shares=options.shares, seed=options.seed)
+        asyncio.run(_serve_until_ended(options.port, crowd, files))

@@ -15,7 +15,7 @@ import requests
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import cold, cpu, fan_out, isolation, latency, scan, throughput, transactions
+from bench import cold, cpu, fan_out, isolation, latency, scan, sharing, throughput, transactions
 from bench.figures import Report
 from bench.plots import draw
 from bench.rig import Rig, Step, rig
@@ -31,6 +31,7 @@ BENCHMARKS: dict[str, Run] = {
     "isolation": isolation.run,
     "fan-out": fan_out.run,
     "scan": scan.run,
+    "sharing": sharing.run,
     "cold": cold.run,
     "cpu": cpu.run,
 }

@@ -13,8 +13,9 @@ class Sizes:
     """Of publishing at a steady rate, in each repeat."""
     fan_out: tuple[int, ...]
     sites: int
+    audit_records: int
 
 
-FULL = Sizes(repeats=5, backlog=500, seconds=20, fan_out=(1, 10, 100, 1000), sites=1_000_000)
-QUICK = Sizes(repeats=1, backlog=100, seconds=3, fan_out=(1, 10), sites=20_000)
+FULL = Sizes(repeats=5, backlog=500, seconds=20, fan_out=(1, 10, 100, 1000), sites=1_000_000, audit_records=2_000_000)
+QUICK = Sizes(repeats=1, backlog=100, seconds=3, fan_out=(1, 10), sites=20_000, audit_records=20_000)
 """To see that the benchmarks work; their figures mean little."""
