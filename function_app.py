@@ -186,6 +186,7 @@ def measure(timer: func.TimerRequest) -> None:
 def retire(timer: func.TimerRequest) -> None:
     retention.drop_old_tables(get_app().services, get_app().now(), get_app().settings.retention)
     retention.forget_names(get_app().endpoints.deleted, get_app().now(), get_app().settings.retention)
+    get_app().workspaces.forget_before(get_app().now() - get_app().settings.retention)
 
 
 @app.timer_trigger("timer", "0 45 3 * * *")

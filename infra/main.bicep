@@ -148,6 +148,14 @@ param sharingClientIp bool = true
 @description('Root of the Office 365 Management Activity API; for GCC https://manage-gcc.office.com. Empty: that of the cloud.')
 param managementBaseUrl string = ''
 
+// Provisioning
+
+@description('Kinds of workspaces that may be asked for, separated by commas: teams, groups, sites, yammer. Empty: none.')
+param provisioningKinds string = ''
+
+@description('Root of the tenant\'s SharePoint, such as https://contoso.sharepoint.com. Empty: Microsoft Graph is asked.')
+param sharePointBaseUrl string = ''
+
 // Scale
 
 @description('Python version of the app.')
@@ -443,6 +451,8 @@ module app 'modules/app.bicep' = {
       SHARING_INTERNAL_DOMAINS: sharingInternalDomains
       SHARING_CLIENT_IP: string(sharingClientIp)
       MANAGEMENT_BASE_URL: managementBaseUrl
+      PROVISIONING_KINDS: provisioningKinds
+      SHAREPOINT_BASE_URL: sharePointBaseUrl
       'AzureWebJobs.dispatch.Disabled': string(pauseDeliveries)
       'AzureWebJobs.scan_storage.Disabled': string(pauseStorageScan)
     }

@@ -29,6 +29,7 @@ type rulesSettings = {
   endpointDisabled: ruleSettings?
   invocationsFail: ruleSettings?
   poisonQueueStaysFull: ruleSettings?
+  provisioningFails: ruleSettings?
   queueIsLate: ruleSettings?
   requestsFail: ruleSettings?
   sharingPollFails: ruleSettings?
@@ -195,6 +196,21 @@ var defaults = {
     dimensions: []
     evaluationFrequency: 'PT5M'
     windowSize: 'PT15M'
+  }
+  provisioningFails: {
+    name: 'provisioning-fails'
+    title: 'Tenant Hooks: a workspace could not be made'
+    description: 'Its requester is told by an event. The line says why: mostly a missing permission, a name that the tenant refuses, or an address that is taken.'
+    query: loadTextContent('../../docs/queries/alerts/provisioning-fails.kql')
+    enabled: true
+    severity: 2
+    aggregation: 'Count'
+    operator: 'GreaterThan'
+    threshold: 0
+    dimensions: []
+    evaluationFrequency: 'PT15M'
+    windowSize: 'PT1H'
+    muteActionsDuration: 'PT1H'
   }
   sharingPollFails: {
     name: 'sharing-poll-fails'

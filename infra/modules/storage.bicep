@@ -99,6 +99,16 @@ resource poison 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-
   name: 'deliveries-poison'
 }
 
+resource provisioning 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = {
+  parent: queues
+  name: 'provisioning'
+}
+
+resource provisioningPoison 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' = {
+  parent: queues
+  name: 'provisioning-poison'
+}
+
 // The app makes its tables itself: most are dated, one a week.
 resource tables 'Microsoft.Storage/storageAccounts/tableServices@2025-06-01' = {
   parent: account

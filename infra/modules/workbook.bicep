@@ -31,6 +31,7 @@ var queries = {
   'workbook/slowest-endpoints': loadTextContent('../../docs/queries/workbook/slowest-endpoints.kql')
   'workbook/storage-scans': loadTextContent('../../docs/queries/workbook/storage-scans.kql')
   'workbook/success-rate': loadTextContent('../../docs/queries/workbook/success-rate.kql')
+  'workbook/workspaces': loadTextContent('../../docs/queries/workbook/workspaces.kql')
 }
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' existing = {

@@ -2,9 +2,9 @@
 #
 #   infra/scripts/grant-role.ps1 ROLE PRINCIPAL
 #
-# The PowerShell twin of grant-role.sh. ROLE: Point.Admin, Point.Publish, Point.Read or Point.Subscribe. PRINCIPAL: me, a
-# user name, the Azure resource id of a Logic App, function app or managed identity, or a GUID: the object id of a user,
-# group or service principal, or an application (client) id.
+# The PowerShell twin of grant-role.sh. ROLE: Point.Admin, Point.Publish, Point.Read, Point.Subscribe or Point.Provisioning.
+# PRINCIPAL: me, a user name, the Azure resource id of a Logic App, function app or managed identity, or a GUID: the object id
+# of a user, group or service principal, or an application (client) id.
 #Requires -Version 7.4
 param([string] $Role, [string] $Principal)
 . (Join-Path $PSScriptRoot 'az.ps1')
@@ -46,7 +46,7 @@ if (-not $client) { Write-Failure 'ENTRA_CLIENT_ID is not set: run register-app.
 $api = Invoke-Graph 'Reading the service principal of the API' Get "servicePrincipals(appId='$client')"
 if ($api -is [string]) { Write-Failure "the tenant $Tenant has no service principal of the application $client`: run register-app.ps1." }
 $wanted = $api.appRoles | Where-Object { $_.value -ceq $Role -and $_.isEnabled } | Select-Object -First 1
-if (-not $wanted) { Write-Failure "there is no app role $Role. There are Point.Admin, Point.Publish, Point.Read and Point.Subscribe; if it is one of them, run register-app.ps1." }
+if (-not $wanted) { Write-Failure "there is no app role $Role. There are Point.Admin, Point.Publish, Point.Read, Point.Subscribe and Point.Provisioning; if it is one of them, run register-app.ps1." }
 $found = Get-PrincipalId $Principal
 Grant-AppRole $found $api.id $wanted.id "$Role of the application $client to $found"
 Write-Output 'Tokens got before do not carry it. A managed identity keeps its token for up to a day.'

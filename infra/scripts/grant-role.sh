@@ -3,7 +3,7 @@
 #
 #   infra/scripts/grant-role.sh ROLE PRINCIPAL
 #
-# ROLE: Point.Admin, Point.Publish, Point.Read or Point.Subscribe. PRINCIPAL, one of:
+# ROLE: Point.Admin, Point.Publish, Point.Read, Point.Subscribe or Point.Provisioning. PRINCIPAL, one of:
 #   me                           whoever az is signed in as
 #   someone@contoso.com          a user
 #   /subscriptions/…             the Azure resource id of a Logic App, function app or managed identity
@@ -57,7 +57,7 @@ found="$(ask 'Reading the service principal of the API' get "servicePrincipals(a
 [[ $code -ne $NOT_FOUND ]] || fail "the tenant $tenant has no service principal of the application $client: run register-app.sh."
 [[ $code -eq 0 ]] || exit "$code"
 read -r resource role <<<"$found"
-[[ "$role" != none ]] || fail "there is no app role $1. There are Point.Admin, Point.Publish, Point.Read and Point.Subscribe; if it is one of them, run register-app.sh."
+[[ "$role" != none ]] || fail "there is no app role $1. There are Point.Admin, Point.Publish, Point.Read, Point.Subscribe and Point.Provisioning; if it is one of them, run register-app.sh."
 principal="$(principal_id "$2")"
 assign "$principal" "$resource" "$role" "$1 of the application $client to $principal"
 say "Tokens got before do not carry it. A managed identity keeps its token for up to a day."

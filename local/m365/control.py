@@ -1,6 +1,6 @@
 """What can be changed in the Graph stand-in while it runs: its sites and its behaviour, over HTTP too."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 

@@ -12,23 +12,17 @@ from shared import __version__, logs
 from shared.api.http.call import Request, Response
 from shared.api.http.operation import Returns, Tag, operation
 from shared.api.http.view import View, example
+from shared.api.warnings import WATCHED, warnings_of
 from shared.app import App
-from shared.model import utc_text
-from shared.model.sharing import PollState
-from shared.model.sharing import warnings_of as warnings_of_polls
-from shared.settings import Settings, SettingsError
+from shared.settings import SettingsError
 from shared.storage.clients import StorageUnavailable
-from shared.storage.sites import ScanState
 
 REACHABLE = "reachable"
 WITHIN = timedelta(seconds=4)
 """Who watches an app gives up after some seconds more, and learns nothing then."""
-_THREADS = ThreadPoolExecutor(10, "health")
+_THREADS = ThreadPoolExecutor(12, "health")
 """Enough for two answers at once. Storage that hangs keeps these threads, and no others."""
 _CLOSED = "SECRETS_KEY does not open what is stored: put the key that it was written with back into the list"
-
-OLD_REPORT = timedelta(days=5)
-"""Microsoft's usage report is usually two days old."""
 
 
 class StorageState(View):
@@ -87,8 +81,7 @@ def _look_at(app: App) -> Response:
     }
     rest: dict[str, Future[Any]] = {
         "endpoints": _THREADS.submit(app.endpoints.all),
-        "scans": _THREADS.submit(app.sites.state),
-        "polls": _THREADS.submit(poll_state, app),
+        **{what: _THREADS.submit(ask, app) for what, ask in WATCHED.items()},
     }
     failed = _failed(services, ends_at := time.monotonic() + WITHIN.total_seconds())
     failed |= _failed(rest, 0 if failed else ends_at)
@@ -99,8 +92,8 @@ def _look_at(app: App) -> Response:
     if closed or not storage.tables == storage.queues == REACHABLE:
         unhealthy = UnhealthyApp(version=__version__, storage=storage, reason=_CLOSED if closed else None)
         return Response(503, unhealthy.shown())
-    scans, polls = (None if what in failed else rest[what].result() for what in ("scans", "polls"))  # tables answered
-    warnings = warnings_of(app, scans, polls) or None
+    known = {what: None if what in failed else rest[what].result() for what in WATCHED}  # the tables answered
+    warnings = warnings_of(app, known) or None
     return Response(200, AppHealth(version=__version__, storage=storage, warnings=warnings).shown())
 
 
@@ -122,52 +115,3 @@ def _error_of(asked: Future[Any]) -> StorageUnavailable | SettingsError | None:
 
 def _state_of(error: Exception | None) -> str:
     return str(error) if isinstance(error, StorageUnavailable) else REACHABLE
-
-
-def poll_state(app: App) -> PollState | None:
-    """How polling of the audit log goes; None where it is off, or has not begun. Raises StorageUnavailable."""
-    stored = app.sharing.state() if app.settings.sharing_poll_schedule else None
-    return None if stored is None else stored.value
-
-
-def warnings_of(app: App, scans: ScanState | None, polls: PollState | None) -> list[str]:
-    """What an admin should look at; without what scans or polls left behind where it is not known."""
-    return [*_disabled(app.settings), *_of_scans(app, scans), *_of_polls(app, polls)]
-
-
-def _disabled(settings: Settings) -> list[str]:
-    paused = {
-        "dispatch": "deliveries are paused: events are accepted, and wait",
-        "scan_storage": "no storage is scanned",
-        "poll_sharing": "no sharing is read",
-    }
-    return [
-        f"{paused.get(name, f'the function {name} does not run')} (AzureWebJobs.{name}.Disabled)"
-        for name in sorted(settings.disabled_functions)
-    ]
-
-
-def _of_scans(app: App, state: ScanState | None) -> list[str]:
-    """What is odd about the storage scans."""
-    found = []
-    if app.settings.scan_schedule_problem:
-        found.append(f"no storage is scanned: STORAGE_SCAN_SCHEDULE {app.settings.scan_schedule_problem}")
-    if state is None:
-        return found
-    if state.has_failed and state.last_failure_at is not None:
-        at = utc_text(state.last_failure_at)
-        found.append(f"the storage scan failed at {at}: see storage.scan_failed in the log")
-    if state.names_concealed:
-        found.append("the tenant's usage reports conceal site names, so no storage threshold is watched")
-    if state.report_date is not None and app.now().date() - state.report_date > OLD_REPORT:
-        found.append(f"Microsoft's usage report is of {state.report_date}: storage is watched by figures that old")
-    return found
-
-
-def _of_polls(app: App, state: PollState | None) -> list[str]:
-    """What is odd about polling the audit log; nothing while that is off."""
-    if not app.settings.sharing_poll_schedule:
-        return []
-    if app.settings.sharing_schedule_problem:
-        return [f"no sharing is read: SHARING_POLL_SCHEDULE {app.settings.sharing_schedule_problem}"]
-    return [] if state is None else warnings_of_polls(state, app.now())

@@ -6,10 +6,10 @@ from pydantic import Field
 
 from shared.admin.overview import MOST_ALERTS, Overview, overview
 from shared.api.endpoint_views import EXAMPLE_ID, EndpointState, WireFormat, endpoint_view
-from shared.api.health import poll_state, warnings_of
 from shared.api.http.call import Request, Response
 from shared.api.http.operation import Returns, Tag, operation, query
 from shared.api.http.view import Count, Time, View, example
+from shared.api.warnings import warnings_of
 from shared.model import Endpoint
 from shared.storage.counts import Hour, Outcome
 
@@ -119,7 +119,7 @@ def get(request: Request) -> Response:
             report_date=None if found.scan.report_date is None else str(found.scan.report_date),
             names_concealed=found.scan.names_concealed,
         ),
-        warnings=warnings_of(request.app, found.scan, poll_state(request.app)) or None,
+        warnings=warnings_of(request.app, {"scans": found.scan}) or None,
     )
     return Response(200, shown.shown())
 

@@ -150,7 +150,7 @@ def _wanted(request: Request, kind: Kind) -> Wanted:
 def _accepted(request: Request, outcome: Accepted) -> Response:
     row = outcome.row
     if not outcome.duplicate:
-        logs.audit(request.caller, "workspace.requested", requestId=row.id, kind=row.kind)
+        logs.audit(request.caller, "workspace.requested", requestId=row.id, workspace=row.kind)
     url = f"{base_url(request)}/v1.0/provision/requests/{row.id}"
     shown = views.AcceptedRequest(request_id=row.id, status="accepted", status_url=url)
     return Response(202, shown.shown())

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from shared import logs
 from shared.app import App
-from shared.storage.messages import MalformedMessage, decode
+from shared.storage import messages, workspaces
 from shared.storage.queues import Queue
 
 
@@ -25,9 +25,9 @@ class Waiting:
 
 
 def waiting(app: App) -> list[Waiting]:
-    """Of both queues. Raises StorageUnavailable."""
+    """Of each queue. Raises StorageUnavailable."""
     found = []
-    for queue in (app.queue.raw, app.poison):
+    for queue in (app.queue.raw, app.poison, app.provisioning):
         due_at = _first_due_at(queue)
         seconds = max(0, round((app.now() - due_at).total_seconds())) if due_at else 0
         found.append(Waiting(queue.name, queue.length(), seconds))
@@ -41,6 +41,6 @@ def _first_due_at(queue: Queue) -> datetime | None:
         return None
     body, inserted_at = first
     try:
-        return decode(body).due_at
-    except MalformedMessage:
+        return workspaces.decode(body).due_at if queue.name == workspaces.PROVISIONING else messages.decode(body).due_at
+    except (messages.MalformedMessage, workspaces.MalformedDrive):
         return inserted_at

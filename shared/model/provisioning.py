@@ -75,6 +75,8 @@ def names_for(template: Template, display_name: str, desired_url: str | None) ->
     """What a workspace is to be called, by its template."""
     words = WORDS[template.kind]
     name = f"{template.prefix}{display_name.strip()}{template.suffix}".strip()
+    if not display_name.strip():
+        return NameProblem("displayName", "must not be empty")
     if any(unicodedata.category(character) in ("Cc", "Cf") for character in name):
         return NameProblem("displayName", "holds a character that cannot be seen: leave it out")
     if len(name) > words.longest_name:

@@ -17,7 +17,7 @@ from shared.provisioning.microsoft import Ask, Microsoft
 from shared.provisioning.steps import Step
 from shared.provisioning.users import UserProblem, find_user
 from shared.storage.clients import Written
-from shared.storage.workspaces import User, WorkspaceRequest, drive, encode, fields_of
+from shared.storage.workspaces import User, WorkspaceRequest, drive, encode
 
 USERS_LIMIT = timedelta(seconds=10)
 """For looking users up while the caller waits; the worker finds the others."""
@@ -89,7 +89,7 @@ def accept(app: App, wanted: Wanted, caller: Caller, to: Microsoft | None = None
         stored = app.workspaces.get(row.id)
         return _known(app, row if stored is None else stored.value, fingerprint)
     _start(app, row)
-    logs.info("provisioning.accepted", **fields_of(row), templateId=row.template_id)
+    logs.info("provisioning.accepted", requestId=row.id, workspace=row.kind, templateId=row.template_id)
     return Accepted(row)
 
 

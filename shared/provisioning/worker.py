@@ -30,7 +30,6 @@ from shared.storage.workspaces import (
     delay_until,
     drive,
     encode,
-    fields_of,
 )
 
 RUN_LIMIT = timedelta(seconds=60)
@@ -71,7 +70,13 @@ def revive(app: App, body: bytes) -> None:
     row = _row_of(app, body)
     if row is None or row.is_over:
         return
-    logs.error("provisioning.interrupted", **fields_of(row), step=row.step, nextInSeconds=AFTER_POISON.seconds)
+    logs.error(
+        "provisioning.interrupted",
+        requestId=row.id,
+        workspace=row.kind,
+        step=row.step,
+        nextInSeconds=AFTER_POISON.seconds,
+    )
     app.provisioning.put(encode(drive(row, insists=True)), AFTER_POISON)
 
 
@@ -224,19 +229,41 @@ def _log(app: App, before: WorkspaceRequest, outcome: Outcome, row: WorkspaceReq
     """One line a step; one more when the request is decided or over."""
     said = {Done: "done", Wait: "waits", Retry: "retries", Fail: "failed"}[type(outcome)]
     reason = outcome.reason if isinstance(outcome, Retry) else outcome.error if isinstance(outcome, Fail) else None
-    waits = round((row.next_at - row.updated_at).total_seconds(), 1) or None
-    step = {"step": before.step, "outcome": said, "error": reason, "nextInSeconds": waits}
-    logs.info("provisioning.step", **fields_of(row), **step, tries=row.tries or None)
+    logs.info(
+        "provisioning.step",
+        requestId=row.id,
+        workspace=row.kind,
+        step=before.step,
+        outcome=said,
+        error=reason,
+        tries=row.tries or None,
+        nextInSeconds=round((row.next_at - row.updated_at).total_seconds(), 1) or None,
+    )
     if isinstance(outcome, Fail) and outcome.refused:
         app.workspaces.write_state(app.workspaces.state().model_copy(update={"refused_at": app.now()}))
-    if not row.is_over:
-        return
-    took = {"seconds": round((row.updated_at - row.accepted_at).total_seconds(), 1)}
+    if row.is_over:
+        _log_end(app, row)
+
+
+def _log_end(app: App, row: WorkspaceRequest) -> None:
+    seconds = round((row.updated_at - row.accepted_at).total_seconds(), 1)
     if row.status == "failed":
-        logs.error("provisioning.failed", **fields_of(row), error=row.error, microsoftId=row.microsoft_id, **took)
+        logs.error(
+            "provisioning.failed",
+            requestId=row.id,
+            workspace=row.kind,
+            error=row.error,
+            microsoftId=row.microsoft_id,
+            seconds=seconds,
+        )
         return
     logs.info(
-        "provisioning.completed", **fields_of(row), microsoftId=row.microsoft_id, warnings=len(row.warnings), **took
+        "provisioning.completed",
+        requestId=row.id,
+        workspace=row.kind,
+        microsoftId=row.microsoft_id,
+        warnings=len(row.warnings),
+        seconds=seconds,
     )
     if app.workspaces.state().is_refused:
         app.workspaces.write_state(app.workspaces.state().model_copy(update={"completed_at": app.now()}))

@@ -7,7 +7,7 @@ one there has a copy of a message that was worked off.
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from azure.data.tables import TableEntity
 from pydantic import Field, ValidationError
@@ -275,8 +275,3 @@ def drive(row: WorkspaceRequest, *, insists: bool = False) -> Drive:
 def delay_until(at: datetime, now: datetime) -> timedelta:
     """For how long a message is hidden: at most as long as a queue takes."""
     return min(max(at - now, timedelta()), timedelta(days=6))
-
-
-def fields_of(row: WorkspaceRequest) -> dict[str, Any]:
-    """A request's ids and kind, for log lines."""
-    return {"requestId": row.id, "kind": row.kind}

@@ -136,6 +136,9 @@ def _events() -> Happening:
     happening.disables(1, minute=20)
     happening.finds_junk(b"junk")
     happening.writes('{"event": "storage.scan_failed", "error": "Sites.Read.All is not granted"}', minute=20)
+    happening.writes(
+        '{"event": "provisioning.failed", "workspace": "teams", "error": "the address is taken"}', minute=20
+    )
     return happening
 
 
@@ -194,7 +197,15 @@ ONE, TWO = (endpoint.id for endpoint in Happening().app.endpoints.all())
         (_dispatch_stands_still, {"queueIsLate": {("deliveries",)}}),
         (_poison_stays, {"poisonQueueStaysFull": {()}}),
         (_runs_fail, {"invocationsFail": {("dispatch",)}, "requestsFail": {()}}),
-        (_events, {"endpointDisabled": {(TWO,)}, "alertLogGrows": {("none",)}, "storageScanFails": {()}}),
+        (
+            _events,
+            {
+                "endpointDisabled": {(TWO,)},
+                "alertLogGrows": {("none",)},
+                "storageScanFails": {()},
+                "provisioningFails": {()},
+            },
+        ),
         (_names_are_concealed, {"storageScanFails": {()}}),
         (_a_poll_is_refused, {"sharingPollFails": {()}}),
         (_polls_fail_in_passing, {}),

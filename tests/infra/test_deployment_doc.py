@@ -93,7 +93,7 @@ def test_counts_follow_from_deliveries(number: int, deliveries: int, busy_second
     millions = deliveries / 1e6
     assert counts["executions, millions"] == pytest.approx(2 * millions + TIMER_RUNS / 1e6, abs=0.005)
     assert counts["instance seconds, millions"] == pytest.approx((busy_seconds + TIMER_RUNS) / 1e6, abs=0.005)
-    assert counts["queue transactions, millions"] == pytest.approx(3.1 + on_queues * millions)
+    assert counts["queue transactions, millions"] == pytest.approx(5.8 + on_queues * millions)
     assert counts["table transactions, millions"] == pytest.approx(2 * millions)
     assert counts["data in tables, GB"] == pytest.approx(4 * millions * 1.5)
     assert counts["logs, GB"] == pytest.approx(4 * millions + 0.3)

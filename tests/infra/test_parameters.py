@@ -11,6 +11,7 @@ from local.appsettings import read_values
 from shared.api.events import MOST_BODY_BYTES
 from shared.settings import Settings, read_settings
 from shared.storage.queues import DELIVERIES, POISON
+from shared.storage.workspaces import PROVISIONING, PROVISIONING_POISON
 
 from . import triggers
 from .bicep import (
@@ -140,7 +141,12 @@ def test_every_bounded_setting_is_compared() -> None:
 
 def test_the_queues_are_those_of_the_app() -> None:
     made = FILES["modules/storage.bicep"].resources("Microsoft.Storage/storageAccounts/queueServices/queues")
-    assert {literal(at(queue.object, "name")) for queue in made} == {DELIVERIES, POISON}
+    assert {literal(at(queue.object, "name")) for queue in made} == {
+        DELIVERIES,
+        POISON,
+        PROVISIONING,
+        PROVISIONING_POISON,
+    }
 
 
 def test_the_functions_that_the_deployment_names_exist() -> None:

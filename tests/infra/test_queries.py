@@ -106,6 +106,9 @@ def busy() -> Happening:
     happening.writes(_line("delivery.attempted", endpointId="TEST", host="t", status=500, durationMs=1, test=True))
     for status in (302, 500):
         happening.writes(_line("delivery.attempted", endpointId="ANSWERS", host="a", status=status, durationMs=1))
+    for kind, end, seconds in (("teams", "completed", 41.5), ("teams", "failed", 3600.0), ("sites", "completed", 9.0)):
+        error = {"error": "taken"} if end == "failed" else {}
+        happening.writes(_line(f"provisioning.{end}", requestId="r", workspace=kind, seconds=seconds, **error))
     happening.runs("dispatch", "0", times=3)
     happening.runs("event_publish", "503", times=2)
     happening.runs("event_publish", "404")
@@ -211,6 +214,15 @@ def test_events_for_nobody_are_those_of_callers(workspace: Workspace) -> None:
 
 def test_errors_are_shown_and_nothing_else(workspace: Workspace) -> None:
     assert [row["text"] for row in workspace.ask(TEXTS["questions/errors-in-the-log"])] == ["SECRETS_KEY: is missing"]
+
+
+def test_workspaces_are_counted_by_kind(workspace: Workspace) -> None:
+    rows = {row["workspace"]: row for row in workspace.ask(TEXTS["workbook/workspaces"])}
+    assert {kind: (row["requests"], row["failures"]) for kind, row in rows.items()} == {
+        "sites": (1, 0),
+        "teams": (2, 1),
+    }
+    assert rows["teams"]["slowestSeconds"] == 3600.0
 
 
 def test_only_requests_and_runs_that_failed_count(workspace: Workspace) -> None:

@@ -35,6 +35,7 @@ TENANT, SUBSCRIPTION = "7c1d5b06-1a55-4a75-8d0c-2c1ff1d4d3a1", "11111111-2222-33
 USER, GROUP, IDENTITY = (f"{digit * 8}-0000-4000-8000-000000000000" for digit in "abc")
 MANAGEMENT_APIS = "c5393580-f805-4401-95e8-94b7a6ef2fc2"
 GRAPH_PERMISSIONS = ["Reports.Read.All", "ReportSettings.Read.All"]
+PROVISIONING_PERMISSIONS = ["User.Read.All", "Group.ReadWrite.All", "Community.ReadWrite.All"]
 FEED_ROLE = {"id": "feed", "value": "ActivityFeed.Read", "allowedMemberTypes": ["Application"]}
 VAULT = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-dev/providers/Microsoft.KeyVault/vaults/kv-dev"
 DENIED = 'Forbidden({"error":{"code":"Authorization_RequestDenied","message":"Insufficient privileges"}})'
@@ -49,12 +50,15 @@ class Azure:
         self.scripts = SCRIPTS
         for utility in UTILITIES:
             (folder / utility).symlink_to(shutil.which(utility) or utility)
-        names = ["User.Read.All", "Domain.Read.All", *GRAPH_PERMISSIONS, "Sites.Read.All"]
-        graph_roles = [
-            {"id": f"{kind}-{name}", "value": name, "allowedMemberTypes": [kind]}
-            for kind in ("User", "Application")
-            for name in names
-        ]
+        names = ["Domain.Read.All", *GRAPH_PERMISSIONS, "Sites.Read.All", *PROVISIONING_PERMISSIONS]
+        graph_roles, sharepoint_roles = (
+            [
+                {"id": f"{kind}-{name}", "value": name, "allowedMemberTypes": [kind]}
+                for kind in ("User", "Application")
+                for name in of_one
+            ]
+            for of_one in (names, ["Sites.FullControl.All"])
+        )
         values = {"AZURE_ENV_NAME": "dev", "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION, "AZURE_LOCATION": "westeurope"}
         self.state: dict[str, Any] = {
             "signedIn": True, "signedInAs": "user", "refusals": [], "graph": "https://graph.microsoft.com",
@@ -65,6 +69,7 @@ class Azure:
             "servicePrincipals": [
                 {"id": "graph", "appId": "00000003-0000-0000-c000-000000000000", "appRoles": graph_roles},
                 {"id": "management", "appId": MANAGEMENT_APIS, "appRoles": [FEED_ROLE]},
+                {"id": "sharepoint", "appId": "00000003-0000-0ff1-ce00-000000000000", "appRoles": sharepoint_roles},
                 {"id": IDENTITY, "appId": "d" * 8 + "-0000-4000-8000-000000000000"},
             ],
             "vaults": [], "deletedVaults": [], "secrets": {},
@@ -540,6 +545,9 @@ def test_a_wrong_grant_is_explained(registered: Azure, arguments: list[str], tol
         ("grant-graph-permissions", [IDENTITY, "x"]),
         ("grant-sharing-permissions", [IDENTITY, "x"]),
         ("grant-graph-permissions", ["sites", IDENTITY, "x"]),
+        ("grant-provisioning-permissions", []),
+        ("grant-provisioning-permissions", [IDENTITY]),
+        ("grant-provisioning-permissions", ["teams", IDENTITY, "x"]),
         ("secrets-key", ["remember"]),
         ("secrets-key", ["forget", "x"]),
     ],
@@ -611,6 +619,31 @@ def test_permissions_for_sharing_are_two_and_granted_once(azure: Azure, known: b
 def test_permissions_for_sharing_need_an_identity(azure: Azure) -> None:
     assert "deploy with azd up first" in azure.fail("grant-sharing-permissions")
     assert "is not an object id" in azure.fail("grant-sharing-permissions", "func-dev")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "graph", "sharepoint"),
+    [
+        (["groups"], {"Group.ReadWrite.All", "Sites.Read.All", "User.Read.All"}, set()),
+        (["sites"], {"Sites.Read.All", "User.Read.All"}, {"Sites.FullControl.All"}),
+        (
+            ["teams", "sites", "yammer"],
+            {"Community.ReadWrite.All", "Group.ReadWrite.All", "Sites.Read.All", "User.Read.All"},
+            {"Sites.FullControl.All"},
+        ),
+    ],
+)
+def test_making_workspaces_takes_what_its_kinds_take(
+    azure: Azure, kinds: list[str], graph: set[str], sharepoint: set[str]
+) -> None:
+    for granted, code in (("Granted ", True), ("Already granted: ", False)):
+        told = azure.succeed("grant-provisioning-permissions", *kinds, IDENTITY)
+        assert told.count(granted) == len(graph | sharepoint)
+        assert bool(azure.changes()) or not code
+    wanted = {("graph", name) for name in graph} | {("sharepoint", name) for name in sharepoint}
+    assert {(each["resourceId"], each["appRoleId"]) for each in azure.state["assignments"]} == {
+        (resource, f"Application-{name}") for resource, name in wanted
+    }
 
 
 # The key
@@ -741,12 +774,13 @@ def test_each_script_can_be_started_and_has_a_twin() -> None:
 
 NAMES = re.compile(
     r"""[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}  # well-known applications, and our scope
-    | \b(?:Point|[A-Z]\w+\.Read)\.\w+\b | user_impersonation | \bapp-roles\.json  # roles and permissions
+    | \b(?:Point|[A-Z]\w+\.(?:Read|ReadWrite|FullControl))\.\w+\b  # roles and permissions
+    | user_impersonation | \bapp-roles\.json
     | \b(?:AZURE|ENTRA|APP|SECRETS|RECOVER|GRAPH|WATCH)_[A-Z_]+\b  # values of the azd environment
     | appRoleAssignedTo | servicePrincipals | directoryObjects | preAuthorizedApplications | identifierUris  # Graph
     | SECRETS-KEY | keyvault.list(?:-deleted)? | api-version=[\d-]+ | azd-env-name
     | (?:Privileged\ Role|Cloud\ Application|Application|Access\ Control)\ Administrator
-    | (?:az|register-app|grant-role|grant-(?:graph|sharing)-permissions|secrets-key)(?=\.(?:sh|ps1)\b)""",
+    | (?:az|register-app|grant-role|grant-(?:graph|sharing|provisioning)-permissions|secrets-key)(?=\.(?:sh|ps1)\b)""",
     re.VERBOSE,
 )
 
