@@ -2,13 +2,11 @@
 
 import functools
 import os
-import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from cryptography.fernet import Fernet
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from shared.model import Tenant
@@ -25,9 +23,12 @@ from shared.model.setting_values import (
     Days,
     Delays,
     Domains,
+    FernetKeys,
+    Guid,
     Hours,
     Kinds,
     Ports,
+    PublicUrl,
     Seconds,
     SharingEvents,
     SizeLimits,
@@ -62,14 +63,14 @@ class Settings(BaseModel):
     table_service_uri: str = Field("", alias="AzureWebJobsStorage__tableServiceUri")
     storage_client_id: str = Field("", alias="AzureWebJobsStorage__clientId")
     identity_client_id: str = Field("", alias="AZURE_CLIENT_ID")
-    secrets_keys: Words = Field((), alias="SECRETS_KEY", repr=False)
+    secrets_keys: FernetKeys = Field((), alias="SECRETS_KEY", repr=False)
 
-    entra_tenant_id: str = Field("", alias="ENTRA_TENANT_ID")
-    entra_client_id: str = Field("", alias="ENTRA_CLIENT_ID")
+    entra_tenant_id: Guid = Field("", alias="ENTRA_TENANT_ID")
+    entra_client_id: Guid = Field("", alias="ENTRA_CLIENT_ID")
     entra_cloud: CloudName = Field("global", alias="ENTRA_CLOUD")
     trusted_local_issuer: str = Field("", alias="DANGEROUS_TRUST_LOCAL_ISSUER")
 
-    public_url: str = Field("", alias="PUBLIC_URL")
+    public_url: PublicUrl = Field("", alias="PUBLIC_URL")
 
     tenant_id: str = Field("", alias="TENANT_ID")
     tenant_display_name: str = Field("", alias="TENANT_DISPLAY_NAME")
@@ -128,14 +129,6 @@ class Settings(BaseModel):
             raise ValueError(problem)
         return patterns
 
-    @field_validator("entra_tenant_id", "entra_client_id")
-    @classmethod
-    def _is_guid(cls, value: str) -> str:
-        try:
-            return str(uuid.UUID(value)) if value else value
-        except ValueError:
-            raise ValueError("must be a GUID, such as 235ec2cb-0767-40b3-a1de-4da2c42b19e9") from None
-
     @field_validator("trusted_local_issuer")
     @classmethod
     def _issuer_is_this_machine(cls, url: str) -> str:
@@ -159,34 +152,6 @@ class Settings(BaseModel):
     def _sharepoint_is_microsofts_or_this_machine(cls, url: str) -> str:
         named = "the tenant's SharePoint, such as https://contoso.sharepoint.com"
         return service_url(url, is_sharepoint, named)
-
-    @field_validator("public_url")
-    @classmethod
-    def _public_url_can_be_built_on(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if url and (parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or "@" in url):
-            raise ValueError("give the address that callers use, such as https://hooks.contoso.com")
-        return url.rstrip("/")
-
-    @field_validator("secrets_keys")
-    @classmethod
-    def _keys_are_fernet(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
-        if not keys:
-            raise ValueError(
-                "it encrypts endpoint URLs and secrets in Table Storage. Make one with: python3 -c "
-                "'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
-            )
-        if any(key.startswith("@Microsoft.KeyVault(") for key in keys):  # the platform passes on what it cannot resolve
-            raise ValueError(
-                "the Key Vault reference is not resolved: the app's identity cannot read the secret, or could not when "
-                "the platform last asked. docs/deployment.md says how to have it read again (The key)"
-            )
-        for key in keys:
-            try:
-                Fernet(key)
-            except ValueError:
-                raise ValueError("each key must be 44 characters of URL-safe base64, as its maker printed it") from None
-        return keys
 
     @model_validator(mode="after")
     def _storage_is_named(self) -> "Settings":

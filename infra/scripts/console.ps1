@@ -4,10 +4,10 @@
 #
 # With CONSOLE=false the app is deployed without its console, and nothing is needed here.
 $ErrorActionPreference = 'Stop'
-Set-Location (Join-Path $PSScriptRoot '../..')
+Set-Location -LiteralPath (Join-Path $PSScriptRoot '../..')
 
 if ($env:CONSOLE -eq 'false') {
-    Remove-Item -Recurse -Force -ErrorAction SilentlyContinue shared/console/vendor
+    Remove-Item -Recurse -Force -ErrorAction SilentlyContinue -LiteralPath shared/console/vendor
     Write-Output 'Console: left out, because CONSOLE is false'
     exit 0
 }

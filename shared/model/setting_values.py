@@ -1,9 +1,12 @@
 """Values of app settings, read from the text that they are given as, and that text again. Pure."""
 
 import re
+import uuid
 from datetime import timedelta
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
+from cryptography.fernet import Fernet
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from shared.model.catalogue import CATALOGUE
@@ -87,6 +90,39 @@ def _kinds(value: Any) -> Any:
     return parts
 
 
+def _lower_guid(value: str) -> str:
+    try:
+        return str(uuid.UUID(value)) if value else value
+    except ValueError:
+        raise ValueError("must be a GUID, such as 235ec2cb-0767-40b3-a1de-4da2c42b19e9") from None
+
+
+def _public_url(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or "@" in url):
+        raise ValueError("give the address that callers use, such as https://hooks.contoso.com")
+    return url.rstrip("/")
+
+
+def _fernet_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    if not keys:
+        raise ValueError(
+            "it encrypts endpoint URLs and secrets in Table Storage. Make one with: python3 -c "
+            "'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
+        )
+    if any(key.startswith("@Microsoft.KeyVault(") for key in keys):  # the platform passes on what it cannot resolve
+        raise ValueError(
+            "the Key Vault reference is not resolved: the app's identity cannot read the secret, or could not when "
+            "the platform last asked. docs/deployment.md says how to have it read again (The key)"
+        )
+    for key in keys:
+        try:
+            Fernet(key)
+        except ValueError:
+            raise ValueError("each key must be 44 characters of URL-safe base64, as its maker printed it") from None
+    return keys
+
+
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 UNITS = {"SECONDS": timedelta(seconds=1), "HOURS": HOUR, "DAYS": DAY}
 Seconds = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(seconds=1), le=DAY)]
@@ -95,6 +131,9 @@ Days = Annotated[timedelta, _whole(DAY, "days")]
 Delays = Annotated[tuple[timedelta, ...], BeforeValidator(_delays)]
 SizeLimits = Annotated[tuple[Threshold, ...], BeforeValidator(_thresholds)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Guid = Annotated[str, AfterValidator(_lower_guid)]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
+FernetKeys = Annotated[Words, AfterValidator(_fernet_keys)]
 Kinds = Annotated[tuple[Kind, ...], BeforeValidator(_kinds)]
 SharingEvents = Annotated[Words, AfterValidator(_sharing_events)]
 Domains = Annotated[Words, AfterValidator(_domains)]

@@ -88,7 +88,10 @@ def test_nothing_but_the_app_is_in_the_package() -> None:
     """A new file or folder that the app does not need belongs into .funcignore."""
     others = [path for path in packaged(ROOT) if path.as_posix() not in NEEDED and path.parts[0] != "shared"]
     assert others == []
-    assert {path.suffix for path in packaged(ROOT) if path.parts[0] == "shared"} == {".py"}
+    console = {path.suffix for path in packaged(ROOT) if path.parts[:2] == ("shared", "console")}
+    assert console == {".html", ".css", ".js", ".svg"}
+    rest = [path for path in packaged(ROOT) if path.parts[0] == "shared" and path.parts[1] != "console"]
+    assert {path.suffix for path in rest} == {".py"}
 
 
 def test_all_of_the_app_is_in_the_package() -> None:

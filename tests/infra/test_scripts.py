@@ -776,6 +776,7 @@ NAMES = re.compile(
     r"""[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}  # well-known applications, and our scope
     | \b(?:Point|[A-Z]\w+\.(?:Read|ReadWrite|FullControl))\.\w+\b  # roles and permissions
     | user_impersonation | \bapp-roles\.json
+    | \bCONSOLE\b(?=.*false) | shared/console/vendor | infra/scripts/console\.mjs | \bnpm\ ci\b.*  # the console
     | \b(?:AZURE|ENTRA|APP|SECRETS|RECOVER|GRAPH|WATCH)_[A-Z_]+\b  # values of the azd environment
     | appRoleAssignedTo | servicePrincipals | directoryObjects | preAuthorizedApplications | identifierUris  # Graph
     | SECRETS-KEY | keyvault.list(?:-deleted)? | api-version=[\d-]+ | azd-env-name

@@ -32,7 +32,7 @@ def open_paths() -> set[str]:
 
 def _routes() -> Iterator[ast.Call]:
     for node in ast.walk(_tree()):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("http.route", "http.otherwise"):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("http.route", "http.page", "http.otherwise"):
             yield node
 
 
