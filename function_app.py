@@ -34,8 +34,9 @@ from shared.api.http.auth import Role
 from shared.api.http.kept import kept
 from shared.api.http.routing import Routes
 from shared.app import get_app
-from shared.delivery import dispatcher, poison, queue_metrics
+from shared.delivery import dispatcher, operational_events, poison, queue_metrics
 from shared.provisioning import worker
+from shared.settings import DAY
 from shared.sharing import poll
 from shared.storage import reencryption, retention
 from shared.usage import scan
@@ -180,6 +181,7 @@ http.route("me_get", "GET", "v1.0/me", me.get, ADMIN, PUBLISH, READ, SUBSCRIBE)
 @app.timer_trigger("timer", "0 * * * * *")
 def measure(timer: func.TimerRequest) -> None:
     queue_metrics.measure(get_app())
+    operational_events.tell_waiting(get_app())
 
 
 @app.timer_trigger("timer", "0 30 3 * * *")
@@ -187,6 +189,7 @@ def retire(timer: func.TimerRequest) -> None:
     retention.drop_old_tables(get_app().services, get_app().now(), get_app().settings.retention)
     retention.forget_names(get_app().endpoints.deleted, get_app().now(), get_app().settings.retention)
     get_app().workspaces.forget_before(get_app().now() - get_app().settings.retention)
+    get_app().notices.drop_older(get_app().now() - DAY)
 
 
 @app.timer_trigger("timer", "0 45 3 * * *")

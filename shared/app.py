@@ -29,6 +29,7 @@ from shared.storage.delivery_queue import DeliveryQueue, LoopSender, Several
 from shared.storage.endpoints import Endpoints
 from shared.storage.events import Events
 from shared.storage.loop_clients import LoopServices
+from shared.storage.notices import Notices
 from shared.storage.queues import DELIVERIES, POISON, Queue
 from shared.storage.sharing import Sharing
 from shared.storage.signature_keys import Options
@@ -54,6 +55,7 @@ class App:
     options: Options
     sites: Sites
     sharing: Sharing
+    notices: Notices
     queue: DeliveryQueue
     poison: Queue
     workspaces: Workspaces
@@ -125,6 +127,7 @@ def build_on(doors: Doors, settings: Settings) -> App:
         options=Options(services, cipher),
         sites=Sites(services),
         sharing=Sharing(services),
+        notices=Notices(services),
         queue=DeliveryQueue(doors.deliveries, doors.loop_services, doors.now, doors.seconds, doors.several),
         poison=doors.poison,
         workspaces=Workspaces(services),

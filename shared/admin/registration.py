@@ -16,6 +16,7 @@ from shared.app import App
 from shared.model import Endpoint, endpoint_id
 from shared.model.endpoint import merge, rotate
 from shared.model.endpoint import register as new_endpoint
+from shared.model.filters import MOST_LISTENERS, is_listener
 from shared.model.health import renew
 from shared.outbound.signing import make_secret
 from shared.storage.rows import Rejected, change
@@ -44,7 +45,14 @@ class TooManyOfOwner(Rejected):
     limit: int
 
 
-Refusal = Invalid | Unfit | OthersEndpoint | TooManyEndpoints | TooManyOfOwner | Busy
+@dataclass(frozen=True)
+class TooManyListeners(Rejected):
+    """The caller has as many endpoints already that ask for operational events as it may have."""
+
+    limit: int
+
+
+Refusal = Invalid | Unfit | OthersEndpoint | TooManyEndpoints | TooManyOfOwner | TooManyListeners | Busy
 
 
 @dataclass(frozen=True)
@@ -72,13 +80,17 @@ class Registered:
 def register(app: App, wanted: Registration) -> Registered | Refusal:
     """Registers a URL, or changes what is said of its registration; what is not said stays."""
     now, full, allowed = app.now(), _full(app, wanted), app.settings.allowed_token_audiences
+    loud = _loud(app, wanted)
 
     def transition(stored: Endpoint | None) -> Endpoint | Refusal:
         if stored is None:
-            return full or _made(wanted, now, allowed)
-        if wanted.only_own and stored.owner != wanted.owner:
+            made = full or _made(wanted, now, allowed)
+        elif wanted.only_own and stored.owner != wanted.owner:
             return OthersEndpoint()
-        return _merged(stored, wanted.changes, now, allowed, wanted.by_admin)
+        else:
+            made = _merged(_of_role(stored, wanted), wanted.changes, now, allowed, wanted.by_admin)
+        begins = isinstance(made, Endpoint) and is_listener(made) and not (stored and is_listener(stored))
+        return loud if loud is not None and begins else made
 
     written = _write(app, endpoint_id(wanted.url), wanted.changes, transition, wanted.by_admin)
     assert written is not None  # noqa: S101 (an endpoint is wanted, and the store makes its table)
@@ -119,12 +131,26 @@ def _full(app: App, wanted: Registration) -> TooManyEndpoints | TooManyOfOwner |
     return None
 
 
+def _loud(app: App, wanted: Registration) -> TooManyListeners | None:
+    """Whether another listener to operational events would be one too many. Counted are those of the snapshot."""
+    own = (each for each in app.endpoints.all() if each.owner == wanted.owner and is_listener(each))
+    if wanted.by_admin or sum(1 for _ in own) < MOST_LISTENERS + wanted.replaces:
+        return None
+    return TooManyListeners(MOST_LISTENERS)
+
+
+def _of_role(stored: Endpoint, wanted: Registration) -> Endpoint:
+    """What the owner may hear of follows the role with which it registers again."""
+    return stored.model_copy(update={"by_admin": wanted.by_admin}) if stored.owner == wanted.owner else stored
+
+
 def _made(wanted: Registration, now: datetime, allowed_audiences: Sequence[str]) -> Endpoint | Invalid | Unfit:
     fields = {**wanted.if_new, **wanted.changes.fields}
     if "types" not in fields:
         return Unfit("types: is required")
     if wanted.by_admin and fields.get("enabled") is False:
         fields["disabled_by_admin"] = True
+    fields["by_admin"] = wanted.by_admin
     made = new_endpoint(wanted.url, wanted.secret, wanted.owner, fields, now)
     return complete(None, made, wanted.changes, allowed_audiences)
 

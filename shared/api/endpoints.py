@@ -15,6 +15,7 @@ from shared.admin.registration import (
     Registered,
     Registration,
     TooManyEndpoints,
+    TooManyListeners,
     TooManyOfOwner,
     change_endpoint,
 )
@@ -121,6 +122,8 @@ def registration_problem(refusal: Refusal) -> Problem:
         case TooManyEndpoints(limit):
             rest = "" if limit == MOST_ENDPOINTS else ", and the rest is kept for admins"
             return conflict(f"There are {limit} endpoints already{rest}: delete one first")
+        case TooManyListeners(limit):
+            return conflict(f"{limit} endpoints of yours ask for webhook.* already: take these types off one first")
         case Busy():
             return _busy()
         case TooManyOfOwner(limit):

@@ -10,14 +10,15 @@ from shared import logs
 from shared.app import App
 from shared.delivery.diagnosis import Unacceptable, diagnose, failure_reason
 from shared.delivery.operational_events import (
-    publish_delivery_failed,
+    note_failure,
     publish_endpoint_disabled,
     publish_endpoint_failing,
+    tell_failures,
 )
 from shared.delivery.publisher import NeverAccepted, accepted_event
 from shared.delivery.recorder import endpoint_of, put_next, record_result
 from shared.delivery.transitions import failed
-from shared.model import Delivery, Endpoint, digest
+from shared.model import Delivery, Endpoint, digest, to_ms
 from shared.model.catalogue import OPERATIONAL_PREFIX
 from shared.model.health import Disable, Warn, assess_health, disable, note_exhausted, note_warned
 from shared.storage.clients import StorageUnavailable
@@ -101,7 +102,10 @@ async def _take(app: App, received: Received) -> None:
 
 
 def _alert(app: App, message: Message, delivery: Delivery) -> None:
-    app.alerts.write(message.delivery_id, delivery)
+    schedule = to_ms(message.deadline_at)
+    if not app.alerts.is_noted(message.delivery_id, schedule):
+        note_failure(app, message, delivery)
+    app.alerts.write(message.delivery_id, delivery, schedule)
     app.counts.came(app.now(), message.delivery_id, "exhausted")
     reason = delivery.reason or ""
     logs.error(
@@ -113,7 +117,7 @@ def _alert(app: App, message: Message, delivery: Delivery) -> None:
         attempts=len(delivery.attempts),
         reason=reason,
     )
-    publish_delivery_failed(app, message, delivery)
+    tell_failures(app, message.delivery_id.endpoint)
     endpoint = app.endpoints.get(message.delivery_id.endpoint)
     if endpoint is not None and endpoint.generation == delivery.generation and delivery.attempts:
         last = delivery.attempts[-1]

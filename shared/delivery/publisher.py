@@ -78,7 +78,8 @@ def publish(
     """Accepts events of one publisher, to whom their keys belong; returns what became of each, in order. Of several
     events it takes as many as make MOST_DELIVERIES deliveries together, and of one all. Raises StorageUnavailable,
     after which publishing the same keys again is safe."""
-    matcher = Matcher(endpoint for endpoint in app.endpoints.all() if endpoint.receives)
+    endpoints = app.endpoints.all()
+    matcher = Matcher((endpoint for endpoint in endpoints if endpoint.receives), endpoints)
     trace = traceparent if traceparent and TRACEPARENT.fullmatch(traceparent) else make_traceparent()
     now = app.now()
     rows = []

@@ -147,7 +147,7 @@ _TYPES = (
     EventType(
         "webhook.delivery_failed",
         "Delivery failed",
-        "The last scheduled attempt of a delivery failed; it is in the alert log.",
+        "Deliveries of an endpoint failed for good; they are in the alert log. Told once in 5 minutes for an endpoint.",
         "medium",
         DeliveryFailed,
         {
@@ -157,6 +157,7 @@ _TYPES = (
             "idempotencyKey": "45285061-1288-4899-b108-ad06cfbbcf6f",
             "attempts": 4,
             "reason": "the receiver answered 500",
+            "count": 1,
         },
     ),
     EventType(

@@ -86,6 +86,15 @@ class DeliveryFailed(Content):
     idempotency_key: Text
     attempts: Annotated[int, Whole, Field(ge=0, json_schema_extra={"format": "int32"})]
     reason: Text
+    count: Annotated[
+        int,
+        Whole,
+        Field(
+            ge=1,
+            json_schema_extra={"format": "int32"},
+            description="deliveries of the endpoint that failed since it was last told of; this is the newest",
+        ),
+    ]
 
 
 class EndpointTrouble(Content):

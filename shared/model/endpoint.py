@@ -45,6 +45,8 @@ class Endpoint(Stored):
     types: tuple[str, ...]
     owner: str = ""
     """The directory object that registered it first."""
+    by_admin: bool = False
+    """Its owner was an admin when it last registered it: then it hears of everybody's endpoints."""
     key: str | None = None
     """The owner's own name for it, where it subscribed by one."""
     key_revision: int = 0
@@ -103,6 +105,12 @@ def register(url: str, secret: str, owner: str, given: Mapping[str, Any], now: d
         health=Health(generation=generation),
         **given,
     )
+
+
+def hears_of(listener: Endpoint, subject: Endpoint | None) -> bool:
+    """Whether operational events about an endpoint, None where it is deleted, may go to a listener: what is wrong with
+    a receiver, and which there are, concerns its owner and admins."""
+    return listener.by_admin or (subject is not None and subject.owner == listener.owner)
 
 
 def merge(endpoint: Endpoint, given: Mapping[str, Any], now: datetime, *, by_admin: bool = False) -> Endpoint:

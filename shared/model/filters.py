@@ -1,21 +1,27 @@
 """Which endpoints an event goes to. Pure."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from typing import Literal
 
 from shared.model.catalogue import OPERATIONAL_PREFIX
-from shared.model.endpoint import Endpoint
+from shared.model.endpoint import Endpoint, hears_of
 from shared.model.event import SEVERITIES, Event
 from shared.model.site_patterns import Site
+
+MOST_LISTENERS = 5
+"""Endpoints of one owner that operational events go to, where the owner is no admin."""
 
 
 class Matcher:
     """Which of some endpoints events go to: those whose type list and filters match; whether they are enabled is not
-    asked here. One for a call that publishes: what is the same for many events, type and site, is compared once."""
+    asked here. One for a call that publishes: what is the same for many events, type and site, is compared once.
+    `subjects` are the endpoints that operational events can be about."""
 
-    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+    def __init__(self, endpoints: Iterable[Endpoint], subjects: Iterable[Endpoint] = ()) -> None:
         self._endpoints = tuple(endpoints)
+        self._subjects = subjects
         self._of_type: dict[str, list[Endpoint]] = {}
         self._sites: dict[str, Site] = {}
         self._is_at: dict[tuple[str, tuple[str, ...]], bool] = {}
@@ -27,8 +33,23 @@ class Matcher:
             for endpoint in self._wanting(event.type)
             if _severe_enough(endpoint, event) and _of_a_tenant(endpoint, event)
         ]
+        if event.type.startswith(OPERATIONAL_PREFIX):
+            candidates = self._listeners(candidates, json.loads(event.content).get("endpointId"))
         site = _site(event) if any(endpoint.sites for endpoint in candidates) else None
         return [endpoint for endpoint in candidates if self._is_of(endpoint, site)]
+
+    def _listeners(self, candidates: Iterable[Endpoint], subject_id: str) -> list[Endpoint]:
+        """Those that may hear of an endpoint, of each owner no more than may be."""
+        subject = next((endpoint for endpoint in self._subjects if endpoint.id == subject_id), None)
+        heard: Counter[str] = Counter()
+        found = []
+        for endpoint in candidates:
+            if endpoint.by_admin:
+                found.append(endpoint)
+            elif hears_of(endpoint, subject) and heard[endpoint.owner] < MOST_LISTENERS:
+                heard[endpoint.owner] += 1
+                found.append(endpoint)
+        return found
 
     def _wanting(self, name: str) -> list[Endpoint]:
         if name not in self._of_type:
@@ -69,6 +90,11 @@ def objections(endpoint: Endpoint, event: Event) -> list[Objection]:
     if not endpoint.receives:
         found.append("disabled")
     return found
+
+
+def is_listener(endpoint: Endpoint) -> bool:
+    """Whether it asks for operational events."""
+    return any(name.startswith(OPERATIONAL_PREFIX) for name in endpoint.types)
 
 
 def type_matches(pattern: str, name: str) -> bool:

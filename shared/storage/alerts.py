@@ -37,11 +37,14 @@ class Alerts:
         self._services = services
         self._log = WeeklyLog(services, _PREFIX, _PARTITION, retention)
 
-    def write(self, delivery_id: DeliveryId, delivery: Delivery) -> Written:
+    def write(self, delivery_id: DeliveryId, delivery: Delivery, noted: int = 0) -> Written:
         """Writes or renews a delivery's line; one that is not `failed` (any more) is not listed. What was acknowledged
-        stays so until another attempt has failed: a repeated write brings no line back."""
+        stays so until another attempt has failed: a repeated write brings no line back. `noted` is the deadline, in ms,
+        of the schedule whose failure is to be told of no more."""
         table = self._table(delivery_id.accepted_ms)
         entity = delivery_entity(_PARTITION, delivery_id, delivery) | {"RowKey": _row(delivery_id)}
+        if noted:
+            entity["Noted"] = str(noted)
         written = table.insert(entity)
         if written is not Written.CONFLICT:
             return written
@@ -72,6 +75,11 @@ class Alerts:
     def count(self, now: datetime, most: int) -> int:
         """How many lines the log has, up to `most`."""
         return self._log.count(Filters(status="failed"), now, most)
+
+    def is_noted(self, delivery_id: DeliveryId, schedule: int) -> bool:
+        """Whether the line was written for this schedule before."""
+        entity = self._table(delivery_id.accepted_ms).get(_PARTITION, _row(delivery_id))
+        return entity is not None and entity.get("Noted") == str(schedule)
 
     def renew(self, delivery_id: DeliveryId, delivery: Delivery) -> None:
         """Brings a delivery's line up to date, where it has one."""

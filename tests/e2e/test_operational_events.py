@@ -10,6 +10,7 @@ from doubles.hooks import Hook, Received
 
 from .api import ENDPOINTS, Json, custom
 from .conftest import App
+from .test_subscribers import BOB, Subscriber
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,8 @@ def told(hook: Hook, endpoint: Json) -> tuple[Received, Json]:
 
 def test_a_delivery_that_failed(app: App, operators: tuple[Hook, Hook, Json]) -> None:
     named, star, operator = operators
+    stranger = Subscriber(app.api.base, app.api.key, BOB)
+    ears = stranger.register(app.receiver.hook().url, "webhook.*")
     bad = app.api.register(app.receiver.hook(500).url, "custom.trouble")
     key = app.api.publish(custom("custom.trouble"))["idempotencyKey"]
     delivery_id = app.api.delivery_id(key, bad)
@@ -48,11 +51,17 @@ def test_a_delivery_that_failed(app: App, operators: tuple[Hook, Hook, Json]) ->
         "idempotencyKey": key,
         "attempts": 4,
         "reason": "the receiver answered 500",
+        "count": 1,
     }
     secret = app.api.call("GET", f"{ENDPOINTS}/{operator['id']}/secret").json["secret"]
     assert Webhook(secret).verify(received.body, dict(received.headers)) == body
     kept = app.api.event(received.key)
     assert (kept["severity"], kept["tenant"]["id"]) == ("medium", "contoso")
+    told_to = {each["endpointId"] for each in kept["deliveries"]}
+    assert operator["id"] in told_to
+    assert ears["id"] not in told_to, "a subscriber hears of its own endpoints alone"
+    stranger.call("DELETE", f"{ENDPOINTS}/{ears['id']}", expect=204)
+    stranger.close()
     star.wait(key=key)
     assert about(star, bad) == [], "* does not ask for webhook.*"
     app.api.call("DELETE", f"{ENDPOINTS}/{bad['id']}", expect=204)

@@ -1,16 +1,25 @@
 """The app's own `webhook.*` events: each published once, and none about another."""
 
+import contextlib
 import json
+import threading
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from doubles.running import dispatch, exhausted
 from shared.admin.retry import retry
+from shared.app import App
+from shared.delivery.operational_events import tell_failures, tell_waiting
 from shared.model.catalogue import content_errors
 from shared.outbound.client import Response
+from shared.storage import notices
+from shared.storage.clients import StorageUnavailable
 
 from .scene import BUSY, THURSDAY, URL, Scene, an_event
 
@@ -44,6 +53,7 @@ def test_a_failed_delivery_is_told_of_once_though_its_message_comes_three_times(
         "idempotencyKey": "key-1",
         "attempts": 4,
         "reason": "the receiver answered 500",
+        "count": 1,
     }
     assert types_at(scene, OPS) == {"webhook.delivery_failed": 1}
     assert scene.alerts() != []
@@ -59,6 +69,141 @@ def test_a_round_that_an_admin_asked_for_is_told_of_again(scene: Scene) -> None:
     scene.run_in_order()
     attempts = [json.loads(event.content)["attempts"] for event in scene.events("webhook.")]
     assert sorted(attempts) == [4, 8]
+
+
+def fail_now(scene: Scene, *keys: str) -> None:
+    """Events of these keys are published, and all that fail for good have failed, with a single attempt."""
+    scene.app = replace(scene.app, settings=scene.app.settings.model_copy(update={"retry_delays": ()}))
+    for key in keys:
+        scene.publish(an_event(key))
+    scene.run_in_order()
+
+
+def counts(scene: Scene) -> list[int]:
+    told = [json.loads(event.content) for event in scene.events("webhook.delivery_failed")]
+    return sorted(each["count"] for each in told)
+
+
+def test_many_failures_are_told_of_once_in_five_minutes(scene: Scene) -> None:
+    """Each was told to each listener: failing endpoints times listeners made 1,800 POSTs of one event."""
+    scene.receiver.by_url[URL] = BUSY
+    scene.register()
+    scene.register(OPS, types=("webhook.*",))
+    fail_now(scene, "1", "2", "3")
+    assert counts(scene) == [1]
+    fail_now(scene, "4")
+    scene.clock.move(timedelta(minutes=4))
+    tell_waiting(scene.app)
+    assert counts(scene) == [1]
+    scene.clock.move(timedelta(minutes=1))
+    tell_waiting(scene.elsewhere().app)
+    assert counts(scene) == [1, 3], "the timer tells of those that nothing followed"
+    tell_waiting(scene.app)
+    scene.clock.move(HOUR)
+    tell_waiting(scene.app)
+    assert counts(scene) == [1, 3]
+    fail_now(scene, "5", "6")
+    assert counts(scene) == [1, 1, 3]
+    assert len(scene.alerts()) == 6
+    scene.run_in_order()
+    assert types_at(scene, OPS) == {"webhook.delivery_failed": 3}
+
+
+def test_each_endpoint_is_told_of_by_itself(scene: Scene) -> None:
+    scene.receiver.answers = [BUSY]
+    for number in range(3):
+        scene.register(f"https://broken.example/{number}")
+    fail_now(scene, "1", "2")
+    assert counts(scene) == [1, 1, 1]
+    scene.clock.move(timedelta(minutes=5))
+    tell_waiting(scene.app)
+    assert counts(scene) == [1] * 6
+
+
+def test_more_failures_than_one_event_tells_of_are_told_with_the_next(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notices, "MOST_AT_ONCE", 2)
+    scene.receiver.by_url[URL] = BUSY
+    scene.register()
+    fail_now(scene, *"123456")
+    for _ in range(4):
+        scene.clock.move(timedelta(minutes=5))
+        tell_waiting(scene.app)
+    assert counts(scene) == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("call", range(1, 8))
+def test_every_failure_is_counted_once_whatever_breaks(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, call: int, after: bool
+) -> None:
+    """The message of the failure comes again, here and on another instance, as does the timer."""
+    scene.receiver.by_url[URL] = BUSY
+    scene.register()
+    scene.app = replace(scene.app, settings=scene.app.settings.model_copy(update={"retry_delays": ()}))
+    for key in ("1", "2"):
+        scene.publish(an_event(key))
+    while scene.queue.held:
+        scene.dispatch_earliest()
+    texts = [scene.poison.take()[0].encode() for _ in range(2)]
+    exhausted(scene.app, texts[0], THURSDAY)
+    scene.clock.move(timedelta(minutes=6))
+    table, calls = type(scene.app.services.table("notices")), 0
+
+    def breaking(original: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*given: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == call and not after:
+                raise StorageUnavailable("simulated")
+            result = original(*given)
+            if calls == call:
+                raise StorageUnavailable("simulated")
+            return result
+
+        return step
+
+    with monkeypatch.context() as broken:
+        for name in ("insert", "replace", "upsert", "delete"):
+            broken.setattr(table, name, breaking(getattr(table, name)))
+        with contextlib.suppress(StorageUnavailable):
+            exhausted(scene.app, texts[1], scene.clock.now)
+    elsewhere = scene.elsewhere()
+    for instance in (elsewhere, scene):
+        exhausted(instance.app, texts[1], scene.clock.now)
+        tell_waiting(instance.app)
+        scene.clock.move(timedelta(minutes=6))
+    assert counts(scene) == [1, 1]
+
+
+def test_who_was_told_of_long_ago_leaves_nothing_behind(scene: Scene) -> None:
+    scene.receiver.by_url[URL] = BUSY
+    bad = scene.register()
+    fail_now(scene, "1")
+    scene.app.notices.drop_older(scene.clock.now - HOUR)
+    assert scene.app.notices.get(bad.id) is not None
+    scene.clock.move(2 * HOUR)
+    scene.app.notices.drop_older(scene.clock.now - HOUR)
+    assert scene.app.notices.get(bad.id) is None
+    assert scene.app.notices.waiting() == set()
+
+
+def test_instances_that_tell_at_once_tell_once(scene: Scene) -> None:
+    scene.receiver.by_url[URL] = BUSY
+    bad = scene.register()
+    scene.publish(an_event("1"))
+    fail_now(scene, "2", "3", "4")
+    scene.clock.move(timedelta(minutes=6))
+    instances, start = [scene.elsewhere().app for _ in range(4)], threading.Barrier(4)
+
+    def tell(app: App) -> None:
+        start.wait()
+        tell_failures(app, bad.id)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(tell, instances))
+    assert counts(scene) == [1, 3]
 
 
 def test_a_star_does_not_get_them(scene: Scene) -> None:
