@@ -171,7 +171,9 @@ def _publisher() -> Moves:
 
     return [
         lambda send: send("POST", EVENTS, attack(siteUrl=SLOW_SITE, text=f"a{UNSEEN}b\nSeverity: Low")),
-        lambda send: send("POST", EVENTS, [custom("custom.batch", n=number, text="x" * 9000) for number in range(100)]),
+        lambda send: send(
+            "POST", EVENTS, [custom("custom.batch", n=number, text="x" * 22_000) for number in range(40)]
+        ),
         lambda send: send("POST", EVENTS, keyed("storage:")),
         lambda send: send("POST", EVENTS, json.dumps(attack(text="x" * 2**20)).encode()),
         lambda send: send("POST", EVENTS, b'{"type":"custom.attack","content":' + b'{"a":' * 5000 + b"1" + b"}" * 5001),
