@@ -4,6 +4,7 @@ from shared.formats import FORMATS
 from shared.formats.rendering import settings_of
 from shared.model import Endpoint
 from shared.model.delivery import Unsendable
+from shared.model.site_patterns import can_match_a_url
 from shared.outbound.addresses import Unresolved
 
 
@@ -19,6 +20,11 @@ def likely_mistakes(endpoint: Endpoint, unresolved: Unresolved | None = None) ->
         found.append(
             f"auth: receivers of {endpoint.format} ask who calls: without it they are likely to answer 401; give auth, "
             "unless the URL itself is the secret"
+        )
+    if not all(map(can_match_a_url, endpoint.sites)):
+        found.append(
+            "sites: a pattern that begins neither with https:// nor with * matches no site of SharePoint: write its "
+            "whole URL, or * in front"
         )
     return found
 

@@ -12,6 +12,7 @@ from shared.api.http.operation import Returns, Tag, header, operation, query
 from shared.api.http.problem import Problem, bad_request
 from shared.api.http.view import ByteCount, Severity, Time, View, example
 from shared.model import Model, digest
+from shared.model.site_patterns import can_match_a_url
 from shared.model.thresholds import (
     LEAST_PERCENT,
     MOST_THRESHOLDS,
@@ -62,8 +63,18 @@ def _distinct(thresholds: tuple[ThresholdBody, ...]) -> tuple[ThresholdBody, ...
 ThresholdList = Annotated[tuple[ThresholdBody, ...], Field(max_length=MOST_THRESHOLDS), AfterValidator(_distinct)]
 
 
+def _of_urls(pattern: str) -> str:
+    if not can_match_a_url(pattern):
+        raise ValueError("matches no site: write its whole URL, beginning with https://, or * in front")
+    return pattern
+
+
 class OverrideBody(Model):
-    site: Annotated[str, Field(min_length=1, max_length=400, description="Pattern of site URLs: *, ? and […]")]
+    site: Annotated[
+        str,
+        Field(min_length=1, max_length=400, description="Pattern of site URLs: *, ? and […]"),
+        AfterValidator(_of_urls),
+    ]
     thresholds: ThresholdList
 
 

@@ -141,3 +141,14 @@ def _one_of(inside: str) -> _OneOf:
             characters += rest[0]
             rest = rest[1:]
     return _OneOf(characters, tuple(ranges), negated)
+
+
+_SCHEMES = ("https://", "http://")
+
+
+def can_match_a_url(pattern: str) -> bool:
+    """Whether there are web addresses that the pattern matches: not so where it begins as none does."""
+    parts = _parts(pattern.lower().rstrip("/"))
+    begins = parts[0] if parts and isinstance(parts[0], str) else ""
+    is_whole = parts == (begins,)
+    return any(begins.startswith(scheme) or (scheme.startswith(begins) and not is_whole) for scheme in _SCHEMES)

@@ -70,6 +70,10 @@ def of(*lines: Any) -> dict[str, Any]:
         (of(*({"threshold": number, "severity": "low"} for number in range(1, 22))), "at most 20"),
         ({"default": [], "sites": [{"thresholds": []}]}, "sites.0.site: is required"),
         ({"default": [], "sites": [{"site": "", "thresholds": []}]}, "sites.0.site"),
+        (
+            {"default": [], "sites": [{"site": "contoso.sharepoint.com/*", "thresholds": []}]},
+            "sites.0.site: matches no",
+        ),
         ({"default": [], "site": []}, "site: is not known here"),
         ([], "must be a JSON object"),
     ],
@@ -159,7 +163,7 @@ def test_health_tells_of_a_schedule_that_the_host_does_not_take(api: Api) -> Non
 
 def test_the_largest_configuration_is_taken_and_kept(api: Api) -> None:
     lines = [{"threshold": f"{number}.123456 GB", "severity": "critical"} for number in range(1, 21)]
-    sites = [{"site": f"{number:03}" + "é" * 397, "thresholds": lines} for number in range(100)]
+    sites = [{"site": f"*{number:03}" + "é" * 396, "thresholds": lines} for number in range(100)]
     answer = api(storage.put_thresholds, {"default": lines, "sites": sites})
     assert answer.status == 200, answer.text[:500]
     assert len(api(storage.get_thresholds).body["sites"]) == 100

@@ -47,7 +47,18 @@ def test_settings_that_do_not_fit_any_more_are_another_matter() -> None:
     assert likely_mistakes(registered("jira", projectKey=5)) == []
 
 
+def test_site_patterns_without_a_scheme_match_no_site() -> None:
+    good = registered("point").model_copy(update={"sites": ("*/sites/hr", "https://contoso.sharepoint.com/sites/hr*")})
+    assert likely_mistakes(good) == []
+    bad = registered("point").model_copy(update={"sites": (*good.sites, "contoso.sharepoint.com/sites/\u00fc*")})
+    [said] = likely_mistakes(bad)
+    assert said.startswith("sites: a pattern that begins neither with https:// nor with *")
+
+
 def test_warnings_fit_a_header() -> None:
-    for said in likely_mistakes(registered("jira"), Unresolved("hooks.contoso.con")):
+    odd = registered("jira").model_copy(update={"sites": ("\u00fc",)})
+    warnings = likely_mistakes(odd, Unresolved("hooks.contoso.con"))
+    assert len(warnings) == 3
+    for said in warnings:
         assert said.isascii()
         assert '"' not in said

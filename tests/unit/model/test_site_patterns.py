@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from doubles.samples import an_endpoint, an_event
 from shared.model.filters import Matcher
-from shared.model.site_patterns import LONGEST_SITE, Site
+from shared.model.site_patterns import LONGEST_SITE, Site, can_match_a_url
 
 letters = st.text("aB/-é", max_size=12)
 pattern_parts = st.sampled_from(["*", "?", "[ab]", "[!a]", "[a-c]", "[!B-]", "[]a]", "[", "a", "b", "B", "/", "-", "é"])
@@ -83,3 +83,28 @@ def test_a_hundred_events_of_one_site_are_compared_once(monkeypatch: pytest.Monk
     event = an_event(content='{"siteUrl":"https://x/sites/hr"}')
     assert [len(matcher.matching(event)) for _ in range(100)] == [5] * 100
     assert compared == [("https://x/*",)]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["*", "*/sites/hr", "https://x", "HTTPS://x/*", "http*hr", "?ttps://x", "[hf]ttps://x", "h*", "https:*"],
+)
+def test_a_pattern_that_begins_as_an_address_does_can_match_one(pattern: str) -> None:
+    assert can_match_a_url(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "contoso.sharepoint.com/sites/hr",
+        "/sites/hr*",
+        " https://x",
+        "ftp://x",
+        "https",
+        "https://",
+        "hr*",
+        "[https://x",
+    ],
+)
+def test_one_that_begins_as_none_does_cannot(pattern: str) -> None:
+    assert not can_match_a_url(pattern)
