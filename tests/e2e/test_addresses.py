@@ -61,3 +61,13 @@ def test_a_private_address_is_refused_at_each_attempt_too(strict: Api, api: Api)
     assert "refused" in attempt["error"]
     assert "status" not in attempt
     api.call("DELETE", f"{ENDPOINTS}/{endpoint['id']}", expect=204)
+
+
+def test_health_warns_of_functions_that_are_disabled(strict: Api) -> None:
+    health = strict.call("GET", "/health").json
+    assert health["status"] == "healthy"
+    assert health["warnings"][:3] == [
+        "deliveries are paused: events are accepted, and wait (AzureWebJobs.dispatch.Disabled)",
+        "the function exhausted does not run (AzureWebJobs.exhausted.Disabled)",
+        "the function sweep does not run (AzureWebJobs.sweep.Disabled)",
+    ]

@@ -13,6 +13,13 @@ from .conftest import App
 BODY_MARK = f"BODY-{MARK}"
 
 
+def test_the_start_tells_what_is_in_force_and_no_secret(app: App) -> None:
+    [line] = app.host.found("settings.loaded")
+    assert line["settings"]["RETRY_DELAYS"].startswith("1,")
+    assert line["settings"]["SECRETS_KEY"] == line["settings"]["AzureWebJobsStorage"] == "(secret)"
+    assert app.host.found("settings.unknown") == []
+
+
 def test_every_attempt_has_one_line(app: App) -> None:
     hook = app.receiver.hook(500, 200)
     endpoint = app.api.register(hook.url, "custom.logged")
