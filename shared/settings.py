@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from shared.model import Tenant
 from shared.model.audiences import ALLOWED, allowed_problem
 from shared.model.clouds import CLOUDS, GCC_MANAGEMENT, CloudName, is_sharepoint
-from shared.model.connection_strings import ConnectionString
+from shared.model.connection_strings import AccountName, ConnectionString, ServiceAddress
 from shared.model.dangers import dangers, require_none_on_azure
 from shared.model.schedules import schedule_problem
 from shared.model.setting_names import FunctionNames, misspelt
@@ -58,9 +58,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     storage_connection: ConnectionString = Field("", alias="AzureWebJobsStorage", repr=False)
-    storage_account: str = Field("", alias="AzureWebJobsStorage__accountName")
-    queue_service_uri: str = Field("", alias="AzureWebJobsStorage__queueServiceUri")
-    table_service_uri: str = Field("", alias="AzureWebJobsStorage__tableServiceUri")
+    storage_account: AccountName = Field("", alias="AzureWebJobsStorage__accountName")
+    queue_service_uri: ServiceAddress = Field("", alias="AzureWebJobsStorage__queueServiceUri")
+    table_service_uri: ServiceAddress = Field("", alias="AzureWebJobsStorage__tableServiceUri")
     storage_client_id: str = Field("", alias="AzureWebJobsStorage__clientId")
     identity_client_id: str = Field("", alias="AZURE_CLIENT_ID")
     secrets_keys: FernetKeys = Field((), alias="SECRETS_KEY", repr=False)

@@ -1,5 +1,5 @@
-"""Connection strings of storage accounts, as an account shows them (learn.microsoft.com, "Configure Azure Storage
-connection strings")."""
+"""How a storage account is named: by its connection string (learn.microsoft.com, "Configure Azure Storage connection
+strings"), its name, or the addresses of its services."""
 
 import base64
 import re
@@ -26,4 +26,18 @@ def _connection(text: str) -> str:
     return text
 
 
+def _service(url: str) -> str:
+    if url and not re.fullmatch(r"https?://[^/?#@\s\[\]]+(/[^?#\s]*)?", url):
+        raise ValueError("must be the address of the service alone, such as https://contoso.queue.core.windows.net")
+    return url
+
+
+def _account(name: str) -> str:
+    if name and not re.fullmatch(r"[a-z0-9]{3,24}", name):
+        raise ValueError("must be the account's name alone, 3 to 24 small letters and digits, such as contosohooks")
+    return name
+
+
+ServiceAddress = Annotated[str, AfterValidator(_service)]
+AccountName = Annotated[str, AfterValidator(_account)]
 ConnectionString = Annotated[str, AfterValidator(_connection)]
