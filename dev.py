@@ -132,6 +132,8 @@ def set_up(*, with_node: bool, with_tools: bool = False) -> None:
         parts.append(setup.tool_packages(ROOT))
     if with_node:
         parts.append(setup.node_packages(ROOT))
+        if with_tools:
+            parts.append(setup.node_tools(ROOT))
     setup.make_ready(parts, STATE)
     _held.append(share(STATE / setup.IN_USE))
 

@@ -23,6 +23,11 @@ STAMP = ".made-from"
 IN_USE = "in-use.lock"
 OUTPUT_SHOWN_LINES = 30
 
+_TOOLS_STAMP = ".tools-made-from"
+_NPM_ADVICE = (
+    "Check that this machine reaches an npm registry (npm uses your own configuration). "
+    "Then run the same command again."
+)
 _PIP_ADVICE = (
     "Check that this machine reaches a package index (pip uses your own configuration) and that Python can "
     "make virtual environments (on Debian and Ubuntu: the package python3-venv). "
@@ -103,22 +108,33 @@ def tool_packages(root: Path) -> Part:
         make=_install_requirements,
         advice=_PIP_ADVICE,
         essential=venv_python(root),
-        stamp=".tools-made-from",
+        stamp=_TOOLS_STAMP,
         adds=True,
     )
 
 
 def node_packages(root: Path) -> Part:
+    """What the commands that run the app need."""
     return Part(
         title="Azurite and what the console needs (node_modules)",
         folder=root / "node_modules",
         sources=(root / "package.json", root / "package-lock.json", root / "infra/scripts/console-files.json"),
         make=_install_node_packages,
-        advice=(
-            "Check that this machine reaches an npm registry (npm uses your own configuration). "
-            "Then run the same command again."
-        ),
+        advice=_NPM_ADVICE,
         essential=root / "shared/console/vendor/lit-html.js",
+    )
+
+
+def node_tools(root: Path) -> Part:
+    """What tests need besides."""
+    return Part(
+        title="Test tools (node_modules, 150 MB)",
+        folder=root / "node_modules",
+        sources=node_packages(root).sources,
+        make=_add_node_tools,
+        advice=_NPM_ADVICE,
+        stamp=_TOOLS_STAMP,
+        adds=True,
     )
 
 
@@ -225,10 +241,22 @@ def _install_requirements(part: Part, log: IO[str]) -> None:
 
 
 def _install_node_packages(part: Part, log: IO[str]) -> None:
+    _run_npm(part, log, "ci", "--omit=dev")
+
+
+def _add_node_tools(part: Part, log: IO[str]) -> None:
+    """Unlike `npm ci`, leaves in place what an Azurite may be running from."""
+    _run_npm(part, log, "install", "--no-save")
+
+
+def _run_npm(part: Part, log: IO[str], *arguments: str) -> None:
     npm = shutil.which("npm") or "npm"  # on Windows a .cmd file, found by its full name only
-    root = part.folder.parent
-    run_logged([npm, "ci", "--no-audit", "--no-fund"], log, folder=root)
-    run_logged([shutil.which("node") or "node", "infra/scripts/console.mjs"], log, folder=root)
+    _run([npm, *arguments, "--no-audit", "--no-fund"], part, log)
+    _run([shutil.which("node") or "node", "infra/scripts/console.mjs"], part, log)
+
+
+def _run(command: Sequence[str], part: Part, log: IO[str]) -> None:
+    run_logged(command, log, folder=part.folder.parent)
 
 
 def run_logged(command: Sequence[str], log: IO[str], folder: Path | None = None) -> None:

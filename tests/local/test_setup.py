@@ -1,6 +1,7 @@
 """Setting up: once, again after a change, never half, and with a message that helps when it fails."""
 
 import dataclasses
+import json
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import IO
 
 import pytest
 
-from local import setup
+from local import ROOT, setup
 from local.lock import share
 from local.problem import Problem
 from local.setup import IN_USE, Part, make_ready, node_problem, python_packages, run_logged, tool_packages
@@ -195,3 +196,27 @@ def test_another_node_is_told_what_is_needed(shown: str | None, told: str) -> No
     assert problem is not None
     assert told in problem
     assert "Install Node.js 20 or newer" in problem
+
+
+def test_running_the_app_needs_azurite_alone_of_npm() -> None:
+    described = json.loads((ROOT / "package.json").read_text("utf-8"))
+    assert described["dependencies"].keys() == {"azurite"}
+    locked = json.loads((ROOT / "package-lock.json").read_text("utf-8"))["packages"]
+    assert {name: locked[""][name] for name in ("dependencies", "devDependencies")} == {
+        name: described[name] for name in ("dependencies", "devDependencies")
+    }
+
+
+def test_tools_are_added_to_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Azurite may be running from node_modules, which `npm ci` would empty."""
+    ran: list[list[str]] = []
+    monkeypatch.setattr(setup, "run_logged", lambda command, log, folder: ran.append(command[1:3]))
+    for name in ("package.json", "package-lock.json"):
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    (tmp_path / "node_modules").mkdir()
+    make_ready([setup.node_packages(tmp_path)], tmp_path / ".local")
+    with share(tmp_path / ".local" / IN_USE):
+        make_ready([setup.node_packages(tmp_path), setup.node_tools(tmp_path)], tmp_path / ".local")
+    assert ran == [["ci", "--omit=dev"], ["install", "--no-save"]]
+    assert setup.node_packages(tmp_path).is_ready()
+    assert setup.node_tools(tmp_path).is_ready()
