@@ -58,6 +58,10 @@ class NotAudited(ManagementFailed):
     """The tenant keeps no audit log."""
 
 
+class NoIdentity(ManagementFailed):
+    """The app's managed identity gives no token."""
+
+
 class OutOfTime(ManagementFailed):
     """The poll's own time is over."""
 
@@ -159,8 +163,9 @@ def connect(settings: Settings, limit: timedelta) -> ManagementClient:
         try:
             return get_token(settings.client_id, f"{root}/.default")
         except NoToken as failure:
-            raise ManagementFailed(
-                f"the app's managed identity gives no token for the Management Activity API ({failure})", 401
+            raise NoIdentity(
+                f"the app's managed identity gives no token for the Management Activity API ({failure}): see that the "
+                "app has one, and where it is user-assigned that AZURE_CLIENT_ID names it"
             ) from None
 
     return ManagementClient(root, settings.audited_tenant_id, token, time.monotonic() + limit.total_seconds())

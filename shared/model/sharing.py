@@ -40,12 +40,12 @@ class Gap(Stored):
 
 class PollState(Stored):
     """What polls know of each other. All content that arrived before `cursor` is taken care of; `since` is where the
-    first poll began. `holder` polls until `held_until`."""
+    first poll began; `start_asked_at` when the subscription was last asked for. `holder` polls until `held_until`."""
 
     since: datetime
     cursor: datetime
     swept_at: datetime | None = None
-    subscribed_at: datetime | None = None
+    start_asked_at: datetime | None = None
     last_success_at: datetime | None = None
     newest_content_at: datetime | None = None
     problem: Problem | None = None

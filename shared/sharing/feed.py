@@ -8,13 +8,16 @@ from typing import Any, Literal
 
 from shared.m365 import graph, management
 from shared.m365.client import GraphFailed, Resource
-from shared.m365.management import Answer, ManagementClient, ManagementFailed, NotAudited, OutOfTime
+from shared.m365.management import Answer, ManagementClient, ManagementFailed, NoIdentity, NotAudited, OutOfTime
 from shared.model import digest, read_time
 from shared.model.sharing import Problem
 from shared.settings import Settings
 
 CONTENT_TYPE = "Audit.SharePoint"
 DOMAINS = Resource("the domains of the tenant", "Domain.Read.All")
+DOMAINS_LIMIT = timedelta(seconds=30)
+"""Shares are told without the domains too: who asks for a longer wait is asked again later."""
+
 MOST_PAGES = 1000
 GRANT = (
     "grant the app's managed identity the application permission ActivityFeed.Read (docs/sharing.md says how); a grant "
@@ -57,10 +60,9 @@ class Content:
 class Feed:
     """The audit feed of one tenant. Every method raises FeedFailed, and OutOfTime where the poll must end."""
 
-    def __init__(self, client: ManagementClient, settings: Settings, limit: timedelta) -> None:
+    def __init__(self, client: ManagementClient, settings: Settings) -> None:
         self._client = client
         self._settings = settings
-        self._limit = limit
 
     def close(self) -> None:
         self._client.close()
@@ -109,7 +111,7 @@ class Feed:
 
     def domains(self) -> frozenset[str]:
         """The tenant's verified domains, in lower case. Raises GraphFailed alone."""
-        client, found = graph.connect(self._settings, self._limit), set()
+        client, found = graph.connect(self._settings, DOMAINS_LIMIT), set()
         try:
             address: object = "/v1.0/domains?$select=id,isVerified"
             while isinstance(address, str):
@@ -125,12 +127,12 @@ class Feed:
 
 def connect(settings: Settings, limit: timedelta) -> Feed:
     """The feed as these settings name it, for a poll that may take `limit`."""
-    return Feed(management.connect(settings, limit), settings, limit)
+    return Feed(management.connect(settings, limit), settings)
 
 
 def _is_about_everything(failure: ManagementFailed) -> bool:
     """Whether the next content would meet the same."""
-    if isinstance(failure, NotAudited | OutOfTime) or failure.is_throttling or failure.is_refusal:
+    if isinstance(failure, NoIdentity | NotAudited | OutOfTime) or failure.is_throttling or failure.is_refusal:
         return True
     return failure.code in (management.NO_SUBSCRIPTION, management.DISABLED)
 
@@ -138,6 +140,8 @@ def _is_about_everything(failure: ManagementFailed) -> bool:
 def _in_words(failure: ManagementFailed, what: str) -> Exception:
     if isinstance(failure, OutOfTime):
         return failure
+    if isinstance(failure, NoIdentity):
+        return FeedFailed("permission", str(failure))
     if isinstance(failure, NotAudited):
         return FeedFailed("auditing-off", f"{failure} to {what}: the tenant keeps no audit log. Turn auditing on")
     if failure.is_throttling:

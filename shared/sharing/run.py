@@ -7,6 +7,7 @@ from typing import Any, Literal
 from shared import logs
 from shared.app import App
 from shared.m365.client import GraphFailed
+from shared.model import utc_text
 from shared.model.sharing import FIRST_LOOK, TOLD_FOR, Gap, PollState, Problem
 from shared.sharing.feed import Content, ContentFailed, ContentGone, Feed, FeedFailed
 from shared.sharing.record import ContentUnreadable
@@ -62,10 +63,10 @@ class Run:
         now, stored = app.now(), app.sharing.state()
         state = stored.value if stored else PollState(since=now - FIRST_LOOK, cursor=now - FIRST_LOOK)
         if state.held_until is not None and state.held_until > now:
-            logs.info("sharing.poll_held", until=state.held_until)
+            logs.info("sharing.poll_held", until=utc_text(state.held_until))
             return None
         if state.retry_at is not None and state.retry_at > now:
-            logs.info("sharing.poll_paused", problem=state.problem, until=state.retry_at)
+            logs.info("sharing.poll_paused", problem=state.problem, until=utc_text(state.retry_at))
             return None
         run = cls(app, holder, now, state, stored)
         run.teller = Teller(app, frozenset(), run.keep_lease)
@@ -87,7 +88,7 @@ class Run:
         self.state = self.state.model_copy(update=changes)
 
     def subscribe_when_due(self, feed: Feed) -> None:
-        if self.state.subscribed_at is None or self.now - self.state.subscribed_at >= SUBSCRIBE_EVERY:
+        if self.state.start_asked_at is None or self.now - self.state.start_asked_at >= SUBSCRIBE_EVERY:
             self._subscribe(feed)
 
     def read_domains_when_due(self, feed: Feed) -> None:
@@ -126,7 +127,7 @@ class Run:
 
     def take(self, feed: Feed, window: Window) -> None:
         """All content of a window that is not taken care of, the oldest first; then the cursor moves."""
-        new = {content.id: content for content in self._list(feed, window) if not self._is_known(content)}
+        new = {content.id: content for content in self._list(feed, window)}
         for content in sorted(new.values(), key=lambda each: (each.created_at, each.id)):
             self._take(feed, content)
         self._store_marks()
@@ -184,24 +185,24 @@ class Run:
         )
 
     def _subscribe(self, feed: Feed) -> None:
-        outcome = feed.subscribe()
-        logs.info("sharing.subscribed", outcome=outcome)
-        self._set(subscribed_at=self.now)
+        self._set(start_asked_at=self.now)
+        logs.info("sharing.subscribed", outcome=feed.subscribe())
 
     def _list(self, feed: Feed, window: Window) -> list[Content]:
-        """Starts the subscription where there is none, unless that was done a moment ago and takes effect later."""
+        """What of a window is not taken care of. Starts the subscription where there is none, unless that was asked for
+        a moment ago and takes effect later."""
         try:
-            return list(feed.list(*window))
+            return [each for each in feed.list(*window) if not self._is_known(each)]
         except FeedFailed as failure:
             if failure.problem not in ("not-subscribed", "disabled") or self._has_just_started():
                 raise
         if self.state.last_success_at is not None:
             self._note_gap("off", self.state.last_success_at, self.now)
         self._subscribe(feed)
-        return list(feed.list(*window))
+        return [each for each in feed.list(*window) if not self._is_known(each)]
 
     def _has_just_started(self) -> bool:
-        at = self.state.subscribed_at
+        at = self.state.start_asked_at
         return at is not None and self.now - at < START_APART
 
     def _is_known(self, content: Content) -> bool:
@@ -230,7 +231,7 @@ class Run:
         except ContentGone:
             self._lose(content, "the service does not have it any more")
         except (ContentFailed, ContentUnreadable) as failure:
-            logs.warning("sharing.content_failed", error=str(failure), contentCreatedAt=content.created_at)
+            logs.warning("sharing.content_failed", error=str(failure), contentCreatedAt=utc_text(content.created_at))
             self.failed += 1
             self.failures_in_a_row += 1
             return False
@@ -252,7 +253,7 @@ class Run:
 
     def _lose(self, content: Content, reason: str) -> None:
         self.lost += 1
-        logs.error("sharing.content_lost", reason=reason, contentCreatedAt=content.created_at)
+        logs.error("sharing.content_lost", reason=reason, contentCreatedAt=utc_text(content.created_at))
         self._set(lost_at=self.now)
 
     def _mark(self, content: Content) -> None:
@@ -288,7 +289,7 @@ class Run:
             self._set(gaps=(*others, last.model_copy(update={"end": end, "noted_at": self.now})))  # it goes on
             return
         gap = Gap(kind=kind, start=start, end=end, noted_at=self.now)
-        logs.error("sharing.gap", kind=kind, start=gap.start, end=gap.end)
+        logs.error("sharing.gap", kind=kind, start=utc_text(start), end=utc_text(end))
         self._set(gaps=(*self.state.gaps, gap)[-_MOST_GAPS:])
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from doubles.audit_records import TENANT_ID
 from doubles.key_server import LEAST
+from shared.identity import NoToken
 from shared.m365.client import GraphFailed
 from shared.m365.management import MOST_TRIES, ManagementClient, ManagementFailed, NotAudited, OutOfTime
 from shared.settings import read_settings
@@ -97,7 +98,7 @@ def asker(server: Server) -> Iterator[Asker]:
     slept: list[float] = []
     client = ManagementClient(server.url, TENANT_ID, lambda: TOKEN, time.monotonic() + 100, sleep=slept.append)
     graph = {"GRAPH_BASE_URL": server.url, "GRAPH_ACCESS_TOKEN": TOKEN}
-    yield Asker(Feed(client, read_settings(LEAST | graph), timedelta(seconds=100)), slept)
+    yield Asker(Feed(client, read_settings(LEAST | graph)), slept)
     client.close()
 
 
@@ -279,7 +280,7 @@ def test_a_list_without_an_end_is_ended(server: Server, asker: Asker, monkeypatc
 
 def test_no_call_outlasts_the_poll(server: Server) -> None:
     client = ManagementClient(server.url, TENANT_ID, lambda: TOKEN, time.monotonic() - 1)
-    feed = Feed(client, read_settings(LEAST), timedelta())
+    feed = Feed(client, read_settings(LEAST))
     for ask in (feed.subscribe, lambda: list(feed.list(FROM, UNTIL)), lambda: list(feed.read(content(server)))):
         with pytest.raises(OutOfTime):
             ask()
@@ -324,3 +325,18 @@ def test_a_tenant_without_an_audit_log_is_told_apart(server: Server, asker: Aske
         client("GET", "subscriptions/content", {})
     assert isinstance(failed.value, ManagementFailed)
     assert failed.value.code == "AF20012"
+
+
+def test_an_identity_that_gives_no_token_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(client_id: str, scope: str) -> str:
+        assert scope == "https://manage.office365.us/.default"
+        raise NoToken("CredentialUnavailableError")
+
+    monkeypatch.setattr("shared.m365.management.get_token", refuse)
+    settings = read_settings(LEAST | {"ENTRA_CLOUD": "gcchigh", "ENTRA_TENANT_ID": TENANT_ID})
+    feed = feeds.connect(settings, timedelta(seconds=10))
+    for ask in (feed.subscribe, lambda: list(feed.read(Content("id", "https://manage.office365.us/x", FROM, None)))):
+        with pytest.raises(FeedFailed, match="AZURE_CLIENT_ID") as failed:
+            ask()
+        assert failed.value.problem == "permission"
+    feed.close()

@@ -166,6 +166,20 @@ def test_a_start_that_takes_effect_later_is_not_repeated_at_once(problem: Any) -
     assert (deployment.state.problem, deployment.state.gaps) == (None, ())
 
 
+def test_a_start_that_fails_is_not_repeated_by_the_next_poll() -> None:
+    deployment = Deployment()
+    deployment.service.is_on = False
+    deployment.service.failure = FeedFailed("permission", "grant ActivityFeed.Read")
+    deployment.poll()
+    deployment.service.failure = None
+    deployment.now += 10 * MINUTE
+    deployment.poll()
+    assert (deployment.service.starts, deployment.state.problem) == (0, "not-subscribed")
+    deployment.now += 5 * MINUTE
+    deployment.poll()
+    assert (deployment.service.starts, deployment.state.problem) == (1, None)
+
+
 def test_throttling_is_waited_out_longer_each_time(caplog: pytest.LogCaptureFixture) -> None:
     deployment = Deployment()
     deployment.service.add([a_record("AnonymousLinkCreated", 1)], SETTLED)
@@ -269,7 +283,7 @@ def test_a_gap_of_more_than_seven_days_is_named_and_what_is_listed_is_told(caplo
     assert (gap.kind, gap.start) == ("late", START - 10 * MINUTE)
     assert gap.end == deployment.now - 7 * DAY + HOUR
     [line] = lines(caplog, "sharing.gap")
-    assert line["start"] == str(gap.start)
+    assert line["start"] == utc_text(gap.start)
     deployment.poll()
     assert len(deployment.state.gaps) == 1
 
@@ -317,7 +331,7 @@ def test_one_that_stays_unreadable_is_named_as_lost_when_it_expires(caplog: pyte
         deployment.poll()
         deployment.now += 6 * HOUR
     [line] = lines(caplog, "sharing.content_lost")
-    assert line["contentCreatedAt"] == str(SETTLED)
+    assert line["contentCreatedAt"] == utc_text(SETTLED)
     assert deployment.state.lost_at is not None
     assert deployment.state.parked == 0
 
@@ -413,7 +427,7 @@ def test_a_second_instance_leaves_the_feed_to_the_first(caplog: pytest.LogCaptur
             return super().subscribe()
 
     poll(deployment.app, lambda: Watched(deployment.service, deployment.app.now, lambda: None))
-    assert lines(caplog, "sharing.poll_held")[0]["until"] == str(START + LEASE)
+    assert lines(caplog, "sharing.poll_held")[0]["until"] == utc_text(START + LEASE)
     assert deployment.state.problem is None
 
 

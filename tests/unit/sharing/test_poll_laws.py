@@ -73,8 +73,8 @@ def test_each_record_is_told_once_however_late_and_often_it_comes(
     assert deployment.state.gaps == ()
 
 
-@FEW
-@given(deliveries, st.integers(1, 30))
+@settings(FEW, max_examples=30)
+@given(deliveries, st.integers(3, 30))
 def test_a_content_that_grows_for_ten_minutes_is_told_whole(
     contents: list[tuple[list[int], int, int]], every: int
 ) -> None:
