@@ -35,9 +35,8 @@ from shared.api.http.kept import kept
 from shared.api.http.routing import Routes
 from shared.app import get_app
 from shared.delivery import dispatcher, operational_events, poison, queue_metrics
+from shared.model.setting_values import DAY
 from shared.provisioning import worker
-from shared.settings import DAY
-from shared.sharing import poll
 from shared.storage import reencryption, retention
 from shared.usage import scan
 
@@ -106,7 +105,8 @@ http.route("storage_threshold_put", "PUT", "v1.0/storage/thresholds", usage.put_
 
 # Watching what is shared
 
-if get_app().settings.sharing_poll_schedule:  # else it is off
+if get_app().settings.sharing_poll_schedule:  # else it is off, and costs the start nothing
+    from shared.sharing import poll
 
     @app.timer_trigger("timer", "%SHARING_POLL_SCHEDULE%")
     def poll_sharing(timer: func.TimerRequest) -> None:
