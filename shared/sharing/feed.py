@@ -19,6 +19,9 @@ DOMAINS_LIMIT = timedelta(seconds=30)
 """Shares are told without the domains too: who asks for a longer wait is asked again later."""
 
 MOST_PAGES = 1000
+KEPT = timedelta(days=7)
+"""How long a content is there, by the reference, where the list does not say."""
+
 GRANT = (
     "grant the app's managed identity the application permission ActivityFeed.Read (docs/sharing.md says how); a grant "
     "may take hours to work"
@@ -37,6 +40,9 @@ class FeedFailed(Exception):
 class ContentGone(Exception):
     """The content is not there any more, and never will be again."""
 
+    def __str__(self) -> str:
+        return "the Management Activity API does not have a content that it has listed"
+
 
 class ContentFailed(Exception):
     """This content cannot be read now; others may."""
@@ -49,7 +55,7 @@ class Content:
     id: str
     uri: str
     created_at: datetime
-    expires_at: datetime | None
+    expires_at: datetime
 
     @property
     def mark(self) -> str:
@@ -176,7 +182,7 @@ def _content(entry: dict[str, Any]) -> Content | None:
     created_at = _time(created)
     if created_at is None:
         return None
-    return Content(name, uri, created_at, _time(entry.get("contentExpiration")))
+    return Content(name, uri, created_at, _time(entry.get("contentExpiration")) or created_at + KEPT)
 
 
 def _time(value: object) -> datetime | None:

@@ -12,7 +12,7 @@ from shared.model.sharing import FIRST_LOOK, TOLD_FOR, Gap, PollState, Problem
 from shared.sharing.feed import Content, ContentFailed, ContentGone, Feed, FeedFailed
 from shared.sharing.record import ContentUnreadable
 from shared.sharing.teller import Teller
-from shared.sharing.windows import SETTLED_AFTER, Window, oldest_listed
+from shared.sharing.windows import SETTLED_AFTER, Window, oldest_listed, windows
 from shared.storage.clients import Written
 from shared.storage.rows import Versioned
 from shared.storage.sharing import ParkedContent, span_of
@@ -72,7 +72,7 @@ class Run:
         run.teller = Teller(app, frozenset(), run.keep_lease)
         run._note_a_late_poll()
         run.save(retry_at=None)
-        run.marks = app.sharing.marks(oldest_listed(now) - timedelta(hours=1))
+        run.marks = app.sharing.marks(next((window.start for window in windows(run.state, now)), now))
         return run
 
     def save(self, **changes: Any) -> None:
@@ -215,22 +215,24 @@ class Run:
         has_settled = self.now - content.created_at >= SETTLED_AFTER
         if _has_expired(content, self.now):
             self._lose(content, "it expired before it could be read")
-        elif not self._try(feed, content) and has_settled:
+        elif not self._try(feed, content, may_come=not has_settled) and has_settled:
             self._park(content, None)
         if has_settled:  # else it is read again by the next poll
             self._mark(content)
         if self.failures_in_a_row >= MOST_FAILURES_IN_A_ROW:
             raise FeedFailed("unreachable", f"{self.failures_in_a_row} contents in a row cannot be read")
 
-    def _try(self, feed: Feed, content: Content) -> bool:
-        """Whether the content is done with. Raises FeedFailed where all others would meet the same."""
+    def _try(self, feed: Feed, content: Content, may_come: bool = False) -> bool:
+        """Whether the content is done with. Raises FeedFailed where all others would meet the same. One that `may_come`
+        has only just been listed: that it is not there is no reason to give it up."""
         self.keep_lease()
         unreadable = self.teller.counts["unreadable"]
         try:
             self.teller.tell(feed.read(content))
-        except ContentGone:
-            self._lose(content, "the service does not have it any more")
-        except (ContentFailed, ContentUnreadable) as failure:
+        except (ContentFailed, ContentGone, ContentUnreadable) as failure:
+            if isinstance(failure, ContentGone) and not may_come:
+                self._lose(content, "the service does not have it any more")
+                return True
             logs.warning("sharing.content_failed", error=str(failure), contentCreatedAt=utc_text(content.created_at))
             self.failed += 1
             self.failures_in_a_row += 1
@@ -294,4 +296,4 @@ class Run:
 
 
 def _has_expired(content: Content, now: datetime) -> bool:
-    return content.expires_at is not None and content.expires_at <= now
+    return content.expires_at <= now

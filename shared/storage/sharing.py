@@ -31,7 +31,7 @@ class ParkedContent(Stored):
     id: str
     uri: str
     created_at: datetime
-    expires_at: datetime | None = None
+    expires_at: datetime
     tries: int = 1
     try_at: datetime
 

@@ -68,7 +68,8 @@ def test_a_span_holds_all_that_the_quota_lets_arrive(sharing: Sharing) -> None:
 def test_parked_contents_wait_under_whatever_name_they_have(sharing: Sharing) -> None:
     sharing.write_state(STATE, None)
     assert sharing.parked() == []
-    content = ParkedContent(id="2026$1/#?\\x", uri="https://feed/1", created_at=THURSDAY, try_at=THURSDAY + MINUTE)
+    times = {"created_at": THURSDAY, "expires_at": THURSDAY + 7 * DAY, "try_at": THURSDAY + MINUTE}
+    content = ParkedContent(id="2026$1/#?\\x", uri="https://feed/1", **times)
     sharing.park(content)
     sharing.park(content.model_copy(update={"tries": 2}))
     assert sharing.parked() == [content.model_copy(update={"tries": 2})]

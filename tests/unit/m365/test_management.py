@@ -118,7 +118,7 @@ def reply_of(*entries: dict[str, Any], **headers: str) -> Reply:
 
 
 def content(server: Server, number: int = 1) -> Content:
-    return Content(f"id${number}", f"{server.url}{FEED}/audit/{number}", FROM, None)
+    return Content(f"id${number}", f"{server.url}{FEED}/audit/{number}", FROM, UNTIL)
 
 
 def test_a_window_is_listed_to_its_last_page_whatever_the_header_is_called(server: Server, asker: Asker) -> None:
@@ -143,9 +143,11 @@ def test_a_window_is_listed_to_its_last_page_whatever_the_header_is_called(serve
 
 
 def test_entries_that_cannot_be_used_are_passed_over(server: Server, asker: Asker) -> None:
-    entries = [entry(server, 1, contentCreated=None), entry(server, 2, contentId=5), {}, entry(server, 3)]
+    entries = [entry(server, 1, contentCreated=None), entry(server, 2, contentId=5), {}]
+    entries.append(entry(server, 3, contentExpiration=None))
     server.replies[LIST] = [reply_of(*entries), Reply(200, b'{"a": 1}'), Reply(200, b"<html>")]
-    assert [each.id for each in asker.feed.list(FROM, UNTIL)] == ["id$3"]
+    [found] = asker.feed.list(FROM, UNTIL)
+    assert (found.id, found.expires_at - found.created_at) == ("id$3", timedelta(days=7))
     assert list(asker.feed.list(FROM, UNTIL)) == []
     with pytest.raises(FeedFailed, match="no JSON"):
         list(asker.feed.list(FROM, UNTIL))
@@ -261,7 +263,7 @@ def test_a_failure_is_of_one_content_or_of_all(
 )
 def test_the_token_stays_with_the_service(server: Server, asker: Asker, address: str) -> None:
     with pytest.raises(ContentFailed, match="another host"):
-        list(asker.feed.read(Content("id", address, FROM, None)))
+        list(asker.feed.read(Content("id", address, FROM, UNTIL)))
     server.replies[LIST] = [reply_of(entry(server, 1), NextPageUri=address)]
     with pytest.raises(FeedFailed, match="another host"):
         list(asker.feed.list(FROM, UNTIL))
@@ -335,7 +337,7 @@ def test_an_identity_that_gives_no_token_is_told(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("shared.m365.management.get_token", refuse)
     settings = read_settings(LEAST | {"ENTRA_CLOUD": "gcchigh", "ENTRA_TENANT_ID": TENANT_ID})
     feed = feeds.connect(settings, timedelta(seconds=10))
-    for ask in (feed.subscribe, lambda: list(feed.read(Content("id", "https://manage.office365.us/x", FROM, None)))):
+    for ask in (feed.subscribe, lambda: list(feed.read(Content("id", "https://manage.office365.us/x", FROM, UNTIL)))):
         with pytest.raises(FeedFailed, match="AZURE_CLIENT_ID") as failed:
             ask()
         assert failed.value.problem == "permission"

@@ -369,6 +369,16 @@ def test_a_fresh_content_that_fails_is_tried_by_the_next_poll() -> None:
     assert ids_of(deployment.poll()) == [audit_id(1)]
 
 
+def test_one_that_is_listed_before_it_is_there_is_not_lost(caplog: pytest.LogCaptureFixture) -> None:
+    deployment = Deployment()
+    blob = deployment.service.add([a_record("AnonymousLinkCreated", 1)], START - MINUTE, failure=ContentGone())
+    deployment.poll()
+    assert (lines(caplog, "sharing.content_lost"), deployment.state.lost_at) == ([], None)
+    assert "does not have" in lines(caplog, "sharing.content_failed")[0]["error"]
+    blob.failure = None
+    assert ids_of(deployment.poll()) == [audit_id(1)]
+
+
 def test_when_all_contents_fail_it_is_not_about_them_and_yet_polls_come_further() -> None:
     deployment = Deployment()
     for number in range(12):
