@@ -10,12 +10,13 @@ from shared.m365.client import GraphFailed
 from shared.model import utc_text
 from shared.model.sharing import FIRST_LOOK, TOLD_FOR, Gap, PollState, Problem
 from shared.sharing.feed import Content, ContentFailed, ContentGone, Feed, FeedFailed
+from shared.sharing.marks import Marks
 from shared.sharing.record import ContentUnreadable
 from shared.sharing.teller import Teller
 from shared.sharing.windows import SETTLED_AFTER, Window, oldest_listed, windows
 from shared.storage.clients import Written
 from shared.storage.rows import Versioned
-from shared.storage.sharing import ParkedContent, span_of
+from shared.storage.sharing import ParkedContent
 
 LEASE = timedelta(seconds=60)
 SUBSCRIBE_EVERY = timedelta(days=1)
@@ -27,7 +28,6 @@ KEPT = timedelta(days=30)
 MOST_FAILURES_IN_A_ROW = 5
 """So many contents fail one after the other, and it is not about them."""
 
-MOST_UNMARKED = 100
 _LONGEST_WAIT = timedelta(hours=1)
 _MOST_GAPS = 5
 
@@ -46,11 +46,7 @@ class Run:
     state: PollState
     stored: Versioned[PollState] | None
     teller: Teller = field(init=False)
-    marks: dict[str, set[str]] = field(default_factory=dict)
-    """Contents that are taken care of, by the span of their arrival."""
-    unmarked: set[str] = field(default_factory=set)
-    """Spans of which marks are not stored yet."""
-    unstored: int = 0
+    marks: Marks = field(init=False)
     contents: int = 0
     lost: int = 0
     failed: int = 0
@@ -72,7 +68,7 @@ class Run:
         run.teller = Teller(app, frozenset(), run.keep_lease)
         run._note_a_late_poll()
         run.save(retry_at=None)
-        run.marks = app.sharing.marks(next((window.start for window in windows(run.state, now)), now))
+        run.marks = Marks(app.sharing, next((window.start for window in windows(run.state, now)), now))
         return run
 
     def save(self, **changes: Any) -> None:
@@ -130,7 +126,7 @@ class Run:
         new = {content.id: content for content in self._list(feed, window)}
         for content in sorted(new.values(), key=lambda each: (each.created_at, each.id)):
             self._take(feed, content)
-        self._store_marks()
+        self.marks.store()
         self._set(cursor=max(self.state.cursor, min(window.end, self.now) - SETTLED_AFTER))
 
     def note_sweep(self) -> None:
@@ -140,7 +136,7 @@ class Run:
     def end(self, complete: bool) -> None:
         """Gives the lease back. A poll that ran out of time goes on in the next one, and has not failed."""
         self.complete = complete
-        self._store_marks()
+        self.marks.store()
         gaps = tuple(gap for gap in self.state.gaps if self.now - gap.noted_at <= TOLD_FOR)
         self._set(last_success_at=self.now, problem=None, failures=0, gaps=gaps)
         self._leave()
@@ -149,7 +145,7 @@ class Run:
         """Gives the lease back, and has the next polls wait. What cannot be read is marked, so that the next poll comes
         further."""
         self.complete = False
-        self._store_marks()
+        self.marks.store()
         retry_at = None if pause is None else self.app.now() + pause
         self._set(problem=problem, failures=self.state.failures + 1, retry_at=retry_at)
         self._leave()
@@ -192,21 +188,18 @@ class Run:
         """What of a window is not taken care of. Starts the subscription where there is none, unless that was asked for
         a moment ago and takes effect later."""
         try:
-            return [each for each in feed.list(*window) if not self._is_known(each)]
+            return [each for each in feed.list(*window) if not self.marks.has(each)]
         except FeedFailed as failure:
             if failure.problem not in ("not-subscribed", "disabled") or self._has_just_started():
                 raise
         if self.state.last_success_at is not None:
             self._note_gap("off", self.state.last_success_at, self.now)
         self._subscribe(feed)
-        return [each for each in feed.list(*window) if not self._is_known(each)]
+        return [each for each in feed.list(*window) if not self.marks.has(each)]
 
     def _has_just_started(self) -> bool:
         at = self.state.start_asked_at
         return at is not None and self.now - at < START_APART
-
-    def _is_known(self, content: Content) -> bool:
-        return content.mark in self.marks.get(span_of(content.created_at), ())
 
     def _take(self, feed: Feed, content: Content) -> None:
         newest = self.state.newest_content_at
@@ -218,7 +211,7 @@ class Run:
         elif not self._try(feed, content, may_come=not has_settled) and has_settled:
             self._park(content, None)
         if has_settled:  # else it is read again by the next poll
-            self._mark(content)
+            self.marks.add(content)
         if self.failures_in_a_row >= MOST_FAILURES_IN_A_ROW:
             raise FeedFailed("unreachable", f"{self.failures_in_a_row} contents in a row cannot be read")
 
@@ -258,24 +251,10 @@ class Run:
         logs.error("sharing.content_lost", reason=reason, contentCreatedAt=utc_text(content.created_at))
         self._set(lost_at=self.now)
 
-    def _mark(self, content: Content) -> None:
-        span = span_of(content.created_at)
-        self.marks.setdefault(span, set()).add(content.mark)
-        self.unmarked.add(span)
-        self.unstored += 1
-        if self.unstored >= MOST_UNMARKED:
-            self._store_marks()
-
-    def _store_marks(self) -> None:
-        for span in sorted(self.unmarked):
-            self.app.sharing.write_marks(span, self.marks[span])
-        self.unmarked.clear()
-        self.unstored = 0
-
     def keep_lease(self) -> None:
         until = self.state.held_until
         if until is None or until - self.app.now() < LEASE / 2:
-            self._store_marks()
+            self.marks.store()
             self.save()
 
     def _note_a_late_poll(self) -> None:
