@@ -2,8 +2,10 @@
 
 import json
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from doubles.hooks import Hook, Received, Receiver
@@ -46,6 +48,14 @@ class Polls:
         """The same, of a poll that must succeed."""
         record = self.run()
         assert (record["event"], record["complete"]) == ("sharing.polled", True), record
+        return record
+
+    def after_the_pause(self) -> Record:
+        """The line of the first poll that asks again after a failure: nothing announces it but the time that a poll
+        names."""
+        while (record := self.run())["event"] == "sharing.poll_paused":
+            until = datetime.fromisoformat(record["until"])
+            time.sleep(max(0.0, (until - datetime.now(UTC)).total_seconds()))
         return record
 
     @contextmanager
