@@ -54,8 +54,9 @@ def command_line() -> argparse.ArgumentParser:
     commands.add_parser(
         "demo",
         help="show the whole thing at work, in under a minute, and end",
-        description="Starts everything on free ports with empty storage, registers endpoints, publishes events, scans "
-        "sites, shares files, and shows each signed delivery verified, a retry, an exhausted delivery and its rescue.",
+        description="Starts everything on free ports with empty storage, registers endpoints, publishes events, makes "
+        "a team, scans sites, shares files, and shows each signed delivery verified, a retry, an exhausted delivery and "
+        "its rescue.",
     )
     _add_start(commands)
     _add_token(commands)

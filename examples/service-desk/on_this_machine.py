@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""The whole round trip on one machine, beside `dev.py start`: a stand-in for the desk, its bridge, and a provisioner.
+"""The whole round trip on one machine, beside `dev.py start`: a stand-in for the desk, and its bridge.
 
-It files a ticket that is approved already, approves it towards Tenant Hooks, and shows the ticket when the result has
-come back. Give the ticket a name that is taken (Finance) to see a failure.
+It files a ticket that is approved already, asks Tenant Hooks for the workspace, which is made in the stand-in for
+Microsoft 365, and shows the ticket when the result has come back. Give the ticket a name that is taken (Finance) to see
+a failure.
 """
 
 import argparse
@@ -30,10 +31,10 @@ from service_desk.round_trip import TYPES, approve, noting
 from service_desk.servicenow import ServiceNow
 from standins.desk_server import DeskServer
 from standins.jira import JiraServer
-from standins.provisioner import provisioning
 from standins.servicenow import ServiceNowServer
 
 PATIENCE_SECONDS = 60
+TEMPLATE = "service-desk"
 DESKS: dict[str, tuple[type[ServiceNowServer] | type[JiraServer], type[ServiceNow] | type[Jira], str]] = {
     "servicenow": (ServiceNowServer, ServiceNow, "INC{:010d}"),
     "jira": (JiraServer, Jira, "OPS-{}"),
@@ -41,13 +42,17 @@ DESKS: dict[str, tuple[type[ServiceNowServer] | type[JiraServer], type[ServiceNo
 
 
 class Admin:
-    """The calls that an admin makes once: register a receiver, and hand its secret over."""
+    """The calls that an admin makes once: a template, a receiver, and its secret handed over."""
 
     def __init__(self, base: str, token: str) -> None:
         self._base = base
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def make_template(self) -> None:
+        body = {"name": "What the service desk asks for", "kind": "teams"}
+        self._call("PUT", f"/v1.0/provision/templates/{TEMPLATE}", json=body)
 
     def register(self, url: str, *types: str) -> tuple[str, str]:
         """The endpoint's id and secret."""
@@ -99,13 +104,15 @@ async def serving(server: DeskServer, app: web.Application) -> AsyncIterator[Non
         await runner.cleanup()
 
 
-async def show(desk_name: str, workspace: str, base: str, token: str) -> bool:
-    """Whether the ticket got its result."""
+async def show(desk_name: str, workspace: str | None, base: str, token: str) -> bool:
+    """Whether the ticket got its result. Without a name the workspace has the ticket's."""
     make_server, make_desk, numbered = DESKS[desk_name]
     ticket = numbered.format(int(time.time()))  # a new one each time: the app remembers the keys of earlier ones
+    workspace = workspace or f"Project {ticket}"
     server = make_server()
     server.file(ticket, workspace)
-    admin, hooks = Admin(base, token), Hooks(base, lambda: token)
+    admin, hooks = Admin(base, token), Hooks(base, lambda: token, TEMPLATE)
+    admin.make_template()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         async with serving(server, server.make()):
             desk = make_desk(Rest(server.url, server.user, server.password))
@@ -117,11 +124,9 @@ async def show(desk_name: str, workspace: str, base: str, token: str) -> bool:
                     loop.call_soon_threadsafe(done.set)
                 return outcome
 
-            for work, types in ((note, TYPES), (provisioning(hooks), TYPES[:1])):
-                inbox = Inbox(Path(folder) / f"{len(types)}.sqlite")
-                stack.enter_context(received(admin, inbox, work, *types))
-            answer = await asyncio.to_thread(approve, desk, hooks, ticket)
-            print(f"Approved {ticket} for “{workspace}”; published {answer['idempotencyKey']}.")
+            stack.enter_context(received(admin, Inbox(Path(folder) / "inbox.sqlite"), note, *TYPES))
+            request_id = await asyncio.to_thread(approve, desk, hooks, ticket)
+            print(f"Approved {ticket} for “{workspace}”: request {request_id}.")
             try:
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await done.wait()
@@ -146,7 +151,7 @@ def ticket_text(server: ServiceNowServer | JiraServer) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("desk", choices=DESKS)
-    parser.add_argument("workspace", nargs="?", default="Project Falcon", help="its name (default %(default)s)")
+    parser.add_argument("workspace", nargs="?", help="its name (default: the ticket's number)")
     parser.add_argument("--app", default="http://127.0.0.1:7071", help="the running app (default %(default)s)")
     arguments = parser.parse_args()
     token = os.environ.get("TENANT_HOOKS_TOKEN")

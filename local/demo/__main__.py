@@ -13,6 +13,7 @@ from local.demo.formats import show_slack
 from local.demo.scan import scan_sites
 from local.demo.sharing import share_outside
 from local.demo.story import Inbox, Story, Unexpected
+from local.demo.workspace import make_team
 from local.ports import free_ports
 from local.problem import Problem
 from local.stack import Plan, running
@@ -45,6 +46,7 @@ async def show(root: Path) -> int:
             story.tell("(Up to 2 s more each time, until the host looks into the queue again.)")
             await story.run(stack)
             await show_slack(story, stack, inbox)
+            await make_team(story, stack)
             await scan_sites(story, stack)
             await share_outside(story, stack)
     except (Unexpected, ApiFault, Problem) as fault:
@@ -66,11 +68,11 @@ def make_plan(root: Path) -> Plan:
     """A stack of its own, whatever runs on this machine and whatever its owner has set."""
     values = {**read_values(root, sample=True), **SETTINGS}
     ours = {*values, "ALLOWED_ENDPOINT_HOSTS", "DANGEROUS_TRUST_LOCAL_ISSUER", "SECRETS_KEY"}
-    scans = ("GRAPH_", "STORAGE_", "MANAGEMENT_", "SHARING_")
+    stand_ins = ("GRAPH_", "STORAGE_", "SHAREPOINT_", "PROVISIONING_", "MANAGEMENT_", "SHARING_")
     environment = {
         name: value
         for name, value in os.environ.items()
-        if name not in ours and not name.startswith(scans) and not is_storage(name)
+        if name not in ours and not name.startswith(stand_ins) and not is_storage(name)
     }
     port = free_ports(5)
     return Plan(

@@ -37,6 +37,7 @@ class GraphStandIn:
         self.behaviour = Behaviour()
         self.workspaces = Directory(lambda: datetime.now(UTC), manners=Manners(wait_seconds=1))
         """What is made in the tenant."""
+        self.workspaces.add_group("Finance", "finance")
         self.token = secrets.token_urlsafe(24)
         """The bearer token that it takes."""
         self.download_url = ""

@@ -169,6 +169,10 @@ class Directory:
         self.people[person.id] = person
         return person
 
+    def add_group(self, name: str, alias: str) -> Group:
+        """One that was there before."""
+        return self._add_group(name, alias, "", [], [])
+
     def answer(self, asked: Asked) -> Told:
         """What Microsoft 365 answers, and does."""
         self.asked.append(asked)

@@ -22,8 +22,6 @@ from local.ports import free_ports
 from local.serving import serving
 from service_desk.correlation import Correlation
 from service_desk.desk import DeskFault, Rest
-from service_desk.hooks import Hooks
-from service_desk.inbox import Inbox
 from service_desk.jira import Jira
 from service_desk.receiving import Receiver
 from service_desk.round_trip import TYPES, noting
@@ -31,18 +29,18 @@ from service_desk.servicenow import ServiceNow
 from shared.outbound.signing import make_secret, sign_standard
 from standins.desk_server import Trouble
 from standins.jira import JiraServer
-from standins.provisioner import provisioning
 from standins.servicenow import ServiceNowServer
 
 from .api import Api, Json, eventually
 from .conftest import App
 
 FOLDER = ROOT / "examples" / "service-desk"
+TEMPLATE = "service-desk"
 
 
 @dataclass
 class Scene:
-    """One desk, its bridge and a provisioner, all registered with the app."""
+    """One desk and its bridge, which is registered with the app."""
 
     name: str
     server: ServiceNowServer | JiraServer
@@ -98,14 +96,8 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def _provisioner(app: App, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    hooks = Hooks(app.api.base, lambda: sign_token(app.api.key, ["Point.Publish"]))
-    inbox = Inbox(tmp_path_factory.mktemp("provisioner") / "inbox.sqlite")
-    port = free_ports()
-    endpoint = app.api.register(f"http://127.0.0.1:{port}/", "ProvisioningStarted")
-    with running(Receiver(secret_of(app.api, endpoint), inbox, provisioning(hooks), port=port)):
-        yield
-    app.api.call("DELETE", f"/v1.0/webhooks/endpoints/{endpoint['id']}", expect=204)
+def _template(app: App) -> None:
+    app.api.call("PUT", f"/v1.0/provision/templates/{TEMPLATE}", {"name": "Project", "kind": "teams"})
 
 
 @pytest.fixture(scope="module", params=["servicenow", "jira"])
@@ -113,7 +105,7 @@ def scene(
     request: pytest.FixtureRequest,
     app: App,
     background: Background,
-    _provisioner: None,
+    _template: None,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Scene]:
     server = ServiceNowServer() if request.param == "servicenow" else JiraServer()
@@ -127,7 +119,8 @@ def scene(
             f"{upper}_USER": server.user,
             f"{upper}_PASSWORD": server.password,
             "TENANT_HOOKS_URL": app.api.base,
-            "TENANT_HOOKS_TOKEN": sign_token(app.api.key, ["Point.Publish"]),
+            "TENANT_HOOKS_TOKEN": sign_token(app.api.key, ["Point.Provisioning"]),
+            "TENANT_HOOKS_TEMPLATE": TEMPLATE,
             "TENANT_HOOKS_SECRET": secret_of(app.api, endpoint),
             "INBOX_FILE": str(tmp_path_factory.mktemp("bridge") / "inbox.sqlite"),
         }
@@ -157,18 +150,20 @@ def running(receiver: Receiver) -> Iterator[None]:
 
 
 def test_an_approved_request_ends_on_its_ticket(scene: Scene) -> None:
-    ticket = scene.file("Project Falcon")
+    name = f"Project Falcon {scene.name}"
+    ticket = scene.file(name)
     said = scene.approve(ticket)
-    assert said == f"{scene.name}:{ticket}:1:started: published"
     scene.wait_for("noted", f"{ticket}: ProvisioningCompleted")
     scene.wait_for("noted", f"{ticket}: ProvisioningStarted")
     assert scene.state(ticket) == "Done"
     notes = sorted(scene.notes(ticket), key=lambda note: "is ready" in note)
     assert len(notes) == 2
-    assert "Provisioning of “Project Falcon” has started." in notes[0]
-    assert "“Project Falcon” is ready: https://contoso.sharepoint.com/sites/project-falcon" in notes[1]
+    assert f"Provisioning of “{name}” has started." in notes[0]
+    assert f"“{name}” is ready: https://contoso.sharepoint.com/sites/project-falcon-{scene.name}" in notes[1]
     assert all(f"Correlation id: {scene.name}:{ticket}:1" in note for note in notes)
-    assert scene.api.event(f"{scene.name}:{ticket}:1:started")["content"]["name"] == "Project Falcon"
+    request = scene.api.call("GET", f"/v1.0/provision/requests/{said.split()[2]}").json
+    assert (request["name"], request["status"]) == (name, "completed")
+    assert request["comment"] == f"Approved as {ticket}"
 
 
 def test_a_failure_shows_on_the_ticket_and_a_second_go_has_a_round_of_its_own(scene: Scene) -> None:
@@ -177,7 +172,7 @@ def test_a_failure_shows_on_the_ticket_and_a_second_go_has_a_round_of_its_own(sc
     scene.wait_for("noted", f"{ticket}: ProvisioningFailed")
     assert scene.state(ticket) != "Done"
     failed = next(note for note in scene.notes(ticket) if "could not be" in note)
-    assert "“Finance” could not be provisioned: A workspace named Finance exists already." in failed
+    assert "“Finance” could not be provisioned: the address finance is taken by another group" in failed
     assert f"Correlation id: {scene.name}:{ticket}:1" in failed
 
     scene.approve(ticket, "--round", "2")
@@ -185,31 +180,31 @@ def test_a_failure_shows_on_the_ticket_and_a_second_go_has_a_round_of_its_own(sc
     assert any(f"Correlation id: {scene.name}:{ticket}:2" in note for note in scene.notes(ticket))
 
 
-def test_approving_twice_publishes_once(scene: Scene) -> None:
-    ticket, path = scene.file("Twice"), f"/v1.0/webhooks/endpoints/{scene.endpoint['id']}"
+def test_approving_twice_asks_once(scene: Scene) -> None:
+    ticket, path = scene.file(f"Twice {scene.name}"), f"/v1.0/webhooks/endpoints/{scene.endpoint['id']}"
     scene.api.call("PATCH", path, {"enabled": False})  # else the ticket may be done before it is approved again
     try:
-        assert scene.approve(ticket).endswith(": published")
-        assert scene.approve(ticket).endswith(": known already")
+        assert scene.approve(ticket) == scene.approve(ticket)
     finally:
         scene.api.call("PATCH", path, {"enabled": True})
 
 
-def test_a_request_that_is_not_approved_is_not_published(scene: Scene) -> None:
+def test_a_request_that_is_not_approved_is_not_made(scene: Scene) -> None:
     ticket = scene.file("Early", approved=False)
     for number, complaint in ((ticket, "is not approved"), (ticket[:-4] + "9999", "there is no i"), ("a^b", "number")):
         result = scene.run("approve", number)
         assert result.returncode == 1
         assert complaint in result.stderr
-    scene.api.call("GET", f"/v1.0/events/{scene.name}:{ticket}:1:started", expect=404)
+    listed = scene.api.call("GET", "/v1.0/provision/requests?top=200").json["value"]
+    assert ticket not in str([each.get("metadata") for each in listed])
 
 
 def test_a_repeated_delivery_does_not_comment_twice(scene: Scene) -> None:
-    ticket = scene.file("Once Only")
-    scene.approve(ticket)
+    ticket = scene.file(f"Once Only {scene.name}")
+    request_id = scene.approve(ticket).split()[2]
     scene.wait_for("noted", f"{ticket}: ProvisioningCompleted")
     scene.wait_for("noted", f"{ticket}: ProvisioningStarted")
-    event = scene.api.event(f"{scene.name}:{ticket}:1:started")
+    event = scene.api.event(f"provisioning:{request_id}:started")
     # Sent again by an admin: the inbox knows it.
     replayed = scene.api.call(
         "POST",
@@ -237,7 +232,8 @@ def _was_known(delivery: Json) -> bool:
 
 def test_a_correlation_id_that_no_ticket_has_is_reported(scene: Scene) -> None:
     def completed(correlation_id: str) -> Json:
-        content = {"name": "N", "type": "M365Group", "error": "E", "correlationId": correlation_id}
+        content: Json = {"name": "N", "type": "M365Group", "error": "E", "correlationId": "c"}
+        content |= {"metadata": {"correlationId": correlation_id}}
         return {"type": "ProvisioningFailed", "content": content}
 
     unknown = f"{scene.name}:NONE-1:1"
@@ -265,7 +261,7 @@ def test_a_desk_that_cannot_take_the_note_gets_it_later(scene: Scene, status: in
                 "type": "M365Group",
                 "url": "https://contoso.sharepoint.com/sites/p",
                 "microsoftId": "1",
-                "correlationId": f"{scene.name}:{ticket}:1",
+                "metadata": {"correlationId": f"{scene.name}:{ticket}:1"},
             },
         }
     )
@@ -293,6 +289,24 @@ def test_what_is_not_signed_for_this_receiver_is_refused(scene: Scene) -> None:
     assert send(body, sign_standard("other", now, body, [make_secret()])) == 401
     assert send(body, {**good, "webhook-timestamp": "9" * 5000}) == 401
     assert requests.get(scene.endpoint["endpoint"], timeout=30).status_code == 501
+
+
+def test_a_requester_without_an_address_is_refused(scene: Scene) -> None:
+    ticket = scene.file("Nobody's")
+    if isinstance(scene.server, JiraServer):
+        scene.server.issues[ticket].email = ""
+    else:
+        next(each for each in scene.server.incidents.values() if each["number"] == ticket)["caller_id.email"] = ""
+    result = scene.run("approve", ticket)
+    assert result.returncode == 1
+    assert "mail address" in result.stderr
+
+
+def test_what_is_wrong_with_a_request_is_said_to_who_approves(scene: Scene) -> None:
+    ticket = scene.file("会議")
+    result = scene.run("approve", ticket)
+    assert result.returncode == 1
+    assert "desiredUrl: is required" in result.stderr
 
 
 def test_what_a_publisher_writes_is_no_markup_on_the_ticket(scene: Scene) -> None:
@@ -344,7 +358,7 @@ def test_the_round_trip_of_the_readme(app: App) -> None:
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "“Finance” could not be provisioned: A workspace named Finance exists already." in result.stdout
+    assert "“Finance” could not be provisioned: the address finance is taken by another group" in result.stdout
 
 
 def _desk(scene: Scene) -> ServiceNow | Jira:

@@ -20,6 +20,7 @@ def test_the_demo_ends_well() -> None:
     assert "\x1b" not in result.stdout, "without a terminal it is plain text"
     assert "Three scans, three crossings, and each of the two endpoints heard of each once." in result.stdout
     assert "50 records in the audit log, three things that people did, three events for each endpoint." in result.stdout
+    assert "One team in the tenant (a stand-in for Microsoft 365), with its two people." in result.stdout
     assert re.search(r"✓ All as promised in \d+ s", result.stdout)
     assert "│ Shared outside the organisation: " in result.stdout, "Slack's own format, as it reads in the channel"
     assert result.stderr == ""

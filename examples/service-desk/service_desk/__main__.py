@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from service_desk.desk import Desk, DeskFault, Rest
-from service_desk.hooks import Hooks, PublishFault, Token, entra_token
+from service_desk.hooks import Hooks, RequestFault, Token, entra_token
 from service_desk.inbox import Inbox
 from service_desk.jira import Jira
 from service_desk.receiving import Receiver
@@ -24,14 +24,14 @@ def main() -> int:
     try:
         match arguments.command:
             case "approve":
-                answer = approve(_desk(arguments.desk), _hooks(), arguments.ticket, arguments.round)
-                print(f"{answer['idempotencyKey']}: {'known already' if answer['duplicate'] else 'published'}")
+                request_id = approve(_desk(arguments.desk), _hooks(), arguments.ticket, arguments.round)
+                print(f"{arguments.ticket}: request {request_id} is accepted")
             case "serve":
                 _serve(arguments.desk, inbox_file, arguments.host, arguments.port)
             case "problems":
                 for line in Inbox(inbox_file).lines("unmatched", "refused", "given up"):
                     print(f"{line.state}  {line.key}  {line.detail}")
-    except (DeskFault, PublishFault, ValueError) as error:
+    except (DeskFault, RequestFault, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyError as missing:
@@ -57,7 +57,7 @@ def _desk(name: str) -> Desk:
 
 
 def _hooks() -> Hooks:
-    return Hooks(os.environ["TENANT_HOOKS_URL"], _token())
+    return Hooks(os.environ["TENANT_HOOKS_URL"], _token(), os.environ["TENANT_HOOKS_TEMPLATE"])
 
 
 def _token() -> Token:
@@ -73,7 +73,7 @@ def _command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m service_desk", description=__doc__)
     parser.add_argument("desk", choices=DESKS)
     commands = parser.add_subparsers(dest="command", required=True)
-    approving = commands.add_parser("approve", help="publish that an approved ticket's workspace is to be made")
+    approving = commands.add_parser("approve", help="ask for the workspace of an approved ticket")
     approving.add_argument("ticket", help="INC0010001, OPS-17")
     approving.add_argument("--round", type=int, default=1, help="one higher for each go after a failure (default 1)")
     serving = commands.add_parser("serve", help="receive what came of it, and write it on the tickets")

@@ -1,4 +1,4 @@
-"""The correlation id: the ticket's name in every event about it, set by this desk and sent back by who provisions."""
+"""The correlation id: the ticket's name in every event about it, given with the request and sent back with them."""
 
 import re
 from typing import Any, NamedTuple
@@ -24,11 +24,12 @@ class Correlation(NamedTuple):
 
     @property
     def idempotency_key(self) -> str:
-        """Of the event that the approval publishes: approving twice publishes once."""
-        return f"{self}:started"
+        """Of the request that the approval makes: approving twice asks once."""
+        return str(self)
 
 
 def correlation_of(event: dict[str, Any]) -> Correlation | None:
-    """Of an event in the wire format `point`: its content's `correlationId`."""
+    """Of an event in the wire format `point`: the request's `metadata` comes back in its content."""
     content = event.get("content")
-    return Correlation.parse(content.get("correlationId")) if isinstance(content, dict) else None
+    metadata = content.get("metadata") if isinstance(content, dict) else None
+    return Correlation.parse(metadata.get("correlationId")) if isinstance(metadata, dict) else None

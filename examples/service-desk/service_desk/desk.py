@@ -15,12 +15,12 @@ LONGEST_TEXT = 2000
 
 @dataclass(frozen=True)
 class Request:
-    """An approved request for a workspace, as the ticket tells it. `requested_on` is ISO 8601."""
+    """An approved request for a workspace, as the ticket tells it. `kind` is the last part of the path to ask at:
+    teams, groups, sites or yammer. `owner` is a mail address."""
 
     name: str
     kind: str
-    requested_on: str
-    requester_id: str
+    owner: str
 
 
 @dataclass(frozen=True)
@@ -108,10 +108,12 @@ def text_of(event: dict[str, Any], key: str) -> str:
         case "ProvisioningStarted":
             said = f"Provisioning of “{_field(content, 'name')}” has started."
         case "ProvisioningCompleted":
-            said = f"“{_field(content, 'name')}” is ready: {_field(content, 'url')}"
+            warnings = content.get("warnings", [])
+            also = f"\nNot done: {_field({'all': '; '.join(map(str, warnings))}, 'all')}" if warnings else ""
+            said = f"“{_field(content, 'name')}” is ready: {_field(content, 'url')}{also}"
         case _:
             said = f"“{_field(content, 'name')}” could not be provisioned: {_field(content, 'error')}"
-    return f"{said}\nCorrelation id: {_field(content, 'correlationId')}\n{mark_of(key)}"
+    return f"{said}\nCorrelation id: {_field(content.get('metadata', {}), 'correlationId')}\n{mark_of(key)}"
 
 
 def mark_of(key: str) -> str:

@@ -1,4 +1,4 @@
-"""Tenant Hooks' side: a token, and the event that says that provisioning starts."""
+"""Tenant Hooks' side: a token, and the request for a workspace."""
 
 import time
 from collections.abc import Callable
@@ -15,30 +15,35 @@ WAITS_SECONDS = (1, 5, 15)
 Token = Callable[[], str]
 
 
-class PublishFault(Exception):
-    """The event was not taken; the text says why. The same call again does no harm."""
+class RequestFault(Exception):
+    """The request was not taken; the text says what to change. The same call again does no harm."""
 
 
 class Hooks:
-    """Publishes to the app at `base`."""
+    """Asks the app at `base` for workspaces, by this template of it."""
 
-    def __init__(self, base: str, token: Token) -> None:
-        self._url = base.rstrip("/") + "/v1.0/events"
+    def __init__(self, base: str, token: Token, template: str) -> None:
+        self._base = base.rstrip("/")
         self._token = token
+        self._template = template
         self._session = requests.Session()
         self._session.trust_env = False
 
-    def publish(self, event: dict[str, Any]) -> dict[str, Any]:
-        """The answer: `{"idempotencyKey", "deliveries", "duplicate"}`. Raises PublishFault.
+    def ask_for(self, correlation: Correlation, request: Request) -> str:
+        """The id of the accepted request. Raises RequestFault.
 
-        An answer that got lost is asked for again: the event's own key keeps it one event.
+        An answer that got lost is asked for again: the idempotency key keeps it one request.
         """
+        path, body = f"/v1.0/provision/{request.kind}", self._body(correlation, request)
         for wait in (*WAITS_SECONDS, None):
             try:
                 answer = self._session.post(
-                    self._url,
-                    json=event,
-                    headers={"Authorization": f"Bearer {self._token()}"},
+                    self._base + path,
+                    json=body,
+                    headers={
+                        "Authorization": f"Bearer {self._token()}",
+                        "Idempotency-Key": correlation.idempotency_key,
+                    },
                     timeout=PATIENCE_SECONDS,
                     allow_redirects=False,
                 )
@@ -46,33 +51,27 @@ class Hooks:
                 fault = f"no answer: {type(error).__name__}"
             else:
                 if answer.status_code == 202:
-                    taken: dict[str, Any] = answer.json()
-                    return taken
+                    return str(answer.json()["requestId"])
                 fault = f"the answer {answer.status_code}: {answer.text[:500]}"
                 if answer.status_code < 500 and answer.status_code != 429:
                     break
             if wait is not None:
                 time.sleep(wait)
-        raise PublishFault(f"POST /v1.0/events got {fault}")
+        raise RequestFault(f"POST {path} got {fault}")
 
-
-def started(correlation: Correlation, request: Request) -> dict[str, Any]:
-    """`correlationId` stands in the content: fields beyond the catalogue's are sent on as they are."""
-    return {
-        "type": "ProvisioningStarted",
-        "content": {
-            "name": request.name,
-            "type": request.kind,
-            "requestedOn": request.requested_on,
-            "requesterId": request.requester_id,
-            "correlationId": str(correlation),
-        },
-        "meta": {"idempotencyKey": correlation.idempotency_key},
-    }
+    def _body(self, correlation: Correlation, request: Request) -> dict[str, Any]:
+        """`metadata` comes back in every event of the request."""
+        return {
+            "templateId": self._template,
+            "displayName": request.name,
+            "owners": [request.owner],
+            "comment": f"Approved as {correlation.ticket}",
+            "metadata": {"correlationId": str(correlation)},
+        }
 
 
 def entra_token(tenant_id: str, client_id: str, client_secret: str, audience: str) -> Token:
-    """Tokens of an Entra application that holds `Point.Publish`, each used until shortly before it ends."""
+    """Tokens of an Entra application that holds `Point.Provisioning`, each used until shortly before it ends."""
     known, known_until = "", 0.0
 
     def token() -> str:
@@ -89,7 +88,7 @@ def entra_token(tenant_id: str, client_id: str, client_secret: str, audience: st
                 timeout=PATIENCE_SECONDS,
             )
             if not answer.ok:
-                raise PublishFault(f"Entra gave no token: {answer.status_code} {answer.text[:300]}")
+                raise RequestFault(f"Entra gave no token: {answer.status_code} {answer.text[:300]}")
             known, known_until = answer.json()["access_token"], time.monotonic() + answer.json()["expires_in"] - 300
         return known
 

@@ -8,7 +8,7 @@ from service_desk.desk import DeskFault, Outcome, Request, Rest, mark_of, text_o
 PROPERTY = "tenant-hooks"
 APPROVED = "Approved"
 """The status into which your workflow brings an issue when it is approved."""
-KIND = "MicrosoftTeams"
+KIND = "teams"
 """What this request asks for. A request type would have a field for it."""
 PAGE = 100
 
@@ -20,18 +20,16 @@ class Jira:
         self._rest = rest
 
     def approved_request(self, ticket: str) -> Request:
-        issue = self._rest.find(_path(ticket), {"fields": "summary,status,created,reporter"})
+        issue = self._rest.find(_path(ticket), {"fields": "summary,status,reporter"})
         if issue is None:
             raise DeskFault(Outcome("unmatched", f"there is no issue {ticket}, or this user may not see it"))
         fields = issue["fields"]
         if fields["status"]["name"] != APPROVED:
             raise DeskFault(Outcome("refused", f"{ticket} is not approved: {fields['status']['name']}"))
-        return Request(
-            name=fields["summary"],
-            kind=KIND,
-            requested_on=fields["created"],
-            requester_id=fields["reporter"]["accountId"],
-        )
+        owner = fields["reporter"].get("emailAddress")
+        if not owner:
+            raise DeskFault(Outcome("refused", f"{ticket}: its reporter's mail address is hidden: nobody can own it"))
+        return Request(name=fields["summary"], kind=KIND, owner=owner)
 
     def mark(self, correlation: Correlation) -> None:
         """A property and not a label: it is read back at once, while searches lag behind."""

@@ -5,22 +5,22 @@ from typing import Any
 
 from service_desk.correlation import Correlation, correlation_of
 from service_desk.desk import Desk, DeskFault, Outcome
-from service_desk.hooks import Hooks, started
+from service_desk.hooks import Hooks
 
 TYPES = ("ProvisioningStarted", "ProvisioningCompleted", "ProvisioningFailed")
 
 
-def approve(desk: Desk, hooks: Hooks, ticket: str, number: int = 1) -> dict[str, Any]:
-    """Publish that the ticket's workspace is to be made; the answer of Tenant Hooks.
+def approve(desk: Desk, hooks: Hooks, ticket: str, number: int = 1) -> str:
+    """Ask for the ticket's workspace; the id of the request.
 
-    Harmless to repeat. For another go after a failure the `number` is one higher. Raises DeskFault and PublishFault.
+    Harmless to repeat. For another go after a failure the `number` is one higher. Raises DeskFault and RequestFault.
     """
     correlation = Correlation(desk.name, ticket, number)
     if Correlation.parse(str(correlation)) is None:
         raise DeskFault(Outcome("refused", f"{ticket!r} is no ticket's number"))
     request = desk.approved_request(ticket)
     desk.mark(correlation)  # first, so that no answer can come before its ticket is known
-    return hooks.publish(started(correlation, request))
+    return hooks.ask_for(correlation, request)
 
 
 def noting(desk: Desk) -> Callable[[str, dict[str, Any]], Outcome]:

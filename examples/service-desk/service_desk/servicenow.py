@@ -10,7 +10,7 @@ TABLE = "/api/now/table/incident"
 IN_PROGRESS, RESOLVED, CLOSED, CANCELED = "2", "6", "7", "8"
 """Values of `state` in a new instance's incidents. Request items (`sc_req_item`) have others."""
 CLOSE_CODE = "Solution provided"
-KIND = "MicrosoftTeams"
+KIND = "teams"
 """What this request asks for. A catalogue item would have a variable for it."""
 
 
@@ -26,12 +26,10 @@ class ServiceNow:
             raise DeskFault(Outcome("unmatched", f"there is no incident {ticket}"))
         if _value(incident, "approval") != "approved":
             raise DeskFault(Outcome("refused", f"{ticket} is not approved: {_value(incident, 'approval')}"))
-        return Request(
-            name=_value(incident, "short_description"),
-            kind=KIND,
-            requested_on=_value(incident, "sys_created_on").replace(" ", "T") + "Z",  # stored in UTC
-            requester_id=_value(incident, "caller_id"),
-        )
+        owner = _value(incident, "caller_id.email")
+        if not owner:
+            raise DeskFault(Outcome("refused", f"{ticket}: its caller has no mail address, and nobody can own it"))
+        return Request(name=_value(incident, "short_description"), kind=KIND, owner=owner)
 
     def mark(self, correlation: Correlation) -> None:
         incident = self._find("number", correlation.ticket)
@@ -54,7 +52,7 @@ class ServiceNow:
     def _find(self, field: str, value: str) -> dict[str, Any] | None:
         query = {
             "sysparm_query": f"{field}={value}",
-            "sysparm_fields": "sys_id,number,state,approval,short_description,caller_id,sys_created_on,correlation_id,"
+            "sysparm_fields": "sys_id,number,state,approval,short_description,caller_id.email,correlation_id,"
             "work_notes",
             "sysparm_display_value": "all",  # journals such as work_notes have their text in display_value alone
             "sysparm_limit": "2",

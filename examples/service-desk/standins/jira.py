@@ -23,6 +23,8 @@ class Issue:
     summary: str
     status: str
     created: str
+    email: str = "mia@contoso.example"
+    """The reporter's; empty where it is hidden."""
     properties: dict[str, Any] = field(default_factory=dict)
     comments: list[dict[str, Any]] = field(default_factory=list)
 
@@ -71,7 +73,7 @@ class JiraServer(DeskServer):
             "summary": issue.summary,
             "status": _status(issue.status),
             "created": issue.created,
-            "reporter": {"accountId": "5b10ac8d82e05b22cc7d4ef5", "displayName": "Adele Vance"},
+            "reporter": {"accountId": "5b10ac8d82e05b22cc7d4ef5", "displayName": "Mia", "emailAddress": issue.email},
         }
         asked = request.query["fields"].split(",")
         answer: dict[str, Any] = {"key": request.match_info["key"], "fields": {name: fields[name] for name in asked}}

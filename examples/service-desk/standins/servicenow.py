@@ -23,7 +23,9 @@ class ServiceNowServer(DeskServer):
         self.incidents: dict[str, dict[str, str]] = {}
         """By `sys_id`; `work_notes` is the journal's text."""
 
-    def file(self, number: str, short_description: str, approval: str = "approved") -> dict[str, str]:
+    def file(
+        self, number: str, short_description: str, approval: str = "approved", email: str = "mia@contoso.example"
+    ) -> dict[str, str]:
         """A new incident."""
         sys_id = secrets.token_hex(16)
         self.incidents[sys_id] = {
@@ -33,6 +35,7 @@ class ServiceNowServer(DeskServer):
             "approval": approval,
             "state": "1",
             "caller_id": secrets.token_hex(16),
+            "caller_id.email": email,  # what the Table API shows of the record that it names
             "sys_created_on": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
             "correlation_id": "",
             "correlation_display": "",
