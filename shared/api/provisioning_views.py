@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from shared.api.http.view import Component, Count, FreeObject, Time, View, example
 from shared.model import Model
+from shared.model.base import Whole
 from shared.model.provisioning import TEMPLATE_ID, WORDS, Kind, Template
 from shared.model.validation import Shaped
 from shared.storage.workspaces import Status, WorkspaceRequest
@@ -21,7 +22,9 @@ SiteDesign = Annotated[Literal["communication", "team"], Component("SiteDesign")
 WorkspaceStatus = Annotated[Status, Component("WorkspaceStatus")]
 Address = Annotated[str, Field(min_length=1, max_length=256)]
 Lcid = Annotated[
-    int, Field(ge=1025, le=99999, description="Of sites: a locale's id", json_schema_extra={"format": "int32"})
+    int,
+    Field(strict=True, ge=1025, le=99999, description="Of sites: a locale's id", json_schema_extra={"format": "int32"}),
+    Whole,
 ]
 TEMPLATE_SHAPE = Shaped(TEMPLATE_ID.pattern, "must be 1 to 64 letters, digits and the signs _ -")
 
@@ -72,7 +75,8 @@ _TEMPLATE: dict[str, Any] = {
 
 def _as_text(value: Any) -> Any:
     """Syskit Point's ids are numbers."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return str(int(value)) if whole and not isinstance(value, bool) else value
 
 
 class WorkspaceBody(Model):
@@ -106,7 +110,7 @@ class WorkspaceBody(Model):
     description: Annotated[str, Field(max_length=1024)] | None = None
     comment: Annotated[str, Field(max_length=4096, description=_BACK)] | None = None
     metadata: Annotated[FreeObject, Field(description=_BACK)] | None = None
-    is_private: Annotated[bool, Field(description="Where the template leaves it open; true if absent")] | None = None
+    is_private: Annotated[bool, Field(strict=True, description="Where the template lets it choose")] | None = None
 
 
 class AcceptedRequest(View):
@@ -179,7 +183,9 @@ class TemplateBody(Model):
     description: Annotated[str, Field(max_length=1024, description="Of workspaces whose request has none")] = ""
     prefix: Annotated[str, Field(max_length=64, description="Before every name")] = ""
     suffix: Annotated[str, Field(max_length=64, description="After every name")] = ""
-    names_address: Annotated[bool, Field(description="Whether prefix and suffix go around the address, too")] = False
+    names_address: Annotated[bool, Field(strict=True, description="Prefix and suffix go around the address, too")] = (
+        False
+    )
     privacy: Annotated[Privacy, Field(description="`requester`: as the request says")] = "requester"
     owners: Annotated[tuple[Address, ...], Field(max_length=20, description="Of every workspace")] = ()
     members: Annotated[tuple[Address, ...], Field(max_length=100, description="Of every workspace")] = ()

@@ -102,7 +102,6 @@ class Cloud(World):
         self.directory = Directory(lambda: self.now)
         self.queue = self.account.queues.setdefault(PROVISIONING, [])
         self.poison = self.account.queues.setdefault(PROVISIONING_POISON, [])
-        self._began_at = self.now
         for kind in ("teams", "groups", "sites", "yammer"):
             self.stored().write_template(Template(id=kind, kind=kind, name=kind))
 
@@ -153,8 +152,9 @@ class Cloud(World):
 
     def run(self) -> None:
         """Until nothing is on the queues any more."""
+        began_at = self.now
         while self.queue or self.poison or self.running:
-            assert self.now - self._began_at < LONGEST, "it does not come to an end"
+            assert self.now - began_at < LONGEST, "it does not come to an end"
             self._revive()
             visible = [each for each in self.queue if each.visible_at <= self.now]
             if visible and len(self.running) < self.workers and (not self.running or self.chance(0.3)):

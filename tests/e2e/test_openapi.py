@@ -16,9 +16,10 @@ import pytest
 
 from doubles.hooks import Receivers
 from local.issuer import sign_token
+from shared.model.provisioning import KINDS
 
 from .api import Api, custom
-from .conftest import Issuer, MakeSettings, MakeStorage
+from .conftest import Issuer, MakeGraph, MakeSettings, MakeStorage
 from .hosting import ROOT, environment, hosting
 
 CONFIG = ROOT / "tests" / "e2e" / "schemathesis.toml"
@@ -26,9 +27,10 @@ OPTIONS = os.environ.get("SCHEMATHESIS_OPTIONS", "--max-examples=1 --generation-
 
 
 @pytest.fixture
-def api(make_storage: MakeStorage, make_settings: MakeSettings, issuer: Issuer) -> Iterator[Api]:
+def api(make_storage: MakeStorage, make_settings: MakeSettings, issuer: Issuer, make_graph: MakeGraph) -> Iterator[Api]:
     """An app of its own, which calls nobody but this machine: generated endpoints get every event of the app."""
-    with hosting(make_settings(make_storage(), ALLOWED_ENDPOINT_HOSTS="127.0.0.1", RETRY_DELAYS="1")) as host:
+    local = {"ALLOWED_ENDPOINT_HOSTS": "127.0.0.1", "RETRY_DELAYS": "1", **make_graph().settings}
+    with hosting(make_settings(make_storage(), **local)) as host:
         api = Api(host.url, issuer.key)
         yield api
         api.close()
@@ -48,6 +50,8 @@ def test_the_running_app_is_what_its_description_says(
         "ENDPOINT_IDS": json.dumps([each["id"] for each in endpoints]),
         "EVENT_KEYS": json.dumps([event["meta"]["idempotencyKey"] for event in events]),
         "DELIVERY_IDS": json.dumps(deliveries),
+        "REQUEST_IDS": json.dumps([_requested(api, kind) for kind in KINDS]),
+        "TEMPLATE_IDS": json.dumps(KINDS),
     }
     config = tmp_path / "schemathesis.toml"
     config.write_text(string.Template(CONFIG.read_text(encoding="utf-8")).safe_substitute(known), encoding="utf-8")
@@ -57,3 +61,10 @@ def test_the_running_app_is_what_its_description_says(
     run = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, encoding="utf-8", check=False)
     print(run.stdout)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def _requested(api: Api, kind: str) -> str:
+    """The id of a request for a workspace, by a template of the kind's own name."""
+    api.call("PUT", f"/v1.0/provision/templates/{kind}", {"name": kind, "kind": kind})
+    body = {"templateId": kind, "displayName": f"Quay {kind}", "owners": ["mia@contoso.example"]}
+    return str(api.call("POST", f"/v1.0/provision/{kind}", body, expect=202).json["requestId"])

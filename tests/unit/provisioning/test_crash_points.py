@@ -10,7 +10,8 @@ import pytest
 
 from doubles.simulated_workspaces import Cloud, Luck, lucky
 from shared.model.provisioning import KINDS, Kind
-from shared.provisioning import groups
+from shared.provisioning import groups, steps
+from shared.storage import workspaces
 from shared.storage.workspaces import WorkspaceRequest
 
 SLOW = {"replicated_after_seconds": 20, "site_after_seconds": 100, "operation_after_seconds": 70}
@@ -78,7 +79,7 @@ def _made(cloud: Cloud, row: WorkspaceRequest) -> list[str]:
     ],
 )
 def test_whatever_breaks_no_workspace_is_made_twice_and_no_request_is_lost(odds: Luck) -> None:
-    for seed in range(120):
+    for seed in range(200 if odds.crash and odds.microsoft_fails else 60):
         try:
             _check(_simulate(seed, odds))
         except AssertionError as error:
@@ -92,3 +93,39 @@ def test_without_faults_every_request_completes_in_a_minute_or_two(kind: Kind) -
     row = cloud.row_of(cloud.accepted[0])
     assert row.status == "completed"
     assert row.updated_at - row.accepted_at < timedelta(minutes=4)
+
+
+JUDGED = 60
+
+
+def _found(odds: Luck, kinds: tuple[Kind, ...] = KINDS) -> int:
+    """In how many of some schedules something is wrong."""
+    wrong = 0
+    for seed in range(JUDGED):
+        try:
+            _check(_simulate(seed, odds, kinds))
+        except (AssertionError, KeyError):
+            wrong += 1
+    return wrong
+
+
+def test_the_simulation_sees_intents_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judge is judged: where a create is never looked for, communities are seen twice."""
+    monkeypatch.setattr("shared.provisioning.worker.intended", lambda row, now: row)
+    assert _found(Luck(answer_lost=0.2), ("yammer",))
+
+
+def test_the_simulation_sees_a_look_up_take_an_intent_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look that was throttled said nothing of the create before it, whose intent was forgotten."""
+    after = steps.after
+    monkeypatch.setattr(
+        "shared.provisioning.worker.after", lambda row, outcome, now, resumed: after(row, outcome, now, resumed=False)
+    )
+    assert _found(Luck(answer_lost=0.3, throttled=0.4), ("yammer",))
+
+
+def test_the_simulation_sees_the_last_message_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was put in the place of another, while that one was worked on, was dropped as a copy."""
+    drive = workspaces.drive
+    monkeypatch.setattr("shared.provisioning.worker.drive", lambda row, insists=False: drive(row))
+    assert _found(Luck(crash=0.03, storage_fails=0.05, lease_runs_out=0.04))
