@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from integrations.connector.fields import api_query, body, dropdown, dynamic, path, query
 from integrations.connector.schemas import schema_of
 from shared import __version__
-from shared.api import deliveries, delivery_views, flow_schemas, types
+from shared.api import deliveries, delivery_views, flow_schemas, provisioning_views, types
 from shared.api.endpoint_bodies import Registration
 from shared.api.endpoint_views import Endpoint
 from shared.api.event_views import Accepted
@@ -53,7 +53,7 @@ def definition() -> Json:
         "schemes": ["https"],
         "consumes": ["application/json"],
         "produces": ["application/json"],
-        "paths": {**_triggers(), **_actions(), **_designer()},
+        "paths": {**_triggers(), **_actions(), **_workspaces(), **_designer()},
         "securityDefinitions": {
             "entra": {
                 "type": "oauth2",
@@ -148,6 +148,45 @@ def _actions() -> Json:
             )
         },
     }
+
+
+def _workspaces() -> Json:
+    key = {"name": "Idempotency-Key", "in": "header", "required": False, "type": "string"}
+    key |= {
+        "x-ms-summary": "Idempotency Key",
+        "x-ms-visibility": "important",
+        "description": "The same key again is the same request: the ticket's number, so that no retry makes another",
+    }
+    said: Json = {each: {"x-ms-visibility": "important"} for each in ("owners", "members", "metadata")}
+    said["displayName"] = {"description": "Of the workspace; the template's prefix and suffix go around it"}
+    asking = [key, body(provisioning_views.WorkspaceBody, **said)]
+    asked = _accepted("Accepted: events tell how it ends", provisioning_views.AcceptedRequest)
+    paths: Json = {
+        f"{API}/provision/{kind}": {
+            "post": _operation(
+                f"Provision{operation}",
+                f"Provision a {noun}",
+                f"Has a {noun} made, by a template. Its events start flows.",
+                asking,
+                asked,
+            )
+        }
+        for kind, operation, noun in (
+            ("teams", "Team", "team"),
+            ("groups", "Group", "group"),
+            ("sites", "Site", "site"),
+        )
+    }
+    paths[f"{API}/provision/requests/{{id}}"] = {
+        "get": _operation(
+            "GetWorkspaceRequest",
+            "Get a request for a workspace",
+            "Reads what became of it: the address, or the error.",
+            [path("id", "The request's id, as the action that made it gave it")],
+            {200: ("The request", provisioning_views.Request)},
+        )
+    }
+    return paths
 
 
 def _designer() -> Json:

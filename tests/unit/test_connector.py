@@ -26,7 +26,10 @@ OPERATIONS: dict[str, tuple[str, str, Json]] = {
 }
 TRIGGERS = {name for name, (_, _, operation) in OPERATIONS.items() if "x-ms-trigger" in operation}
 INTERNAL = {"Unsubscribe", "ListEventTypes", "GetEventSchema"}
-ACTIONS = {"PublishEvent", "ListFailedDeliveries", "RetryDelivery", "RegisterEndpoint", "RemoveEndpoint"}
+ACTIONS = {
+    *("PublishEvent", "ListFailedDeliveries", "RetryDelivery", "RegisterEndpoint", "RemoveEndpoint"),
+    *("ProvisionTeam", "ProvisionGroup", "ProvisionSite", "GetWorkspaceRequest"),
+}
 SUMMARY = re.compile(r"([A-Z][A-Za-z0-9]*|\(ms\))( ([A-Z][A-Za-z0-9]*|\(ms\)))*")
 
 
@@ -145,6 +148,7 @@ def test_answers_have_schemas_by_the_rules(name: str) -> None:
     [
         ("PublishEvent", {"idempotencyKey", "deliveries", "duplicate"}),
         ("RetryDelivery", {"id", "status"}),
+        ("ProvisionTeam", {"requestId", "status", "statusUrl"}),
     ],
 )
 def test_what_is_only_accepted_has_outputs_too(name: str, outputs: set[str]) -> None:
