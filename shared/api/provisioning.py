@@ -46,7 +46,7 @@ def _provision(kind: Kind) -> Handler:
         key = request.header("idempotency-key")
         if key is not None and not 1 <= len(key) <= 200:
             raise bad_request("Idempotency-Key: give 1 to 200 characters")
-        outcome = accept(request.app, _wanted(request, kind), Caller(request.caller.object_id, key))
+        outcome = accept(request.app, _wanted(request, kind), Caller(_requester(request), key))
         if isinstance(outcome, Unacceptable):
             raise invalid(outcome.errors)
         if isinstance(outcome, KeyTaken):
@@ -135,6 +135,11 @@ def _require_kind(request: Request, kind: Kind) -> None:
         )
     if kind == "yammer" and not settings.graph_access_token and settings.graph_url != CLOUDS["global"].graph_url:
         raise not_found("Microsoft Graph makes communities in the global cloud only: ask for a team or a group")
+
+
+def _requester(request: Request) -> str:
+    """Who asks, for the events. An administrator's token need not name a directory object."""
+    return request.caller.object_id or request.caller.application or "unknown"
 
 
 def _wanted(request: Request, kind: Kind) -> Wanted:

@@ -18,7 +18,7 @@ from shared.model.provisioning import Kind, Template
 from shared.storage import chunks
 from shared.storage.clients import Services, Written
 from shared.storage.pages import Page, continuation_at, read_continuation
-from shared.storage.rows import RowFormat, Versioned, change, etag_of
+from shared.storage.rows import RowFormat, Versioned, etag_of
 from shared.storage.weeks import newest_first
 
 PROVISIONING = "provisioning"
@@ -216,12 +216,6 @@ class Workspaces:
 
     def remove_template(self, template_id: str) -> None:
         self._templates.delete(_TEMPLATES, template_id)
-
-    def change(
-        self, stored: Versioned[WorkspaceRequest], transition: Callable[[WorkspaceRequest], WorkspaceRequest]
-    ) -> WorkspaceRequest | None:
-        """Changes a request that was read, whoever else does; None where it is gone."""
-        return change(self, stored.value.id, lambda row: None if row is None else transition(row), stored)
 
     def _insisting(self, write: Callable[[], Written]) -> Written:
         """Makes the table where it is missing."""

@@ -484,3 +484,51 @@ def test_what_sharing_tells_can_be_chosen() -> None:
     text = complaint(LEAST | {"SHARING_EVENTS": "permission.external_share_creatd"})
     assert "did you mean 'permission.external_share_created'?" in text
     assert "such as contoso.com" in complaint(LEAST | {"SHARING_INTERNAL_DOMAINS": "@contoso.example"})
+
+
+def test_no_workspace_may_be_asked_for_by_default() -> None:
+    assert reading().provisioning_kinds == ()
+    assert reading(PROVISIONING_KINDS="teams, sites").provisioning_kinds == ("teams", "sites")
+
+
+def test_a_kind_of_workspace_that_there_is_not_is_named_with_those_there_are() -> None:
+    assert "PROVISIONING_KINDS: give some of teams, groups, sites, yammer" in complaint(
+        LEAST | {"PROVISIONING_KINDS": "teams,channels"}
+    )
+
+
+@pytest.mark.parametrize(
+    "url", ["https://contoso.sharepoint.com", "https://contoso-dev.sharepoint.us", "https://contoso.sharepoint.cn"]
+)
+def test_sharepoint_is_the_tenants_in_any_cloud(url: str) -> None:
+    assert reading(SHAREPOINT_BASE_URL=url + "/").sharepoint_base_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://contoso.sharepoint.com",
+        "https://contoso.sharepoint.com.evil.example",
+        "https://evil.example/contoso.sharepoint.com",
+        "https://a.b.sharepoint.com",
+        "https://user@contoso.sharepoint.com",
+        "https://contoso.sharepoint.com/sites/x",
+        "https://evil.example",
+    ],
+)
+def test_the_token_for_sharepoint_goes_nowhere_else(url: str) -> None:
+    text = complaint(LEAST | {"SHAREPOINT_BASE_URL": url})
+    assert "SHAREPOINT_BASE_URL: must be the tenant's SharePoint" in text
+    assert "evil" not in text
+
+
+def test_a_stand_in_for_sharepoint_has_a_token_of_its_own_and_sharepoint_none() -> None:
+    local = {"SHAREPOINT_BASE_URL": "http://127.0.0.1:7090", "SHAREPOINT_ACCESS_TOKEN": "stand-in"}
+    assert reading(**local).sharepoint_access_token == "stand-in"
+    assert "SHAREPOINT_ACCESS_TOKEN: give the one" in complaint(
+        LEAST | {"SHAREPOINT_BASE_URL": "http://127.0.0.1:7090"}
+    )
+    real = {"SHAREPOINT_BASE_URL": "https://contoso.sharepoint.com", "SHAREPOINT_ACCESS_TOKEN": "a-real-one"}
+    text = complaint(LEAST | real)
+    assert "SHAREPOINT_ACCESS_TOKEN: only for a stand-in" in text
+    assert "a-real-one" not in text
