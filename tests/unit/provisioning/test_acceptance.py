@@ -115,7 +115,7 @@ def test_what_microsoft_does_not_say_now_is_no_reason_to_refuse(cloud: Cloud) ->
     assert cloud.row_of(accepted.row).status == "completed"
 
 
-def test_a_user_whom_the_worker_does_not_find_fails_the_request_before_anything_is_made(cloud: Cloud) -> None:
+def test_a_user_whom_the_worker_does_not_find_fails_the_request(cloud: Cloud) -> None:
     cloud.directory.manners.faults.append(Fault("/users", times=1, status=503))
     accepted = ask(cloud, members=("nobody",))
     assert isinstance(accepted, Accepted)
