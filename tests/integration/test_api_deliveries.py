@@ -31,7 +31,7 @@ def test_a_delivery_is_listed_after_its_first_attempt_and_found_before(api: Api)
     assert api(deliveries.get, route="nonsense").status == 404
 
 
-def test_the_alert_log_needs_no_endpoint_and_other_lists_do(api: Api) -> None:
+def test_the_alert_log_and_the_newest_need_no_endpoint_and_other_lists_do(api: Api) -> None:
     api.scene.receiver.answers = [BUSY]
     api.scene.register()
     api.scene.publish(an_event())
@@ -40,7 +40,9 @@ def test_the_alert_log_needs_no_endpoint_and_other_lists_do(api: Api) -> None:
     assert (line["status"], line["reason"], len(line["attempts"])) == ("failed", "the receiver answered 500", 4)
     assert api(deliveries.retry_one, route=line["id"]).body == {"id": line["id"], "status": "pending"}
     assert api(deliveries.retry_one, route=line["id"]).status == 409
-    assert api(deliveries.list_some).status == 400
+    assert [each["id"] for each in api(deliveries.list_some).body["value"]] == [line["id"]]
+    assert api(deliveries.list_some, type="custom.test").status == 400
+    assert api(deliveries.list_some, top="101").status == 400
     assert api(deliveries.list_some, status="delivered").status == 400
 
 
