@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from doubles.samples import an_endpoint, an_event
 from shared.model import SEVERITIES, Endpoint, Event, Severity, Tenant
 from shared.model.catalogue import CATALOGUE
-from shared.model.filters import Matcher, type_matches
+from shared.model.filters import Matcher, objections, type_matches
 
 SITE = "https://contoso.sharepoint.com/sites/hr"
 type_names = st.sampled_from(list(CATALOGUE)) | st.from_regex(r"\Acustom\.[a-z.]{1,10}\Z")
@@ -116,3 +116,32 @@ def test_all_filters_must_let_an_event_through() -> None:
         {"types": ("storage.*",)},
     ):
         assert not wants(an_endpoint(**(filters | change)), event)
+
+
+@given(
+    st.lists(st.sampled_from(["*", "storage.*", "custom.a", "webhook.*"]), min_size=1, max_size=3),
+    st.sampled_from([None, *SEVERITIES]),
+    st.sampled_from([(), ("contoso",), ("fabrikam",)]),
+    st.sampled_from([(), (f"{SITE}*",), ("https://other.example/*",)]),
+    st.booleans(),
+    st.sampled_from(["storage.threshold_exceeded", "custom.a", "webhook.delivery_failed"]),
+    st.sampled_from(SEVERITIES),
+    st.booleans(),
+)
+def test_an_event_goes_where_nothing_stands_against_it(
+    types: list[str],
+    least: Severity | None,
+    tenants: tuple[str, ...],
+    sites: tuple[str, ...],
+    enabled: bool,
+    name: str,
+    severity: Severity,
+    named: bool,
+) -> None:
+    """What is explained is what publishing does."""
+    endpoint = an_endpoint(types=tuple(types), min_severity=least, tenants=tenants, sites=sites, enabled=enabled)
+    content = json.dumps({"siteUrl": SITE} if named else {})
+    event = an_event(type=name, severity=severity, content=content, tenant=Tenant(id="contoso"))
+    against = objections(endpoint, event)
+    assert (not against) is (wants(endpoint, event) and endpoint.receives)
+    assert ("disabled" in against) is not enabled
