@@ -45,7 +45,7 @@ param entraTenantId string = ''
 ])
 param entraCloud string = ''
 
-@description('Put the platform\'s own token check (Easy Auth) before the app\'s. /health and /openapi.json stay open.')
+@description('Put the platform\'s own token check (Easy Auth) before the app\'s. /console, /health and /openapi.json stay open.')
 param easyAuth bool = false
 
 // The deployment's own tenant, for events that name none

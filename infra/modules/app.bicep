@@ -226,6 +226,8 @@ resource authentication 'Microsoft.Web/sites/config@2025-03-01' = {
       requireAuthentication: true
       unauthenticatedClientAction: 'Return401'
       excludedPaths: [
+        '/console'
+        '/console/*'
         '/health'
         '/openapi.json'
       ]

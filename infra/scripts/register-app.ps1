@@ -101,6 +101,18 @@ function Update-Api($Application) {
     }
 }
 
+# The console's address, exact to the slash, among those of single-page apps; other people's stay.
+function Update-Console($Application) {
+    $there = @($Application.spa.redirectUris | Where-Object { $_ })
+    foreach ($address in @((Get-Setting API_URL), (Get-Setting PUBLIC_URL)) | Where-Object { $_ }) {
+        $uri = $address.TrimEnd('/') + '/console/'
+        if ($uri -cin $there) { Write-Output "Console address unchanged: $uri"; continue }
+        $there = @($uri) + $there
+        Set-Application 'Setting the address of the console' $Application.id @{ spa = @{ redirectUris = $there } }
+        Write-Output "Set the console address $uri"
+    }
+}
+
 function Confirm-ServicePrincipal([string] $Client) {
     $found = Invoke-Graph 'Reading the service principal' Get "servicePrincipals(appId='$Client')"
     if ($found -isnot [string]) { Write-Output 'Service principal unchanged'; return }
@@ -132,6 +144,7 @@ else {
     Write-Output "Made the app registration $title with the app roles $($OurRoles.value)"
 }
 Update-Api $application
+Update-Console $application
 Confirm-ServicePrincipal $application.appId
 Save-Setting ENTRA_CLIENT_ID $application.appId
 Save-Setting ENTRA_TENANT_ID $Tenant

@@ -6,7 +6,8 @@
 # Keeps ENTRA_CLIENT_ID and ENTRA_TENANT_ID in the azd environment. With ENTRA_CLIENT_ID set, that registration is used;
 # without it, one of the name that this script gives, but only where the signed-in account owns it: see require_ours.
 # With ENTRA_REGISTER=false nothing is looked at: somebody else has made the registration, or the caller may not read
-# Entra (a pipeline).
+# Entra (a pipeline). After provisioning the address of the app is known (API_URL, or PUBLIC_URL), and the console there is
+# told to Entra as a place to come back to from a sign-in.
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # shellcheck source=infra/scripts/az.sh
 source "$here/az.sh"
@@ -145,6 +146,24 @@ update_api() {
   fi
 }
 
+# The console's address, exact to the slash, among those of single-page apps; other people's stay.
+update_console() {
+  local address uri there
+  for address in "$(setting API_URL)" "$(setting PUBLIC_URL)"; do
+    [[ -n "$address" ]] || continue
+    uri="${address%/}/console/"
+    there="$(must eventually ask 'Reading the addresses of the console' get "applications/$object?\$select=spa" --query spa.redirectUris --output json)"
+    there="$(without_brackets "${there:-[]}")"
+    [[ "$there" != null ]] || there=''
+    if [[ "$there" == *"\"$uri\""* ]]; then
+      say "Console address unchanged: $uri"
+      continue
+    fi
+    must eventually send 'Setting the address of the console' patch "applications/$object" "{\"spa\": {\"redirectUris\": [\"$uri\"${there:+, $there}]}}" --output none
+    say "Set the console address $uri"
+  done
+}
+
 ensure_service_principal() {
   local code=0
   ask 'Reading the service principal' get "servicePrincipals(appId='$client')?\$select=id" --output none || code=$?
@@ -172,6 +191,7 @@ else
   update_roles
 fi
 update_api
+update_console
 ensure_service_principal
 remember ENTRA_CLIENT_ID "$client"
 remember ENTRA_TENANT_ID "$tenant"

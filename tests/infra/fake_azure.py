@@ -167,7 +167,9 @@ def only(entities: list[Entity], key: str, *names: str) -> Entity:
 
 
 def create_application(state: Entity, body: Entity) -> Entity:
-    made = {"id": str(uuid.uuid4()), "appId": str(uuid.uuid4()), "identifierUris": [], "appRoles": []}
+    made = {"id": str(uuid.uuid4()), "appId": str(uuid.uuid4()), "identifierUris": [], "appRoles": []} | {
+        "spa": {"redirectUris": []}
+    }
     api: Entity = {"requestedAccessTokenVersion": None, "oauth2PermissionScopes": [], "preAuthorizedApplications": []}
     entity = made | {"displayName": body["displayName"], "signInAudience": body["signInAudience"], "api": api}
     entity |= {"passwordCredentials": [], "keyCredentials": [], "federatedIdentityCredentials": []}
@@ -189,6 +191,7 @@ def change_application(application: Entity, body: Entity) -> None:
     if "oauth2PermissionScopes" in api:
         keep_enabled(application["api"]["oauth2PermissionScopes"], api["oauth2PermissionScopes"])
     application["api"] |= api
+    application["spa"] |= body.get("spa", {})
     for uri in body.get("identifierUris", []):
         if uri == f"api://{application['appId']}" or uri in application["identifierUris"]:
             continue

@@ -1,5 +1,6 @@
 """The deployment package: what .funcignore lets in, and that it runs on requirements.txt alone."""
 
+import hashlib
 import io
 import json
 import os
@@ -88,15 +89,28 @@ def test_nothing_but_the_app_is_in_the_package() -> None:
     """A new file or folder that the app does not need belongs into .funcignore."""
     others = [path for path in packaged(ROOT) if path.as_posix() not in NEEDED and path.parts[0] != "shared"]
     assert others == []
-    console = {path.suffix for path in packaged(ROOT) if path.parts[:2] == ("shared", "console")}
-    assert console == {".html", ".css", ".js", ".svg"}
-    rest = [path for path in packaged(ROOT) if path.parts[0] == "shared" and path.parts[1] != "console"]
-    assert {path.suffix for path in rest} == {".py"}
+    page = [path for path in packaged(ROOT) if path.parts[:2] == ("shared", "console")]
+    assert {path.suffix for path in page} == {".css", ".html", ".js", ".svg", ".txt"}
+    assert {path.suffix for path in packaged(ROOT) if path.parts[0] == "shared" and path not in page} == {".py"}
 
 
 def test_all_of_the_app_is_in_the_package() -> None:
     code = {path.relative_to(ROOT) for path in (ROOT / "shared").rglob("*.py")}
-    assert code | {Path(name) for name in NEEDED} <= set(packaged(ROOT))
+    page = {path.relative_to(ROOT) for path in (ROOT / "shared/console").rglob("*") if path.is_file()}
+    assert code | page | {Path(name) for name in NEEDED} <= set(packaged(ROOT))
+
+
+def test_the_libraries_of_the_console_are_in_the_package_as_they_were_published() -> None:
+    """git ignores them, azd does not; each with its licence."""
+    listed = json.loads((ROOT / "infra/scripts/console-files.json").read_text(encoding="utf-8"))
+    there = {path.name: path for path in packaged(ROOT) if path.parent == Path("shared/console/vendor")}
+    assert there.keys() == {each["to"] for each in listed}
+    for each in listed:
+        data = (ROOT / there[each["to"]]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == each["sha256"]
+        assert data == (ROOT / "node_modules" / each["from"]).read_bytes()
+    ignored = subprocess.run(["git", "check-ignore", "shared/console/vendor/lit-html.js"], cwd=ROOT)
+    assert ignored.returncode == 0
 
 
 @pytest.mark.parametrize(

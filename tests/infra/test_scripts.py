@@ -209,6 +209,27 @@ def test_registering_twice_changes_nothing(registered: Azure, known: bool) -> No
     assert bool(registered.changes()) is not known
 
 
+def test_the_address_of_the_console_is_told_once_and_others_stay(registered: Azure) -> None:
+    [application] = registered.state["applications"]
+    application["spa"] = {"redirectUris": ["https://other.example/"]}
+    registered.environment["API_URL"] = "https://func-dev.azurewebsites.net"
+    assert "Set the console address https://func-dev.azurewebsites.net/console/" in registered.succeed("register-app")
+    expected = ["https://func-dev.azurewebsites.net/console/", "https://other.example/"]
+    assert application["spa"] == {"redirectUris": expected}
+    assert "Console address unchanged" in registered.succeed("register-app")
+    assert registered.changes() == []
+    registered.environment["PUBLIC_URL"] = "https://hooks.contoso.com/api/"
+    registered.succeed("register-app")
+    assert application["spa"] == {"redirectUris": ["https://hooks.contoso.com/api/console/", *expected]}
+
+
+def test_provisioning_ends_with_the_address_of_the_console_known_to_entra(registered: Azure) -> None:
+    registered.environment["API_URL"] = "https://func-dev.azurewebsites.net"
+    assert "see the console at /console/" in deploy(registered)
+    [application] = registered.state["applications"]
+    assert application["spa"] == {"redirectUris": ["https://func-dev.azurewebsites.net/console/"]}
+
+
 def test_it_prints_what_the_documentation_says(azure: Azure) -> None:
     azure.state["environments"]["dev"]["AZURE_ENV_NAME"] = "prod"
     azure.state["environments"]["prod"] = azure.environment
@@ -776,9 +797,10 @@ NAMES = re.compile(
     r"""[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}  # well-known applications, and our scope
     | \b(?:Point|[A-Z]\w+\.(?:Read|ReadWrite|FullControl))\.\w+\b  # roles and permissions
     | user_impersonation | \bapp-roles\.json
-    | \bCONSOLE\b(?=.*false) | shared/console/vendor | infra/scripts/console\.mjs | \bnpm\ ci\b.*  # the console
     | \b(?:AZURE|ENTRA|APP|SECRETS|RECOVER|GRAPH|WATCH)_[A-Z_]+\b  # values of the azd environment
+    | \b(?:API_URL|CONSOLE|PUBLIC_URL)\b
     | appRoleAssignedTo | servicePrincipals | directoryObjects | preAuthorizedApplications | identifierUris  # Graph
+    | redirectUris | console\.mjs | shared/console/vendor | --omit=dev | /console/
     | SECRETS-KEY | keyvault.list(?:-deleted)? | api-version=[\d-]+ | azd-env-name
     | (?:Privileged\ Role|Cloud\ Application|Application|Access\ Control)\ Administrator
     | (?:az|register-app|grant-role|grant-(?:graph|sharing|provisioning)-permissions|secrets-key)(?=\.(?:sh|ps1)\b)""",

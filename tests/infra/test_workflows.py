@@ -123,10 +123,14 @@ def test_azd_finds_the_app_and_its_hooks() -> None:
     project: dict[str, Any] = yaml.safe_load((ROOT / "azure.yaml").read_text(encoding="utf-8"))
     assert project["requiredVersions"] == {"azd": ">= 1.23.5"}, "as docs/deployment.md says"
     service = project["services"]["api"]
-    packaging = service.pop("hooks").pop("prepackage")
+    packaging = service.pop("hooks")
     assert service == {"project": ".", "language": "python", "host": "function", "remoteBuild": True}
-    for hook in packaging.values():
-        assert (ROOT / hook["run"]).is_file()
+    assert packaging == {
+        "prepackage": {
+            "posix": {"shell": "sh", "run": "./infra/scripts/console.sh"},
+            "windows": {"shell": "pwsh", "run": "./infra/scripts/console.ps1"},
+        }
+    }
     assert project["hooks"].keys() == {"preprovision", "postprovision"}
     for event, hook in project["hooks"].items():
         for system, shell, suffix in (("posix", "sh", ".sh"), ("windows", "pwsh", ".ps1")):

@@ -25,9 +25,12 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def open_paths() -> set[str]:
-    """The paths of the routes that are for anybody."""
+    """The paths of the routes that are for anybody and of the pages, but the root: the platform may take it for all
+    that is below it."""
     is_open = [call for call in _routes() if any(keyword.arg == "anybody" for keyword in call.keywords)]
-    return {"/" + str(ast.literal_eval(call.args[2])) for call in is_open}
+    pages = [str(ast.literal_eval(call.args[1])) for call in _routes() if ast.unparse(call.func) == "http.page"]
+    folders = {path for page in pages if page for path in (f"/{page}", f"/{page}/*")}
+    return folders | {"/" + str(ast.literal_eval(call.args[2])) for call in is_open}
 
 
 def _routes() -> Iterator[ast.Call]:
