@@ -800,7 +800,7 @@ NAMES = re.compile(
     | \b(?:AZURE|ENTRA|APP|SECRETS|RECOVER|GRAPH|WATCH)_[A-Z_]+\b  # values of the azd environment
     | \b(?:API_URL|CONSOLE|PUBLIC_URL)\b
     | appRoleAssignedTo | servicePrincipals | directoryObjects | preAuthorizedApplications | identifierUris  # Graph
-    | redirectUris | console\.mjs | shared/console/vendor | --omit=dev | /console/
+    | \b(?:API_URL|CONSOLE|PUBLIC_URL)\b | redirectUris | console\.mjs | shared/console/vendor | --omit=dev | /console/
     | SECRETS-KEY | keyvault.list(?:-deleted)? | api-version=[\d-]+ | azd-env-name
     | (?:Privileged\ Role|Cloud\ Application|Application|Access\ Control)\ Administrator
     | (?:az|register-app|grant-role|grant-(?:graph|sharing|provisioning)-permissions|secrets-key)(?=\.(?:sh|ps1)\b)""",
