@@ -73,12 +73,14 @@ def run_command(options: argparse.Namespace) -> int:
 
     if options.command in ("token", "env"):
         require_issuer_key(STATE)
-    with_node = options.command in ("demo", "screenshots") or (
+    with_node = options.command == "demo" or (
         options.command == "start" and needs_azurite(read_values(ROOT), os.environ)
     )
-    set_up(with_node=with_node, with_tools=options.command == "screenshots")
     if options.command == "screenshots":
+        set_up(with_node=True, with_tools=True)
         browser.install(STATE / "browser.log")
+    else:
+        set_up(with_node=with_node)
     return _become([str(setup.venv_python(ROOT)), "-m", "local", *as_arguments(options)])
 
 

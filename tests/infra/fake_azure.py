@@ -151,7 +151,7 @@ def _graph(state: Entity, method: str, path: str, body: Entity, parameters: dict
         case "post", ["servicePrincipals"]:
             if not any(each["appId"] == body["appId"] for each in state["applications"]):
                 raise invalid(f"The appId '{body['appId']}' does not reference a valid application object.")
-            made = {"id": str(uuid.uuid4()), "appId": body["appId"]}
+            made: Entity = {"id": str(uuid.uuid4()), "appId": body["appId"]}
             state["servicePrincipals"].append(made)
             return made
         case "post", ["servicePrincipals", resource, "appRoleAssignedTo"]:
@@ -167,7 +167,7 @@ def only(entities: list[Entity], key: str, *names: str) -> Entity:
 
 
 def create_application(state: Entity, body: Entity) -> Entity:
-    made = {"id": str(uuid.uuid4()), "appId": str(uuid.uuid4()), "identifierUris": [], "appRoles": []} | {
+    made: Entity = {"id": str(uuid.uuid4()), "appId": str(uuid.uuid4()), "identifierUris": [], "appRoles": []} | {
         "spa": {"redirectUris": []}
     }
     api: Entity = {"requestedAccessTokenVersion": None, "oauth2PermissionScopes": [], "preAuthorizedApplications": []}
