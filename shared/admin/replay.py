@@ -28,19 +28,23 @@ def replay(
     status: Status | None = None,
     continuation: str | None = None,
     call_key: str | None = None,
+    *,
+    dry_run: bool = False,
 ) -> Replayed:
     """Replays the deliveries of up to MOST_REPLAYED events accepted since a time, newest first. An event that was
     replayed before is as its newest replay is; those pending are skipped.
 
     `call_key` makes a repeated call harmless: it finds the time of the first one, hence the same new delivery ids, and
-    puts only what has no row yet. Raises ValueError on a continuation that is not ours.
+    puts only what has no row yet. With `dry_run` nothing is put and no call remembered: it only counts. Raises
+    ValueError on a continuation that is not ours.
     """
     now = app.now()
     at_ms, repeated = to_ms(now), False
-    if call_key is not None:
+    if call_key is not None and not dry_run:
         first_ms = app.events.first_call_at(f"{call_key}/{endpoint.id}/{continuation}", at_ms)
         at_ms, repeated = first_ms, first_ms != at_ms
-    app.events.create_week_tables(at_ms)
+    if not dry_run:
+        app.events.create_week_tables(at_ms)
     filters = Filters(since=since, until=from_ms(at_ms))
     page = app.deliveries.log(endpoint.id, filters, now, MOST_REPLAYED, continuation)
     replays = app.deliveries.replays(endpoint.id, since, now)
@@ -54,6 +58,8 @@ def replay(
         if not original or delivery.erased or newest == "pending" or status not in (None, newest):
             continue
         count += 1
+        if dry_run:
+            continue
         new_id = DeliveryId(at_ms, old_id.event, endpoint.id)
         if not repeated or app.deliveries.get(new_id) is None:
             put.append(again(new_id, delivery, endpoint.generation, due_at, longest, possible_duplicate=repeated))

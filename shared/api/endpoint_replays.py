@@ -20,6 +20,7 @@ class ReplayRequest(Model):
     since: Annotated[str, Field(max_length=40)]
     status: Literal["delivered", "failed", "cancelled"] | None = None
     continuation: str | None = None
+    dry_run: bool = False
 
 
 class Replayed(View):
@@ -32,7 +33,10 @@ class Replayed(View):
 @operation(
     "Send what an endpoint's log holds again",
     tag=Tag.DELIVERIES,
-    answers={202: Returns("New deliveries of the same idempotency keys are on their way", Replayed)},
+    answers={
+        200: Returns("How many it would be (`dryRun`)", Replayed),
+        202: Returns("New deliveries of the same idempotency keys are on their way", Replayed),
+    },
     description="Events accepted since a time, newest first, at most 1,000 a call; pending ones are skipped.",
     parameters=(
         ID,
@@ -59,8 +63,10 @@ def replay_since(request: Request) -> Response:
     if since > request.app.now():
         raise bad_request("since: is in the future: give a time that is over; without a zone it is UTC")
     try:
-        replayed = replay(request.app, endpoint, since, body.status, body.continuation, key)
+        replayed = replay(request.app, endpoint, since, body.status, body.continuation, key, dry_run=body.dry_run)
     except ValueError:
         raise bad_request("continuation: must be one that an earlier call gave") from None
-    logs.audit(request.caller, "endpoint.replayed", endpointId=endpoint.id, deliveries=replayed.count)
-    return Response(202, Replayed(count=replayed.count, continuation=replayed.continuation).shown())
+    if not body.dry_run:
+        logs.audit(request.caller, "endpoint.replayed", endpointId=endpoint.id, deliveries=replayed.count)
+    shown = Replayed(count=replayed.count, continuation=replayed.continuation).shown()
+    return Response(200 if body.dry_run else 202, shown)

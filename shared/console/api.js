@@ -1,6 +1,6 @@
 // The API: JSON in and out, problems (RFC 9457) as errors with words.
 
-import { fetchAs, signIn } from "./signin.js";
+import { fetchAs, hasJustSignedIn, signIn } from "./signin.js";
 
 const PATIENCE_MS = 60_000;
 
@@ -26,7 +26,7 @@ export async function ask(method, path, { body, query, headers, signal } = {}) {
   }
   let answer = await sent(url, options);
   if (answer.status === 401) answer = await sent(url, options, true);
-  if (answer.status === 401) await signIn();
+  if (answer.status === 401 && !hasJustSignedIn()) await signIn();
   return read(answer);
 }
 

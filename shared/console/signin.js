@@ -8,6 +8,7 @@ const REFRESH_TOKEN = 3;
 let application;
 let account;
 let scopes;
+let arrived = false;
 
 /** Whoever is signed in; else sends the browser to the sign-in and never returns. Throws where the sign-in failed. */
 export async function signedIn(config) {
@@ -18,10 +19,14 @@ export async function signedIn(config) {
   });
   await application.initialize();
   const returned = await application.handleRedirectPromise();
+  arrived = Boolean(returned);
   account = returned?.account ?? application.getAllAccounts()[0];
   if (!account) await signIn();
   return { name: account.name || account.username, objectId: account.idTokenClaims?.oid ?? account.localAccountId };
 }
+
+/** Whether this page was opened by a sign-in: another one would give no better token. */
+export const hasJustSignedIn = () => arrived;
 
 /** Leaves for the sign-in; the hash of the page is there again afterwards. */
 export async function signIn() {

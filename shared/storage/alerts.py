@@ -41,18 +41,20 @@ class Alerts:
         """Writes or renews a delivery's line; one that is not `failed` (any more) is not listed. What was acknowledged
         stays so until another attempt has failed: a repeated write brings no line back. `noted` is the deadline, in ms,
         of the schedule whose failure is to be told of no more."""
-        table = self._table(delivery_id.accepted_ms)
-        entity = delivery_entity(_PARTITION, delivery_id, delivery) | {"RowKey": _row(delivery_id)}
+        table, row = self._table(delivery_id.accepted_ms), _row(delivery_id)
+        entity = delivery_entity(_PARTITION, delivery_id, delivery) | {"RowKey": row}
         if noted:
             entity["Noted"] = str(noted)
-        written = table.insert(entity)
-        if written is not Written.CONFLICT:
-            return written
-        stored = table.get(_PARTITION, _row(delivery_id))
-        known = None if stored is None else stored.get(_ACKNOWLEDGED)
-        if known == delivery.last_number and delivery.status == "failed":
-            entity |= {"Status": _SEEN, _ACKNOWLEDGED: known}
-        return table.upsert(entity)
+        while (written := table.insert(entity)) is Written.CONFLICT:
+            stored = table.get(_PARTITION, row)
+            if stored is None:
+                continue
+            was_seen = delivery.status == "failed" and stored.get(_ACKNOWLEDGED) == delivery.last_number
+            seen = {"Status": _SEEN, _ACKNOWLEDGED: delivery.last_number} if was_seen else {}
+            written = table.replace({**entity, **seen}, etag_of(stored))
+            if written is not Written.CONFLICT:
+                break
+        return written
 
     def acknowledge(self, line_id: str, seen: bool) -> bool:
         """Takes a line out of the log, or back into it; the delivery itself stays as it is. False where there is no
@@ -66,8 +68,8 @@ class Alerts:
                 return False
             if (stored["Status"] == _SEEN) is seen:
                 return True
-            changed = dict(stored) | {"Status": _SEEN if seen else "failed"}
-            changed[_ACKNOWLEDGED] = read_delivery(stored).last_number if "Row" in stored else 0
+            after = read_delivery(stored).last_number if "Row" in stored else 0
+            changed = dict(stored) | {"Status": _SEEN if seen else "failed", _ACKNOWLEDGED: after if seen else -1}
             if table.replace(changed, etag_of(stored)) is Written.DONE:
                 return True
         return False
@@ -87,7 +89,7 @@ class Alerts:
             self.write(delivery_id, delivery)
 
     def write_malformed(self, at: datetime, digest: str, body: bytes, reason: str) -> str:
-        """Keeps a message that cannot be read; returns the id of its line."""
+        """Keeps a message that cannot be read; returns the id of its line. One that is kept already stays as it is."""
         table = self._table(to_ms(at))
         entity = {
             "PartitionKey": _PARTITION,
@@ -97,9 +99,9 @@ class Alerts:
             "Reason": reason,
             "Message": body,
         }
-        if table.upsert(entity) is Written.NO_TABLE:
+        if table.insert(entity) is Written.NO_TABLE:
             table.create()
-            table.upsert(entity)
+            table.insert(entity)
         return f"{to_ms(at):012X}-{digest}"
 
     def log(

@@ -333,3 +333,13 @@ def test_replays_follow_a_change_of_filters_and_secret(scene: Scene, endpoint: E
     scene.run_in_order()
     assert {len(headers["webhook-signature"].split()) for headers, _ in scene.receiver.of(URL)} == {3}
     assert sorted(sent(scene)) == KEYS
+
+
+def test_a_dry_run_counts_and_changes_nothing(scene: Scene, endpoint: Endpoint) -> None:
+    """Nor does it use up the key of the call that follows."""
+    since = THURSDAY - MINUTE
+    assert replay(scene.app, endpoint, since, call_key="once", dry_run=True) == Replayed(len(KEYS), None)
+    assert scene.queue.held == []
+    assert replay(scene.app, endpoint, since, "failed", dry_run=True) == Replayed(0, None)
+    assert replay(scene.app, endpoint, since, call_key="once") == Replayed(len(KEYS), None)
+    assert len(scene.queue.held) == len(KEYS)

@@ -177,21 +177,28 @@ function filters(found) {
 }
 
 /** Sends again what an endpoint's log holds since a time: counted first, then page by page. */
-function replayDialog(found, path) {
+async function replayDialog(found, path) {
   const wanted = { since: new Date(Date.now() - 86_400_000).toISOString(), status: "" };
   const body = html`<p>Sends again what its delivery log holds, as new deliveries of the same idempotency keys.</p>
     <label>Accepted since (UTC) <input required value=${wanted.since} @input=${(event) => (wanted.since = event.target.value)}></label>
     <label>Only what is <select @change=${(event) => (wanted.status = event.target.value)}><option value="">any</option><option>failed</option><option>cancelled</option><option>delivered</option></select></label>`;
-  const once = crypto.randomUUID(); // pressed twice, or repeated after a failure, it sends nothing twice
-  const work = async () => {
+  const all = async (more, headers) => {
     let [total, continuation] = [0, undefined];
     do {
-      const asked = { since: wanted.since, ...(wanted.status && { status: wanted.status }), ...(continuation && { continuation }) };
-      const done = await post(`${path}/replay`, asked, { "Idempotency-Key": once });
+      const asked = { since: wanted.since, ...(wanted.status && { status: wanted.status }), ...(continuation && { continuation }), ...more };
+      const done = await post(`${path}/replay`, asked, headers);
       [total, continuation] = [total + done.count, done.continuation];
     } while (continuation);
+    return { total };
+  };
+  const counted = await confirmation({ title: `Replay to ${nameOf(found)}`, body, action: "Count them", work: () => all({ dryRun: true }) });
+  if (!counted) return;
+  const once = { "Idempotency-Key": crypto.randomUUID() }; // pressed twice, or repeated after a failure, it sends nothing twice
+  const work = async () => {
+    const { total } = await all({}, once);
     say(`${several(total, "delivery", "deliveries")} on the way again`);
     return true;
   };
-  return confirmation({ title: `Replay to ${nameOf(found)}`, body, action: "Replay", work });
+  const words = html`<p><strong>${several(counted.total, "delivery", "deliveries")}</strong> would be sent again.</p>`;
+  await confirmation({ title: `Replay to ${nameOf(found)}`, body: words, action: "Send again", work });
 }

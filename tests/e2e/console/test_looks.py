@@ -144,6 +144,15 @@ def test_a_token_that_is_refused_leads_to_another_one_and_then_to_the_sign_in(co
     console.wrong.clear()
 
 
+def test_a_token_that_the_app_never_takes_is_told_of_and_leads_to_no_circle(console: Console) -> None:
+    """As where the deployment is set up for another application than the page signs in to."""
+    refusal = {"detail": "The token was not accepted: it is for another audience"}
+    console.page.route(re.compile(r"/v1\.0/me"), lambda route: route.fulfill(status=401, json=refusal))
+    console.open("overview", heading="Tenant Hooks")
+    expect(console.page.get_by_role("alert")).to_contain_text("it is for another audience")
+    console.wrong.clear()
+
+
 def test_the_keyboard_alone_suffices(console: Console, places: dict[str, str]) -> None:
     page = console.page
     console.open("overview", heading="Overview")

@@ -82,6 +82,19 @@ def test_an_alert_is_acknowledged_and_leaves_the_alert_log_alone(
     assert api.delivery(delivery["id"])["status"] == "failed"
 
 
+def test_what_an_endpoint_got_is_counted_and_replayed(console: Console, receiver: Receiver, api: Api) -> None:
+    page, name, hook = console.page, unique("replay"), receiver.hook()
+    endpoint = api.register(hook.url, name)
+    key = api.publish(custom(name))["idempotencyKey"]
+    api.ended(api.delivery_id(key, endpoint), "delivered")
+    console.open(f"endpoints/{endpoint['id']}", heading="Endpoint")
+    page.get_by_role("button", name="Replay …").click()
+    page.get_by_role("dialog").get_by_role("button", name="Count them").click()
+    expect(page.get_by_role("dialog")).to_contain_text("1 delivery would be sent again")
+    accept(page, "Send again")
+    hook.wait(2)
+
+
 def test_an_endpoint_is_changed_disabled_and_deleted(console: Console, receiver: Receiver, api: Api) -> None:
     page, hook = console.page, receiver.hook()
     endpoint = api.register(hook.url, unique("changing"), name="Before")
