@@ -19,7 +19,7 @@ from shared.api.http.problem import bad_request, conflict, not_found
 from shared.api.http.view import Component, Count, FreeObject, Time, View, example
 from shared.delivery.publisher import own_event
 from shared.formats import FORMATS
-from shared.model import Endpoint, Event, Model
+from shared.model import ENDPOINT_ID, Endpoint, Event, Model
 from shared.model.catalogue import publish_problem
 from shared.model.delivery import Unsendable
 from shared.model.filters import objections
@@ -236,7 +236,8 @@ def _event(request: Request, body: PreviewRequest) -> Event:
 def _endpoint(request: Request, endpoint_id: str | None) -> Endpoint | None:
     if endpoint_id is None:
         return None
-    endpoint = request.app.endpoints.read(endpoint_id.upper())
+    known = ENDPOINT_ID.fullmatch(endpoint_id.upper())
+    endpoint = request.app.endpoints.read(known[0]) if known else None
     if endpoint is None or not may_see(request, endpoint):
         raise not_found("endpoint: there is no endpoint with this id")
     return endpoint

@@ -66,6 +66,8 @@ def test_settings_are_a_patch_of_those_of_an_endpoint(api: Api) -> None:
     assert api(as_admin(previews.preview), body).body["body"] == '{"was":"custom.a"}'
     patched = api(as_admin(previews.preview), body | {"settings": {"template": {"is": "{{type}}"}}}).body["body"]
     assert patched == '{"was":"custom.a","is":"custom.a"}'
+    for unknown in ("A" * 26, "a/b#c", "'"):
+        assert api(as_admin(previews.preview), body | {"endpoint": unknown}).status == 404
     assert api(called_by(previews.preview, Caller("somebody-else", "")), body).status == 404
 
 
