@@ -21,7 +21,7 @@ CONNECTIONS = 64
 
 _MOST_TABLES = 200
 
-_NO_TABLE, _NO_ROW = "TableNotFound", "ResourceNotFound"
+_NO_TABLE, _NO_ROW, _ROW_EXISTS = "TableNotFound", "ResourceNotFound", "EntityAlreadyExists"
 
 RETRIES: dict[str, Any] = {"retry_total": 3, "retry_backoff_factor": 0.3, "retry_backoff_max": 5}
 ONCE: dict[str, Any] = {"retry_total": 0}
@@ -139,11 +139,13 @@ class Table:
 
 
 def meaning_of_write(error: HttpResponseError) -> Written | None:
-    """What a refused write says; None where it says nothing that callers expect."""
-    code = _code(error)
+    """What a refused write says; None where it says nothing that callers expect. What one operation of a transaction is
+    answered has no headers: the SDK has read its code from the body."""
+    told = _code(error) or getattr(error, "error_code", None)
+    code = getattr(told, "value", told)
     if code == _NO_TABLE:
         return Written.NO_TABLE
-    conflict = isinstance(error, ResourceExistsError) or error.status_code == 412 or code == _NO_ROW
+    conflict = isinstance(error, ResourceExistsError) or error.status_code == 412 or code in (_NO_ROW, _ROW_EXISTS)
     return Written.CONFLICT if conflict else None
 
 

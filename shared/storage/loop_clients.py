@@ -16,7 +16,7 @@ import aiohttp
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.core.pipeline.transport import AioHttpTransport
-from azure.data.tables import TableEntity, TableTransactionError, UpdateMode
+from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
@@ -106,7 +106,7 @@ class LoopServices:
         with reaching(f"writing to {table}"):
             try:
                 await self._table(table).submit_transaction(_transaction(operations))
-            except TableTransactionError as error:
+            except HttpResponseError as error:  # of one operation, or of all
                 if meaning_of_write(error) is None:
                     raise
                 return False
