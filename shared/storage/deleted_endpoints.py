@@ -17,7 +17,8 @@ from shared.storage.cipher import Cipher
 from shared.storage.clients import Table
 
 _PARTITION = "deleted"
-_MOST_SINGLE_READS = 20
+_MOST_SINGLE_READS = 3
+"""More are read in one query, of all there are: a page of a log may speak of hundreds."""
 
 
 class EndpointName(NamedTuple):
