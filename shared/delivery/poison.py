@@ -61,6 +61,7 @@ async def exhausted(app: App, body: bytes, inserted_at: datetime | None) -> None
         await put_next(app, message, delivery, await endpoint_of(app, message))
     elif delivery.status == "failed" and delivery.last_number <= message.attempt:
         await app.in_thread(_alert, app, message, delivery)
+        await app.in_thread(_tell, app, message.delivery_id.endpoint)
 
 
 async def sweep(app: App, length: timedelta = _SWEEP_LENGTH) -> int:
@@ -105,8 +106,8 @@ def _alert(app: App, message: Message, delivery: Delivery) -> None:
     schedule = to_ms(message.deadline_at)
     if not app.alerts.is_noted(message.delivery_id, schedule):
         note_failure(app, message, delivery)
-    app.alerts.write(message.delivery_id, delivery, schedule)
-    app.counts.came(app.now(), message.delivery_id, "exhausted")
+        app.alerts.write(message.delivery_id, delivery, schedule)
+        app.counts.came(app.now(), message.delivery_id, "exhausted")
     reason = delivery.reason or ""
     logs.error(
         "delivery.exhausted",
@@ -117,7 +118,6 @@ def _alert(app: App, message: Message, delivery: Delivery) -> None:
         attempts=len(delivery.attempts),
         reason=reason,
     )
-    tell_failures(app, message.delivery_id.endpoint)
     endpoint = app.endpoints.get(message.delivery_id.endpoint)
     if endpoint is not None and endpoint.generation == delivery.generation and delivery.attempts:
         last = delivery.attempts[-1]
@@ -128,6 +128,14 @@ def _alert(app: App, message: Message, delivery: Delivery) -> None:
             endpoint, lambda health: note_exhausted(health, message.delivery, last.started_at, reason, now)
         )
         _assess(app, failing, delivery)
+
+
+def _tell(app: App, endpoint_id: str) -> None:
+    """What is noted is not lost: where it cannot be told now, the timer `measure` tells it."""
+    try:
+        tell_failures(app, endpoint_id)
+    except StorageUnavailable as error:
+        logs.warning("failure.told_later", endpointId=endpoint_id, error=str(error)[:300])
 
 
 def _assess(app: App, endpoint: Endpoint, delivery: Delivery) -> None:

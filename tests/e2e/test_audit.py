@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from doubles.hooks import MARK, Hook
+from local.issuer import CLAIMS
 
 from .api import DELIVERIES, ENDPOINTS, Api, Json, custom
 from .conftest import App
@@ -62,7 +63,7 @@ def test_every_admin_action_has_its_line(app: App, failed: tuple[Hook, Json, str
     assert retried == {"action": "delivery.retried", "deliveryId": delivery_id, **identity}
     app.api.ended(delivery_id, "delivered")
     erased = audited(app, "DELETE", f"/v1.0/events/{key}", expect=204)
-    assert erased == {"action": "event.erased", "idempotencyKey": key}
+    assert erased == {"action": "event.erased", "idempotencyKey": key, "publisher": CLAIMS["oid"]}
     assert audited(app, "DELETE", path, expect=204) == {"action": "endpoint.deleted", **identity}
     assert audited(app, "POST", ENDPOINTS, again) == {"action": "endpoint.registered", **identity}
     by_url = f"{ENDPOINTS}?endpoint={quote(hook.url, safe='')}"
