@@ -301,6 +301,7 @@ def test_marks_in_tables_are_event_content_answers_and_malformed_messages(traces
     allowed = {
         "endpoints": [],
         "options": [],
+        "notices": [],
         "events": ["content"],
         "deliveries": ["answer"],
         "failures": ["answer", "malformed"],
