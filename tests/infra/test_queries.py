@@ -157,7 +157,8 @@ def test_questions_about_one_are_answered_about_it_alone(busy: Happening, worksp
         rows = workspace.ask(about(TEXTS[name], one[field]))
         assert list(rows[0]) == list(parsed()[name].columns)
         made = [line for line in attempts if line.get(field) == one[field]]
-        assert len([row for row in rows if row.get("event", "delivery.attempted") == "delivery.attempted"]) == len(made)
+        shown = [row for row in rows if row.get("event", "delivery.attempted") == "delivery.attempted"]
+        assert len(shown) == min(len(made), 100)  # of an endpoint the newest
         assert workspace.ask(TEXTS[name]) == []
 
 
