@@ -55,8 +55,8 @@ def command_line() -> argparse.ArgumentParser:
         "demo",
         help="show the whole thing at work, in under a minute, and end",
         description="Starts everything on free ports with empty storage, registers endpoints, publishes events, makes "
-        "a team, scans sites, shares files, and shows each signed delivery verified, a retry, an exhausted delivery and "
-        "its rescue.",
+        "a team, scans sites, shares files, and shows each signed delivery verified, a retry, an exhausted delivery "
+        "and its rescue.",
     )
     _add_start(commands)
     _add_token(commands)

@@ -230,7 +230,7 @@ def _event(request: Request, body: PreviewRequest) -> Event:
     problem = publish_problem(str(body.type), "app")
     if problem:
         raise bad_request(f"type: {problem}")
-    return own_event(request.app, str(body.type), sample_content(str(body.type)), "preview")
+    return own_event(request.app, str(body.type), sample_content(str(body.type)), "test-preview")
 
 
 def _endpoint(request: Request, endpoint_id: str | None) -> Endpoint | None:

@@ -173,7 +173,9 @@ def test_attempts_are_counted_once_and_test_events_not_at_all(busy: Happening, w
     assert sum(row["attempts"] for row in rates) == len(attempts)
     assert sum(row["delivered"] for row in rates) == len(good)
     assert sum(row["exhausted"] for row in rates) == len(_written(busy, "delivery.exhausted")) > 0
-    assert all(row["successPercent"] == round(100 * row["delivered"] / row["attempts"], 2) for row in rates)
+    assert [row["successPercent"] for row in rates] == [
+        pytest.approx(100 * row["delivered"] / row["attempts"], abs=0.0051) for row in rates
+    ]
 
 
 def test_endpoints_are_told_apart(busy: Happening, workspace: Workspace) -> None:
