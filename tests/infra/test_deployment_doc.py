@@ -102,4 +102,4 @@ def test_counts_follow_from_deliveries(number: int, deliveries: int, busy_second
 
 def test_the_limit_of_the_account_follows_from_the_transactions() -> None:
     rows: dict[str, Any] = {row[0]: row[1] for row in table("what gives first")}
-    assert rows["3. the account"] == f"{20_000 / 4.2 // 100 * 100:,.0f} events a second"
+    assert rows["3. the account"] == f"{20_000 / 3.2 // 100 * 100:,.0f} events a second"
