@@ -30,7 +30,7 @@ class AlertFilter(Model):
     type: Annotated[str, Field(max_length=128, description="An event type, exactly")] | None = None
     since: Annotated[_Time | None, Field(alias="from")] = None
     until: Annotated[_Time | None, Field(alias="to")] = None
-    dry_run: bool = False
+    dry_run: Annotated[bool, Field(strict=True)] = False
     continuation: Annotated[str, Field(max_length=200)] | None = None
 
 

@@ -20,7 +20,7 @@ class ReplayRequest(Model):
     since: Annotated[str, Field(max_length=40)]
     status: Literal["delivered", "failed", "cancelled"] | None = None
     continuation: str | None = None
-    dry_run: bool = False
+    dry_run: Annotated[bool, Field(strict=True)] = False
 
 
 class Replayed(View):

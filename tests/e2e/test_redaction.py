@@ -302,6 +302,7 @@ def test_marks_in_tables_are_event_content_answers_and_malformed_messages(traces
         "endpoints": [],
         "options": [],
         "notices": [],
+        "counts": [],
         "events": ["content"],
         "deliveries": ["answer"],
         "failures": ["answer", "malformed"],

@@ -74,13 +74,13 @@ class Routes:
         asked = path.removeprefix("/").removesuffix("/").lower().split("/")
         if asked[0] in self._pages and (asked[0] or len(asked) == 1):
             return sorted(_methods("GET"))
-        return sorted(
-            method
-            for declared, methods in self._declared.items()
+        fitting = [
+            declared
+            for declared in self._declared
             if len(declared) == len(asked)
             and all(d == a or (d.startswith("{") and a) for d, a in zip(declared, asked, strict=True))
-            for method in methods
-        )
+        ]
+        return sorted(self._declared[min(fitting, key=_parameters)]) if fitting else []
 
     def _add(self, name: str, methods: list[str] | None, path: str, handler: Handler, roles: tuple[Role, ...]) -> None:
         def function(req: func.HttpRequest) -> func.HttpResponse:
@@ -113,6 +113,11 @@ def serve(raw: func.HttpRequest, roles: Collection[Role], handler: Handler) -> f
         _LOG.exception("%s %s failed", raw.method, _name(handler))
         return _refuse(Problem(500, "internal", "Look for this time in the app's log; trying again may help"))
     return respond(response)
+
+
+def _parameters(declared: tuple[str, ...]) -> int:
+    """Of a path; what is spelt out comes before what stands for anything."""
+    return sum(part.startswith("{") for part in declared)
 
 
 def _methods(method: str) -> list[str]:

@@ -165,6 +165,14 @@ def test_the_root_and_the_console_take_get_alone() -> None:
     assert routes.methods_of("/other") == []
 
 
+def test_a_path_that_is_spelt_out_takes_its_own_methods_alone() -> None:
+    routes = Routes(func.FunctionApp())
+    routes.route("thing_get", "GET", "v1.0/things/{id}", console.home, anybody=True)
+    routes.route("thing_match", "POST", "v1.0/things/match", console.home, anybody=True)
+    assert routes.methods_of("/v1.0/things/Match") == ["POST"]
+    assert routes.methods_of("/v1.0/things/other") == ["GET", "HEAD"]
+
+
 # The files themselves
 
 
