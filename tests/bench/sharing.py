@@ -69,7 +69,11 @@ def _measure_reading(told: Report, sizes: Sizes, step: Step) -> None:
     told.add("ratio to a bare pass of json.loads", "", [ours / plain for ours, plain in taken], Target("most", 2))
     told.add("a content", "KiB", [len(contents[0]) / 1024])
     for count in (1, 20):
-        told.add(f"traced memory at its peak, {count} contents", "KiB", [_peak_kib(partial(read, contents[:count]))])
+        told.add(
+            f"traced memory at its peak, {count} content{'s' if count > 1 else ''}",
+            "KiB",
+            [_peak_kib(partial(read, contents[:count]))],
+        )
 
 
 def _measure_polls(rig: Rig, records: int, shares: int, told: Report) -> None:
