@@ -17,10 +17,11 @@ from aiohttp import web
 from local.m365 import activity
 from local.m365.activity import ActivityStandIn
 from local.m365.control import Behaviour, Seen, add_control
+from local.m365.directory import Directory
 from local.m365.file_activity import FileActivity
 from local.m365.tenant import Crowd, Site, Tenant, contoso, report
 from local.m365.workspace_routes import WORKSPACES_EXPLANATION, add_workspaces
-from local.m365.workspaces import Directory, Manners
+from local.m365.workspaces import Manners
 from local.serving import serving
 
 PAGE = 200

@@ -5,7 +5,8 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
-from local.m365.workspaces import Asked, Directory, Manners, Told
+from local.m365.directory import Directory
+from local.m365.workspaces import Asked, Manners, Told
 
 WORKSPACES_EXPLANATION = """\
 It stands in for the tenant's SharePoint too, at the same address and for the same token, and makes workspaces:

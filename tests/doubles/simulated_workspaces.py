@@ -18,7 +18,8 @@ from greenlet import greenlet
 
 from doubles.simulated_storage import Odds, World
 from doubles.storage_account import Account, Crash, Queued, Services, app_on
-from local.m365.workspaces import Asked, Directory, Manners, Told, query_of
+from local.m365.directory import Directory
+from local.m365.workspaces import Asked, Manners, Told, query_of
 from shared.app import App
 from shared.m365.exchange import Answer, read_answer
 from shared.model.provisioning import Kind, Template

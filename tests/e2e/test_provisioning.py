@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from doubles.hooks import Hook
-from local.m365.workspaces import Directory, Fault, Manners, Policy
+from local.m365.directory import Directory
+from local.m365.workspaces import Fault, Manners, Policy
 
 from .api import ENDPOINTS, Api, Json, eventually
 from .conftest import App
