@@ -1,8 +1,8 @@
 """A tenant in which workspaces are made, as Microsoft Graph and SharePoint answer for it. Values in, values out: who
 serves it over HTTP, or simulates a week of it in a second, brings the clock.
 
-Everything that is made is kept, so that a test can tell whether anything was made twice. Faults are looked through in the
-order in which they are listed; each strikes so many times.
+Everything that is made is kept, so that a test can tell whether anything was made twice. Faults are looked through in
+the order in which they are listed; each strikes so many times.
 """
 
 import base64
