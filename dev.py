@@ -66,7 +66,7 @@ def python_problem(version: tuple[int, int, int]) -> str | None:
 
 def run_command(options: argparse.Namespace) -> int:
     """Hand the command over to the virtual environment's Python."""
-    from local import browser, setup
+    from local import setup
     from local.appsettings import needs_azurite, read_values
     from local.command_line import as_arguments
     from local.keyfiles import require_issuer_key
@@ -77,10 +77,8 @@ def run_command(options: argparse.Namespace) -> int:
         options.command == "start" and needs_azurite(read_values(ROOT), os.environ)
     )
     if options.command == "screenshots":
-        set_up(with_node=True, with_tools=True)
-        browser.install(STATE / "browser.log")
-    else:
-        set_up(with_node=with_node)
+        return draw_console()
+    set_up(with_node=with_node)
     return _become([str(setup.venv_python(ROOT)), "-m", "local", *as_arguments(options)])
 
 
@@ -107,11 +105,17 @@ def run_checks(pytest_arguments: list[str]) -> int:
 
 def run_benchmarks(arguments: list[str]) -> int:
     """The benchmarks; their own command line reads the arguments."""
-    from local import setup
+    set_up(with_node=True, with_tools=True)
+    return _become_tool("bench", *arguments)
+
+
+def draw_console() -> int:
+    """Pictures of every page of the console."""
+    from local import browser
 
     set_up(with_node=True, with_tools=True)
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    return _become([str(setup.venv_python(ROOT)), "-m", "bench", *arguments])
+    browser.install(STATE / "browser.log")
+    return _become_tool("e2e.console.pictures")
 
 
 def write_pins(upgrade: bool) -> int:
@@ -138,6 +142,15 @@ def set_up(*, with_node: bool, with_tools: bool = False) -> None:
             parts.append(setup.node_tools(ROOT))
     setup.make_ready(parts, STATE)
     _held.append(share(STATE / setup.IN_USE))
+
+
+def _become_tool(module: str, *arguments: str) -> int:
+    """Runs a module of tests/ from the project's root."""
+    from local import setup
+
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    os.chdir(ROOT)
+    return _become([str(setup.venv_python(ROOT)), "-m", module, *arguments])
 
 
 def _become(command: list[str]) -> int:

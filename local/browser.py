@@ -1,5 +1,6 @@
 """The browser in which the console is tested. The standard library only: it is sought before any package is there."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ _USUAL_PLACES = (
     Path("C:/Program Files/Google/Chrome/Application/chrome.exe"),
     Path("C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe"),
 )
+PATIENCE_SECONDS = 120
 MISSING = "no Chromium, Chrome or Edge was found: install one, or name it in CHROME, to run the console's tests"
 
 
@@ -37,9 +39,16 @@ def install(log_path: Path) -> bool:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with log_path.open("w", encoding="utf-8") as log:
         for command in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-            subprocess.run(  # noqa: S603
-                [apt, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, check=False
-            )
+            with contextlib.suppress(subprocess.TimeoutExpired):  # as where the machine reaches no package index
+                subprocess.run(  # noqa: S603
+                    [apt, *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=environment,
+                    check=False,
+                    timeout=PATIENCE_SECONDS,
+                )
     installed = find() is not None
     sys.stderr.write("installed\n" if installed else f"not to be had here: see {log_path.name}\n")
     return installed

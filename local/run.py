@@ -35,10 +35,6 @@ def main() -> int:
             token = make_token(options.roles, options.expires_in)
             print(addresses.assignments(addresses.find(STATE, options.port), token, options.shell))
             return 0
-        if options.command == "screenshots":
-            from local import screenshots  # needs what requirements-dev.txt adds
-
-            return asyncio.run(until_signalled(screenshots.take(ROOT), code_when_stopped=130))
         if options.command == "demo":
             return asyncio.run(until_signalled(demo.show(ROOT), code_when_stopped=130))
         return asyncio.run(until_signalled(start(options), code_when_stopped=0))

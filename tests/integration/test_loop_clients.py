@@ -56,7 +56,7 @@ def test_all_are_written_where_none_clashes(loop_services: LoopServices, service
     assert services.table(TABLE).get("one", "b") is not None
 
 
-def test_deliveries_of_one_endpoint_that_are_exhausted_at_once_all_reach_the_alert_log(scene: Scene) -> None:
+def test_deliveries_that_are_exhausted_at_once_all_reach_the_alert_log(scene: Scene) -> None:
     """Each tries to insert its row first, and they went together: the transaction's 409 was taken for a failure."""
     scene.register()
     scene.receiver.answers = [BUSY]

@@ -198,9 +198,9 @@ def test_another_node_is_told_what_is_needed(shown: str | None, told: str) -> No
     assert "Install Node.js 20 or newer" in problem
 
 
-def test_running_the_app_needs_azurite_alone_of_npm() -> None:
+def test_running_the_app_needs_little_of_npm() -> None:
     described = json.loads((ROOT / "package.json").read_text("utf-8"))
-    assert described["dependencies"].keys() == {"azurite"}
+    assert described["dependencies"].keys() == {"azurite", "@azure/msal-browser", "lit-html"}
     locked = json.loads((ROOT / "package-lock.json").read_text("utf-8"))["packages"]
     assert {name: locked[""][name] for name in ("dependencies", "devDependencies")} == {
         name: described[name] for name in ("dependencies", "devDependencies")
@@ -211,12 +211,20 @@ def test_tools_are_added_to_what_is_there(tmp_path: Path, monkeypatch: pytest.Mo
     """Azurite may be running from node_modules, which `npm ci` would empty."""
     ran: list[list[str]] = []
     monkeypatch.setattr(setup, "run_logged", lambda command, log, folder: ran.append(command[1:3]))
-    for name in ("package.json", "package-lock.json"):
+    made = (
+        "package.json",
+        "package-lock.json",
+        "infra/scripts/console-files.json",
+        "shared/console/vendor/lit-html.js",
+    )
+    for name in made:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("{}", encoding="utf-8")
     (tmp_path / "node_modules").mkdir()
     make_ready([setup.node_packages(tmp_path)], tmp_path / ".local")
     with share(tmp_path / ".local" / IN_USE):
         make_ready([setup.node_packages(tmp_path), setup.node_tools(tmp_path)], tmp_path / ".local")
-    assert ran == [["ci", "--omit=dev"], ["install", "--no-save"]]
+    copies = ["infra/scripts/console.mjs"]
+    assert ran == [["ci", "--omit=dev"], copies, ["install", "--no-save"], copies]
     assert setup.node_packages(tmp_path).is_ready()
     assert setup.node_tools(tmp_path).is_ready()

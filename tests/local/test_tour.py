@@ -45,7 +45,7 @@ def test_both_make_the_same_calls() -> None:
     assert expected.count(failed) == 2
     expected.remove(failed)
     assert list(powershell_calls()) == expected
-    assert len(expected) == 10
+    assert len(expected) == 12
 
 
 @pytest.mark.skipif(PWSH is None, reason="there is no PowerShell (pwsh) on the PATH")

@@ -19,7 +19,7 @@ from shared.api.http.routing import Routes
 from shared.app import App
 from shared.settings import Settings, read_settings
 
-LEAST = {"AzureWebJobsStorage": "x", "SECRETS_KEY": Fernet.generate_key().decode()}
+LEAST = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": Fernet.generate_key().decode()}
 ENTRA = {
     "ENTRA_TENANT_ID": "235ec2cb-0767-40b3-a1de-4da2c42b19e9",
     "ENTRA_CLIENT_ID": "3b735b14-de6f-4cf8-adc6-da7eaccbdc31",

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import sys
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ FEW = ["storage.*", "ProvisioningFailed"]
 _FAILING, _WELL = "/status/500", "/ok"
 
 
-async def take(root: Path) -> int:
-    """Writes them to .local/screenshots; the value is the exit code. Raises Problem."""
+async def take(root: Path) -> None:
+    """Writes them to .local/screenshots. Raises Problem."""
     program = browsers.find()
     if program is None:
         raise Problem(browsers.MISSING)
@@ -36,7 +37,6 @@ async def take(root: Path) -> int:
                 await _shoot(browser, f"{stack.host.url}/console/", pages, folder / f"{scheme}-{size}", scheme, size)
             await browser.close()
     print(f"{len(list(folder.rglob('*.png')))} pictures in {folder.relative_to(root)}")
-    return 0
 
 
 async def _shoot(browser: Browser, url: str, pages: list[str], folder: Path, scheme: Any, size: str) -> None:
@@ -92,3 +92,10 @@ async def _until(api: Api, path: str, count: int) -> list[dict[str, Any]]:
             return found
         await asyncio.sleep(0.5)
     raise Problem(f"{path} did not become {count} lines long within {PATIENCE_SECONDS:.0f} s")
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(take(Path.cwd()))
+    except Problem as problem:
+        sys.exit(str(problem))
