@@ -93,7 +93,7 @@ export function alerts({ update, query, setQuery, holds }) {
   const row = (line) => html`<tr>
     ${admin ? html`<td><input type="checkbox" aria-label="Mark the line of ${line.createdAt}" .checked=${marked.has(line.id)} @change=${(changed) => mark(line.id, changed.target.checked)}></td>` : nothing}
     <th scope="row"><a class="row" href="#/deliveries/${line.id}">${timeAgo(line.createdAt)}</a></th>
-    <td class="long">${line.endpointId ? safe(names().get(line.endpointId) ?? line.endpointId) : html`<span class="dim">a message that could not be read</span>`}</td>
+    <td class="long">${line.endpointId ? safe(line.endpointName ?? names().get(line.endpointId) ?? line.endpointId) : html`<span class="dim">a message that could not be read</span>`}</td>
     <td class="type">${typeName(line.type ?? "")}</td><td class="long">${safe(line.reason ?? "")}</td><td class="long">${safe(lastWords(line))}</td></tr>`;
 
   return { view, close: () => (log.close(), facts.close()) };

@@ -65,7 +65,7 @@ export function deliveryTable(value, endpoints) {
     <tbody>${value.map((each) => html`<tr>
       <th scope="row"><a class="row" href="#/deliveries/${each.id}">${time(each.createdAt)}</a></th>
       <td>${state(each.status)}</td>
-      ${endpoints ? html`<td class="long">${safe(names.get(each.endpointId) ?? each.endpointId)}</td>` : nothing}
+      ${endpoints ? html`<td class="long">${safe(each.endpointName ?? names.get(each.endpointId) ?? each.endpointId)}</td>` : nothing}
       <td class="type">${typeName(each.type)}</td><td class="long mono">${safe(each.idempotencyKey)}</td>
       <td class="number">${each.attempts.length}</td><td class="long">${safe(lastWords(each))}</td></tr>`)}</tbody></table></div>`;
 }

@@ -17,7 +17,7 @@ export function editor({ params, update, go, holds }) {
   const path = `webhooks/endpoints/${encodeURIComponent(id ?? "")}`;
   const draft = { endpoint: "", name: "", types: [], format: "point", settings: {}, minSeverity: "", tenants: "", sites: "", maxPerSecond: "", retryDelays: "", auth: "keep", authText: "" };
   const sampled = { type: "storage.threshold_exceeded" };
-  let before, error, saving = false, touched = false, waiting;
+  let before, preview, error, saving = false, touched = false, waiting;
 
   const facts = new Area(update, async (signal) => {
     const [types, formats, found] = await Promise.all([get("webhooks/types", {}, signal), get("webhooks/formats", {}, signal), id ? get(path, {}, signal) : undefined]);
@@ -25,13 +25,15 @@ export function editor({ params, update, go, holds }) {
       before = found;
       Object.assign(draft, { ...found, settings: {}, minSeverity: found.minSeverity ?? "", name: found.name ?? "", maxPerSecond: found.maxPerSecond ?? "", tenants: lines(found.tenants), sites: lines(found.sites), retryDelays: (found.retryDelays ?? []).join(", "), auth: "keep" });
       if (found.settings) draft.settings = found.settings;
+      sampled.type = types.value.find((each) => found.types.some((pattern) => covers(pattern, each.type)))?.type ?? sampled.type;
     }
+    preview = new Area(update, previewed); // only now it is known of which format
     return { types: types.value, formats: formats.value };
   });
-  const preview = new Area(update, async (signal) => {
+  async function previewed(signal) {
     const wanted = { format: draft.format, settings: draft.settings, type: sampled.type, ...(before && before.format === draft.format && { endpoint: id }) };
     return (await ask("POST", "webhooks/preview", { body: wanted, signal })).value;
-  });
+  }
 
   const set = (name) => (event) => {
     draft[name] = event.target.value;
@@ -144,7 +146,7 @@ export function editor({ params, update, go, holds }) {
     removeEventListener("beforeunload", leaving);
     clearTimeout(waiting);
     facts.close();
-    preview.close();
+    preview?.close();
   };
   return { view, close };
 }

@@ -16,9 +16,9 @@ from local.problem import Problem
 from local.stack import Stack, running
 
 SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
-PATIENCE_SECONDS = 30.0
-FEW = ["storage.*", "ProvisioningFailed"]
-"""Three types for the endpoint that fails: after five failures in a row the breaker would hold the others back."""
+PATIENCE_SECONDS = 60.0
+FEW = ["ProvisioningFailed", "storage.threshold_exceeded"]
+"""For the endpoint that fails: after five failures in a row the breaker would hold the others back."""
 _FAILING, _WELL = "/status/500", "/ok"
 
 
@@ -60,7 +60,7 @@ async def _fill(stack: Stack) -> list[str]:
     """Something to see: endpoints that are well and one that fails, events, an alert. Returns the pages to look at."""
     api, receiver = stack.api, stack.receiver_url
     well = await _register(api, f"{receiver}{_WELL}?code=o74oKsbrgHDI", "Operations", "slack", ["*"])
-    await _register(api, f"{receiver}{_WELL}/point", None, "point", ["*"])
+    await _register(api, f"{receiver}{_WELL}?for=point", None, "point", ["*"])
     failing = await _register(api, f"{receiver}{_FAILING}", "Service desk", "spscan", FEW)
     samples = (await api.call("GET", "/v1.0/webhooks/types?publishable=true"))["value"]
     for sample in samples:
@@ -68,7 +68,7 @@ async def _fill(stack: Stack) -> list[str]:
         event = {"type": sample["type"], "content": sample["sample"], "meta": {"idempotencyKey": key}}
         await api.call("POST", "/v1.0/events", event)
     await api.call("POST", "/admin/functions/scan_storage", {})
-    alerts = await _until(api, "/v1.0/webhooks/deliveries?status=failed", 3)
+    alerts = await _until(api, "/v1.0/webhooks/deliveries?status=failed", 1)
     return [
         *("overview", "endpoints", "endpoints/new", f"endpoints/{well}", f"endpoints/{failing}"),
         *(f"endpoints/{well}/edit", "deliveries", f"deliveries/{alerts[0]['id']}", "alerts", "events"),
@@ -77,7 +77,13 @@ async def _fill(stack: Stack) -> list[str]:
 
 
 async def _register(api: Api, url: str, name: str | None, wire_format: str, types: list[str]) -> str:
-    body = {"endpoint": url, "types": types, "format": wire_format, **({"name": name} if name else {})}
+    body = {
+        "endpoint": url,
+        "types": types,
+        "format": wire_format,
+        "retryDelays": [1, 1],
+        **({"name": name} if name else {}),
+    }
     made = await api.call("POST", "/v1.0/webhooks/endpoints", body, headers={"Prefer": "return=representation"})
     return str(made["id"])
 

@@ -97,9 +97,10 @@ def test_what_an_endpoint_got_is_counted_and_replayed(console: Console, receiver
 
 def test_an_endpoint_is_changed_disabled_and_deleted(console: Console, receiver: Receiver, api: Api) -> None:
     page, hook = console.page, receiver.hook()
-    endpoint = api.register(hook.url, unique("changing"), name="Before")
+    endpoint = api.register(hook.url, unique("changing"), name="Before", format="spscan")
     console.open(f"endpoints/{endpoint['id']}", heading="Endpoint")
     page.get_by_role("link", name="Change").click()
+    expect(page.get_by_role("region", name="Body")).to_contain_text('"data"')  # of spscan, and not of the default
     page.get_by_label("Name (optional)").fill("After")
     page.get_by_role("checkbox", name="all of storage.*").check()
     page.get_by_role("button", name="Save").click()
