@@ -1,11 +1,12 @@
 """Replay: sending what an endpoint's log holds again, as new deliveries of the same idempotency keys."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.app import App
 from shared.delivery.publisher import REPEAT_DELAY, longest_delivery
-from shared.model import DeliveryId, Endpoint, Status, from_ms, to_ms
+from shared.model import Delivery, DeliveryId, Endpoint, Status, from_ms, to_ms
 from shared.storage.messages import again
 from shared.storage.pages import Filters
 
@@ -48,20 +49,22 @@ def replay(
     filters = Filters(since=since, until=from_ms(at_ms))
     page = app.deliveries.log(endpoint.id, filters, now, MOST_REPLAYED, continuation)
     replays = app.deliveries.replays(endpoint.id, since, now)
+    wanted = [each for each in page.items if _is_wanted(*each, replays, status)]
+    if dry_run:
+        return Replayed(len(wanted), page.continuation)
     due_at = now + (REPEAT_DELAY if repeated else timedelta())
     longest = longest_delivery(app, endpoint)
     put = []
-    count = 0
-    for old_id, delivery in page.items:
-        newest = replays.get(old_id.event, delivery.status)
-        original = delivery.event_accepted_ms == old_id.accepted_ms
-        if not original or delivery.erased or newest == "pending" or status not in (None, newest):
-            continue
-        count += 1
-        if dry_run:
-            continue
+    for old_id, delivery in wanted:
         new_id = DeliveryId(at_ms, old_id.event, endpoint.id)
         if not repeated or app.deliveries.get(new_id) is None:
             put.append(again(new_id, delivery, endpoint.generation, due_at, longest, possible_duplicate=repeated))
     app.queue.put_many(put, due_at - now)
-    return Replayed(count, page.continuation)
+    return Replayed(len(wanted), page.continuation)
+
+
+def _is_wanted(old_id: DeliveryId, delivery: Delivery, replays: Mapping[str, Status], status: Status | None) -> bool:
+    """Whether a line of the log is sent again: an original that has come to an end, as its newest replay stands."""
+    newest = replays.get(old_id.event, delivery.status)
+    original = delivery.event_accepted_ms == old_id.accepted_ms
+    return original and not delivery.erased and newest != "pending" and status in (None, newest)
