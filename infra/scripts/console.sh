@@ -16,9 +16,13 @@ if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
   printf '%s\n' 'error: the console needs Node.js 20 or newer with npm to be packaged. Install it from https://nodejs.org, or deploy without the console: azd env set CONSOLE false' >&2
   exit 1
 fi
-# What is there already, as in a clone that dev.py has set up, is taken as it is: it is checked file by file.
-node infra/scripts/console.mjs 2>/dev/null || {
-  npm ci --omit=dev --no-audit --no-fund
-  node infra/scripts/console.mjs
-}
+# What is there already, as in a clone that dev.py has set up, is taken as it is: it is checked file by file. Else the two
+# packages alone are fetched, into a folder of their own.
+if ! node infra/scripts/console.mjs 2>/dev/null; then
+  scratch="$(mktemp -d)"
+  trap 'rm -rf "$scratch"' EXIT
+  node infra/scripts/console.mjs --packages |
+    xargs npm install --prefix "$scratch" --ignore-scripts --no-audit --no-fund --silent
+  node infra/scripts/console.mjs --from "$scratch"
+fi
 printf '%s\n' 'Console: its libraries are in shared/console/vendor'

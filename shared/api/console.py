@@ -46,9 +46,8 @@ _MISSING = """\
 <title>Tenant Hooks</title>
 <h1>There is no console here</h1>
 <p>The API works. The page lacks libraries that were left out of this deployment: {}.</p>
-<p>Run these two commands in the project's folder, and deploy again:</p>
-<pre>npm ci --omit=dev
-node infra/scripts/console.mjs</pre>
+<p>Run this in the project's folder (on Windows console.ps1; it needs Node.js), and deploy again:</p>
+<pre>infra/scripts/console.sh</pre>
 </html>
 """
 

@@ -11,6 +11,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs bash")
 SCRIPTS = ("console.sh", "console.mjs", "console-files.json")
+PACKAGES = [
+    f"{name}@{version}"
+    for name, version in json.loads((ROOT / "package.json").read_text(encoding="utf-8"))["dependencies"].items()
+    if name in ("@azure/msal-browser", "lit-html")
+]
 
 
 @pytest.fixture
@@ -19,6 +24,7 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "infra/scripts").mkdir(parents=True)
     for name in SCRIPTS:
         shutil.copy(ROOT / "infra/scripts" / name, tmp_path / "infra/scripts" / name)
+    shutil.copy(ROOT / "package.json", tmp_path / "package.json")
     for each in json.loads((ROOT / "infra/scripts/console-files.json").read_text(encoding="utf-8")):
         target = tmp_path / "node_modules" / each["from"]
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +62,25 @@ def test_what_npm_has_not_installed_is_named(project: Path) -> None:
     (project / "node_modules/lit-html/lit-html.js").unlink()
     done = subprocess.run(["node", "infra/scripts/console.mjs"], cwd=project, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "npm ci --omit=dev" in done.stderr
+    assert "infra/scripts/console.sh" in done.stderr
+
+
+def test_what_is_missing_is_fetched_and_nothing_else(project: Path, tmp_path: Path) -> None:
+    """By an npm that installs what it is asked for: a clone's own node_modules stay as they are."""
+    shutil.copytree(project / "node_modules", tmp_path / "registry")
+    shutil.rmtree(project / "node_modules")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    npm = tools / "npm"
+    npm.write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/asked\nmkdir -p "$3"\ncp -r {tmp_path}/registry "$3/node_modules"\n'
+    )
+    npm.chmod(0o755)
+    done = run(project, PATH=f"{tools}:{os.environ['PATH']}")
+    assert done.returncode == 0, done.stderr
+    assert len(vendor(project)) == 4
+    assert (tmp_path / "asked").read_text().split()[-2:] == PACKAGES
+    assert not (project / "node_modules").exists()
 
 
 def test_a_deployment_can_do_without_the_console(project: Path) -> None:

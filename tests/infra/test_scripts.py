@@ -800,7 +800,8 @@ NAMES = re.compile(
     | \b(?:AZURE|ENTRA|APP|SECRETS|RECOVER|GRAPH|WATCH)_[A-Z_]+\b  # values of the azd environment
     | \b(?:API_URL|CONSOLE|PUBLIC_URL)\b
     | appRoleAssignedTo | servicePrincipals | directoryObjects | preAuthorizedApplications | identifierUris  # Graph
-    | \b(?:API_URL|CONSOLE|PUBLIC_URL)\b | redirectUris | console\.mjs | shared/console/vendor | --omit=dev | /console/
+    | \b(?:API_URL|CONSOLE|PUBLIC_URL)\b | redirectUris
+    | console\.mjs | shared/console/vendor | --ignore-scripts | /console/
     | SECRETS-KEY | keyvault.list(?:-deleted)? | api-version=[\d-]+ | azd-env-name
     | (?:Privileged\ Role|Cloud\ Application|Application|Access\ Control)\ Administrator
     | (?:az|register-app|grant-role|grant-(?:graph|sharing|provisioning)-permissions|secrets-key)(?=\.(?:sh|ps1)\b)""",

@@ -152,7 +152,7 @@ def test_without_its_libraries_the_page_says_what_is_missing(
     page = serve("")
     assert (page.status_code, page.mimetype) == (503, "text/html")
     assert "vendor/lit-html.js" in page.get_body().decode()
-    assert "node infra/scripts/console.mjs" in page.get_body().decode()
+    assert "infra/scripts/console.sh" in page.get_body().decode()
 
 
 def test_the_root_and_the_console_take_get_alone() -> None:
