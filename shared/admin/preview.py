@@ -80,12 +80,12 @@ def _headers(endpoint: Endpoint, delivery: Delivery, content_type: str) -> dict[
     headers = {
         "Content-Type": content_type,
         "User-Agent": OWN_HEADERS["User-Agent"],
-        "Signature": _NOT_KEPT,
-        "Algorithm": "HMACSHA256",
         "webhook-id": delivery.key,
         "webhook-signature": f"v1,{_NOT_KEPT}",
         "traceparent": f"{delivery.traceparent[:36]}{_NOT_KEPT}",
     }
+    if FORMATS[delivery.format].point_signature:
+        headers |= {"Signature": _NOT_KEPT, "Algorithm": "HMACSHA256"}
     if at is not None:
         headers["webhook-timestamp"] = str(int(at.timestamp()))
     if endpoint.auth is not None:
