@@ -57,8 +57,9 @@ class Console:
         assert not wrong, f"{self.page.url}: {wrong}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Not for longer: while it is there, Playwright has a loop run in this thread, in which others could run none."""
     path = browsers.find()
     if path is None:
         pytest.skip(browsers.MISSING)
