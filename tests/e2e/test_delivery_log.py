@@ -119,7 +119,7 @@ def test_the_alert_log_is_across_endpoints(api: Api, log: Log) -> None:
 @pytest.mark.parametrize(
     ("query", "named"),
     [
-        ("", "endpoint"),
+        ("?type=custom.log.odd", "endpoint"),
         ("?status=delivered", "endpoint"),
         ("?endpoint=AAAAAAAAAAAAAAAAAAAAAAAAAA&status=lost", "status"),
         ("?endpoint=https://example.com/", "endpoint"),

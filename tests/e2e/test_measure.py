@@ -23,12 +23,12 @@ def waiting(app: App) -> Iterator[Json]:
 
 
 @pytest.mark.usefixtures("waiting")
-def test_both_queues_are_measured(app: App) -> None:
+def test_all_queues_are_measured(app: App) -> None:
     known = len(app.host.found("queue.measured"))
     app.api.call("POST", "/admin/functions/measure", {}, expect=202)
-    app.host.wait_for_count("queue.measured", known + 2, within=10)
+    app.host.wait_for_count("queue.measured", known + 3, within=10)
     lines = {line["queue"]: line for line in app.host.found("queue.measured")[known:]}
-    assert lines.keys() == {"deliveries", "deliveries-poison"}
+    assert lines.keys() == {"deliveries", "deliveries-poison", "provisioning"}
     for line in lines.values():
         assert line.keys() == {"event", "queue", "length", "oldestSeconds"}
     assert lines["deliveries"]["length"] >= 1

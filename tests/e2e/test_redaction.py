@@ -307,7 +307,7 @@ def test_marks_in_tables_are_event_content_answers_and_malformed_messages(traces
         "deliveries": ["answer"],
         "failures": ["answer", "malformed"],
     }
-    assert traces.rows.keys() == allowed.keys()
+    assert traces.rows.keys() | {"counts"} == allowed.keys(), "counts are noted some seconds later"
     found = {table: holds(traces, rows, *allowed[table]) for table, rows in traces.rows.items()}
     assert not any(found.values()), found
     for table, names in allowed.items():

@@ -103,7 +103,7 @@ def test_deletion_without_an_endpoint_says_what_to_give(api: Api) -> None:
 
 def test_patch_is_a_merge_patch(api: Api, receiver: Receiver) -> None:
     endpoint = api.register(
-        receiver.hook().url, "storage.*", name="x", minSeverity="high", tenants=["a"], sites=["b"], format="spscan"
+        receiver.hook().url, "storage.*", name="x", minSeverity="high", tenants=["a"], sites=["*/b"], format="spscan"
     )
     path = f"{ENDPOINTS}/{endpoint['id']}"
     kept = api.call("PATCH", path, {"name": "y"}).json
