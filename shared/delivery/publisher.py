@@ -127,8 +127,10 @@ def _accept_in_part(app: App, rows: Sequence[EventRow], now: datetime) -> list[O
             outcomes.append(NotTaken(row.event.key))
         else:
             room -= len((known or row).recipients)
-            outcomes.append(_accept(app, row, now))
-            app.events.note_put(known or row)
+            stored, outcome = _take(app, row, now)
+            outcomes.append(outcome)
+            if isinstance(outcome, Accepted):
+                app.events.note_put(stored)
     return outcomes
 
 
@@ -139,10 +141,15 @@ def _of_known(stored: EventRow, row: EventRow) -> Accepted | Conflict:
 
 
 def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
+    return _take(app, row, now)[1]
+
+
+def _take(app: App, row: EventRow, now: datetime) -> tuple[EventRow, Accepted | Conflict]:
+    """The row that stands for the event, the given one or an earlier one, and what became of the event."""
     stored = app.events.insert(row)
     outcome = _of_known(stored, row)
     if isinstance(outcome, Conflict):
-        return outcome
+        return stored, outcome
     _put_first_messages(app, stored, now, repeated=outcome.duplicate)
     if not outcome.duplicate:
         app.counts.accepted(now, row.event, len(stored.recipients))
@@ -153,7 +160,7 @@ def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
         deliveries=outcome.deliveries,
         duplicate=outcome.duplicate,
     )
-    return outcome
+    return stored, outcome
 
 
 def own_event(

@@ -154,6 +154,24 @@ def test_who_sends_the_whole_array_again_gets_on_too(small: Scene) -> None:
     assert len(small.receiver.posts) == 24
 
 
+def test_another_publishers_array_does_not_mark_an_event_whose_messages_are_missing(
+    small: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own publisher was told that it was there, and no message of it ever was."""
+
+    def dying(*_: object) -> None:
+        raise StorageUnavailable("simulated")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(small.app.queue, "put_many", dying)
+        with pytest.raises(StorageUnavailable):
+            publish(small.app, EIGHT[:1], publisher="ann")
+    publish(small.app, EIGHT, publisher="ben")
+    before = len(put(small))
+    assert publish(small.app, EIGHT, publisher="ann")[0] == accepted(0, duplicate=True)
+    assert len(put(small)) >= before + 3
+
+
 def test_a_large_event_does_not_keep_the_small_ones_after_it_out(small: Scene) -> None:
     for number in range(9):
         small.register(f"https://wide.example/{number}", types=("custom.wide",))
