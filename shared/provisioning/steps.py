@@ -100,7 +100,7 @@ def after(row: WorkspaceRequest, outcome: Outcome, now: datetime, *, resumed: bo
 def deadline(row: WorkspaceRequest) -> datetime:
     """When the request's step is given up."""
     if row.made_at is None:
-        return row.accepted_at + CREATION_LIMIT
+        return (row.asked_at or row.accepted_at) + CREATION_LIMIT
     return row.made_at + (SITE_LIMIT if row.step == Step.READY else CREATION_LIMIT)
 
 
@@ -118,6 +118,8 @@ def _next(kind: Kind, step: Step) -> Step:
 
 def _into(row: WorkspaceRequest, step: Step, now: datetime) -> dict[str, object]:
     changes: dict[str, object] = {"step": step, "status": "running", "looked_at": None}
+    if step is Step.OPERATION:
+        changes["asked_at"] = now
     if step is Step.COMPLETE:
         changes["decided_at"] = now
     if step is Step.OVER:
@@ -131,7 +133,7 @@ def _given_up(row: WorkspaceRequest, outcome: Wait | Retry, now: datetime) -> di
     if row.step == Step.MEMBERS:
         warnings = (*row.warnings, f"not all owners and members could be added: {why}")
         return {"intent_at": None, "tries": 0, "warnings": warnings} | _into(row, Step.COMPLETE, now)
-    hours = (now - (row.made_at or row.accepted_at)) / timedelta(hours=1)
+    hours = (now - (row.made_at or row.asked_at or row.accepted_at)) / timedelta(hours=1)
     unknown = row.step == Step.OPERATION or (row.step == Step.CREATE and row.intent_at is not None)
     perhaps = "; it may have been made all the same, so look before you ask again" if unknown else ""
     return _failing(row, f"given up after {hours:.1f} hours: {why}{perhaps}", now)

@@ -21,7 +21,7 @@ from shared.provisioning.microsoft import Ask, Microsoft
 from shared.provisioning.outcomes import Done, Fail, Outcome, Retry, Wait
 from shared.provisioning.steps import Step, after, handed_over, intended, is_held, leased
 from shared.provisioning.users import find_users
-from shared.storage.clients import Written
+from shared.storage.clients import StorageUnavailable, Written
 from shared.storage.workspaces import (
     Drive,
     MalformedDrive,
@@ -133,11 +133,24 @@ def _take_step(app: App, row: WorkspaceRequest, to: Microsoft) -> WorkspaceReque
     about_to = _write(app, row, intended(row, app.now()))
     if about_to is None:
         return None
-    outcome = _act(app, about_to, Ask(to, app.now()), resumed)
+    outcome = _act_in_any_case(app, about_to, Ask(to, app.now()), resumed)
     written = _write(app, about_to, after(about_to, outcome, app.now(), resumed=resumed))
     if written is not None:
         _log(app, about_to, outcome, written)
     return written
+
+
+def _act_in_any_case(app: App, row: WorkspaceRequest, ask: Ask, resumed: bool) -> Outcome:
+    """A defect, too, is tried again until the request's deadline: what was accepted ends in an event. Raises
+    StorageUnavailable."""
+    try:
+        return _act(app, row, ask, resumed)
+    except StorageUnavailable:
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        logs.error("provisioning.unexpected", requestId=row.id, workspace=row.kind, step=row.step, error=kind)
+        return Retry(f"a defect of this app ({kind}): see provisioning.unexpected in its log")
 
 
 def _act(app: App, row: WorkspaceRequest, ask: Ask, resumed: bool) -> Outcome:

@@ -86,6 +86,8 @@ class WorkspaceRequest(Stored):
     """How many creates without a key of their own were lost, as far as anybody can tell."""
     looked_at: Instant | None = None
     """When what may have been made was last looked for in vain."""
+    asked_at: Instant | None = None
+    """When Microsoft 365 took what it makes on its own time."""
     operation_url: str | None = None
     microsoft_id: str | None = None
     made_at: Instant | None = None

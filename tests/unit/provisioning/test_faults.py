@@ -8,6 +8,7 @@ import pytest
 from doubles.simulated_workspaces import Cloud, lucky
 from local.m365.workspaces import Fault, Manners, Policy
 from shared.model.provisioning import Kind
+from shared.provisioning import worker
 from shared.storage.workspaces import WorkspaceRequest
 
 TRANSIENT_TEXTS = (
@@ -253,7 +254,28 @@ def test_an_operation_that_fails_says_why() -> None:
     )
 
 
+def test_a_request_that_waited_for_an_hour_has_its_time_from_when_it_was_asked_for() -> None:
+    """The queue was paused. The community was asked for, and the request given up at the first look."""
+    cloud = lucky()
+    cloud.directory.manners = Manners(operation_after_seconds=100)
+    request = cloud.ask_for("yammer", "Quay")
+    cloud.now += timedelta(minutes=70)
+    cloud.run()
+    assert cloud.row_of(request).status == "completed", cloud.row_of(request).error
+
+
 # All
+
+
+def test_a_defect_ends_in_an_event_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("id")
+
+    monkeypatch.setitem(worker._CREATES, "groups", broken)
+    cloud, row = make("groups")
+    assert row.status == "failed"
+    assert "a defect of this app (KeyError)" in (row.error or "")
+    assert sorted(name for name, _ in cloud.published()) == ["ProvisioningFailed", "ProvisioningStarted"]
 
 
 @pytest.mark.parametrize(
