@@ -29,14 +29,15 @@ def oldest_listed(now: datetime) -> datetime:
 
 
 def is_sweep_due(state: PollState, now: datetime) -> bool:
-    return state.swept_at is None or now - state.swept_at >= SWEEP_EVERY
+    """Also where the last one was in a future, of a clock that has been set right since."""
+    return state.swept_at is None or not timedelta() <= now - state.swept_at < SWEEP_EVERY
 
 
 def windows(state: PollState, now: datetime) -> Iterator[Window]:
     """In order of time. They begin on even tens of minutes: one that began at a content's own time of arrival has been
     answered with a part of that content."""
     back = oldest_listed(now)
-    start = back if is_sweep_due(state, now) else max(state.cursor - OVERLAP, back)
+    start = back if is_sweep_due(state, now) else max(min(state.cursor, now) - OVERLAP, back)
     start = max(start, state.since)
     start -= timedelta(minutes=start.minute % 10, seconds=start.second, microseconds=start.microsecond)
     end = now.replace(microsecond=0) + timedelta(seconds=1)
