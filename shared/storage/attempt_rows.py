@@ -20,6 +20,7 @@ class AttemptRows:
         self._groups: GroupCommit[_Partition, Insert | Replace] = GroupCommit(
             lambda partition, operation: services.write(partition[0], operation),
             lambda partition, operations: services.write_together(partition[0], operations),
+            row=lambda operation: str(operation.entity["RowKey"]),
         )
 
     async def get(self, delivery_id: DeliveryId) -> Versioned[Delivery] | None:

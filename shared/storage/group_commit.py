@@ -10,7 +10,7 @@ moment: a row that is being written is written all the same, one that is not is 
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -35,15 +35,18 @@ class _Entry(Generic[O]):
 
 class GroupCommit(Generic[K, O]):
     """Writes operations by partition: `one` writes a single one; `together` writes several or, where they cannot be
-    written together, none and returns False. Belongs to the loop on which it is used."""
+    written together, none and returns False. `row` names what an operation writes: two of one row never go together,
+    since Azure refuses the whole transaction then. Belongs to the loop on which it is used."""
 
     def __init__(
         self,
         one: Callable[[K, O], Awaitable[Written]],
         together: Callable[[K, Sequence[O]], Awaitable[bool]],
+        row: Callable[[O], Hashable] = id,
     ) -> None:
         self._one = one
         self._together = together
+        self._row = row
         self._waiting: dict[K, deque[_Entry[O]]] = {}
         """By partition that has a writer, what is to be written next."""
         self._writers: set[asyncio.Task[None]] = set()
@@ -64,11 +67,27 @@ class GroupCommit(Generic[K, O]):
     async def _write_all(self, partition: K) -> None:
         waiting = self._waiting[partition]
         try:
-            while entries := _next_group(waiting):
+            while entries := self._next_group(waiting):
                 await self._write_group(partition, entries)
         finally:
             del self._waiting[partition]
             _fail(waiting, StorageUnavailable("the process is ending; the row was not written"))
+
+    def _next_group(self, waiting: deque[_Entry[O]]) -> list[_Entry[O]]:
+        """Takes the first that wait, as many as may go together; passes over those whose caller was cut off."""
+        group: list[_Entry[O]] = []
+        size_bytes, rows = 0, set[Hashable]()
+        while waiting and len(group) < MOST_TOGETHER:
+            entry = waiting[0]
+            if entry.outcome.done():
+                waiting.popleft()
+                continue
+            size_bytes += entry.size_bytes
+            if group and (size_bytes > MOST_BYTES or self._row(entry.operation) in rows):
+                break
+            rows.add(self._row(entry.operation))
+            group.append(waiting.popleft())
+        return group
 
     async def _write_group(self, partition: K, entries: Sequence[_Entry[O]]) -> None:
         """Writes some operations and tells each its outcome."""
@@ -88,21 +107,6 @@ class GroupCommit(Generic[K, O]):
             _settle(entry, await self._one(partition, entry.operation))
         except Exception as error:
             _fail([entry], error)
-
-
-def _next_group(waiting: deque[_Entry[O]]) -> list[_Entry[O]]:
-    """Takes the first that wait, as many as may go together; passes over those whose caller was cut off."""
-    group: list[_Entry[O]] = []
-    size_bytes = 0
-    while waiting and len(group) < MOST_TOGETHER:
-        if waiting[0].outcome.done():
-            waiting.popleft()
-            continue
-        size_bytes += waiting[0].size_bytes
-        if group and size_bytes > MOST_BYTES:
-            break
-        group.append(waiting.popleft())
-    return group
 
 
 def _settle(entry: _Entry[O], written: Written) -> None:

@@ -87,6 +87,21 @@ def test_the_first_is_written_at_once_and_those_that_come_meanwhile_go_together(
     run(main())
 
 
+def test_two_operations_of_one_row_never_go_together() -> None:
+    """Azure refuses a transaction that names a row twice, and with it up to 98 others."""
+
+    async def main() -> None:
+        store = Store()
+        group: GroupCommit[str, str] = GroupCommit(store.one, store.together, row=lambda operation: operation[0])
+        first = start(group.write("p", "a1", 10))
+        await begun(first)
+        others = [start(group.write("p", name, 10)) for name in ("b1", "c1", "b2", "d1")]
+        assert [await each for each in (first, *others)] == [Written.DONE] * 5
+        assert store.calls == [("p", ["a1"]), ("p", ["b1", "c1"]), ("p", ["b2", "d1"])]
+
+    run(main())
+
+
 def test_one_alone_is_no_transaction() -> None:
     async def main() -> None:
         store = Store()
