@@ -170,7 +170,9 @@ async def _conclude(app: App, message: Message, endpoint: Endpoint, attempted: A
     log_attempt(message, endpoint, made, verdict.word, verdict.after if isinstance(verdict, Retry) else None)
     delivery = await record(app, message, attempted, verdict, endpoint, stored)
     succeeded = delivery is not None and delivery.status == "delivered"
-    app.counts.came(made.ended_at, message.delivery_id, "delivered" if succeeded else "failedAttempts")
+    app.counts.came(
+        made.ended_at, message.delivery_id, "delivered" if verdict.word == "delivered" else "failedAttempts"
+    )
     if succeeded and endpoint.health.first_failure_at is not None:
         await app.in_thread(app.endpoints.change_health, endpoint, lambda health: note_success(health, made.started_at))
 

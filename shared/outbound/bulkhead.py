@@ -184,7 +184,8 @@ class Bulkhead:
     async def _wait(self, endpoint: str) -> bool:
         """Waits in the endpoint's line; True with a slot taken."""
         state = self._state(endpoint)
-        if not self._worth_waiting(state):
+        first = self._awaits_first_answer(state)
+        if not first and not self._worth_waiting(state):
             return False
         turn: _Turn = asyncio.get_running_loop().create_future()
         state.line.append(turn)
@@ -201,7 +202,7 @@ class Bulkhead:
         if turn.done():
             return turn.result()
         self._leave(endpoint, state, turn)
-        if state.kind is not Kind.FAILING:
+        if first:
             self._wary_until = self._now() + WARY_SECONDS
         return False
 
@@ -210,8 +211,6 @@ class Bulkhead:
         quickly, and those who await a first answer, all who wait leave half of the free slots' number to the host, so
         that it goes on receiving. A proven endpoint may take of that half as well: else those of unproven ones would
         take all the room that there is."""
-        if self._awaits_first_answer(state):
-            return True
         seconds = self._expected_wait(state)
         if state.failures >= _HOPELESS_AFTER or seconds >= self._patience:
             return False

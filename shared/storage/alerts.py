@@ -49,7 +49,13 @@ class Alerts:
             stored = table.get(_PARTITION, row)
             if stored is None:
                 continue
-            was_seen = delivery.status == "failed" and stored.get(_ACKNOWLEDGED) == delivery.last_number
+            known = stored.get("Noted")
+            if not noted and known is not None:
+                entity["Noted"] = known
+            same_schedule = entity.get("Noted") == known  # a retry may fail for good without an attempt
+            was_seen = (
+                same_schedule and delivery.status == "failed" and stored.get(_ACKNOWLEDGED) == delivery.last_number
+            )
             seen = {"Status": _SEEN, _ACKNOWLEDGED: delivery.last_number} if was_seen else {}
             written = table.replace({**entity, **seen}, etag_of(stored))
             if written is not Written.CONFLICT:

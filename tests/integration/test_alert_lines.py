@@ -49,6 +49,9 @@ def test_a_repeated_alert_brings_no_acknowledged_line_back_and_a_new_failure_doe
     assert stored is not None
     api.scene.app.alerts.write(delivery_id, stored.value)
     assert log(api) == []
+    api.scene.app.alerts.write(delivery_id, stored.value, noted=1)
+    assert [line["id"] for line in log(api)] == [failed], "a retry that was given up without an attempt"
+    api(alerts.acknowledge, {"acknowledged": True}, failed)
     assert api(deliveries.retry_one, route=failed).status == 202
     api.scene.run()
     assert [line["id"] for line in log(api)] == [failed]
