@@ -11,5 +11,6 @@ Next, once, by somebody who may:
   infra/scripts/grant-role.sh Point.Admin me       lets you call the API, and see the console at /console/
   infra/scripts/grant-graph-permissions.sh         lets the app read SharePoint storage usage
   infra/scripts/grant-sharing-permissions.sh       lets the app read what is shared, with WATCH_SHARING=true
+  infra/scripts/grant-provisioning-permissions.sh KIND…  lets the app make workspaces, with PROVISIONING_KINDS
 docs/deployment.md goes on from here.
 END
