@@ -20,6 +20,7 @@ from shared.storage.messages import Message
 _RENDERED_IN_THREAD_BYTES = 16 * 1024
 """An event from this size on is rendered and signed off the loop, which must not stand still for milliseconds."""
 _REDACTED_IN_THREAD_CHARACTERS = 256
+"""Fewer take less than a millisecond on the loop, however long the URL."""
 
 
 @dataclass(frozen=True)

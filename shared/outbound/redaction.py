@@ -35,7 +35,8 @@ _ESCAPE = re.compile(
     re.IGNORECASE,
 )
 _BEGUN_ESCAPE = re.compile(r"(?:%[0-9a-f]?|\\(?:u[0-9a-f]{0,3}|x[0-9a-f]?)?|&#?[0-9a-z]{0,8}|\ufffd+)\Z", re.IGNORECASE)
-_BASE64 = re.compile(r"[A-Za-z0-9+/_=-]*")
+_BASE64 = re.compile(rf"[A-Za-z0-9+/_=-]{{{SHORTEST},}}")
+"""A run of it, as far as it goes."""
 _CONTROL = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
 
 Span = tuple[int, int]
@@ -71,7 +72,8 @@ class Redaction:
         self._encoded = {each for form in forms if len(form) >= SHORTEST for each in _base64_of(form)}
 
     def redact(self, text: str) -> str:
-        """The text, with the mark in place of each secret. Takes a few milliseconds where both are long."""
+        """The text, with the mark in place of each secret. Takes a few milliseconds where both are long, also
+        where both are made to take long."""
         raw = _View(text)
         plain = _unescape(raw)
         is_cut = len(text.encode()) >= RESPONSE_BYTES
@@ -82,17 +84,22 @@ class Redaction:
         """Where secrets stand."""
         folded = _folded(text)
         for value in self._values:
-            for at in _positions(value, folded):
-                yield at, at + len(value)
+            yield from _covered(value, folded)
         for word in self._words:
             if word in folded:
                 for match in re.finditer(rf"(?<![^\W_]){re.escape(word)}(?![^\W_])", folded):
                     yield match.span()
-        for encoded in self._encoded:
-            for at in _positions(encoded, text):
-                yield _run_around(text, at)
+        yield from self._encoded_runs(text)
         if is_cut:
             yield from self._begun(folded)
+
+    def _encoded_runs(self, text: str) -> Iterator[Span]:
+        """All of each run of base64 that holds a secret: once, however many secrets it holds and however often."""
+        held = [encoded for encoded in self._encoded if encoded in text]
+        if held:
+            for run in _BASE64.finditer(text):
+                if any(encoded in run[0] for encoded in held):
+                    yield run.span()
 
     def _begun(self, folded: str) -> Iterator[Span]:
         """A secret of which the text holds no more than the beginning: it was cut off there."""
@@ -140,13 +147,16 @@ def _base64_of(form: str) -> Iterator[str]:
         yield certain.replace("+", "-").replace("/", "_")
 
 
-def _run_around(text: str, at: int) -> Span:
-    """All of the base64 in which this position is."""
-    begin = at
-    while begin > 0 and _BASE64.fullmatch(text[begin - 1]):
-        begin -= 1
-    match = _BASE64.match(text, at)
-    return begin, at if match is None else match.end()
+def _covered(value: str, text: str) -> Iterator[Span]:
+    """What occurrences of the value cover, each stretch once where they overlap or touch: a text of one letter over and
+    over holds a value of that letter at every position."""
+    begin = text.find(value)
+    while begin >= 0:
+        end = begin + len(value)
+        while (last := text.rfind(value, end - len(value) + 1, end + len(value))) >= 0:
+            end = last + len(value)
+        yield begin, end
+        begin = text.find(value, end)
 
 
 def _positions(value: str, text: str, since: int = 0) -> Iterator[int]:

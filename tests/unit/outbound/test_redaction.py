@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import re
 import time
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus, unquote
@@ -123,3 +124,26 @@ def test_a_long_url_and_a_long_answer_take_milliseconds() -> None:
     for text in texts:
         redaction.redact(text)
     assert (time.process_time() - started) / len(texts) < 0.1
+
+
+@pytest.mark.parametrize("characters", [255, RESPONSE_BYTES])
+@pytest.mark.parametrize("letters", ["VVVV", "UUUU", "VVVVVVV "])
+def test_a_url_and_an_answer_made_for_it_take_no_longer(letters: str, characters: int) -> None:
+    """Each of the URL's parts stood in base64 at each position of one run, which was looked for again each time: half
+    a minute for an answer."""
+    segments = "/".join("U" * length for length in range(6, 90))
+    redaction = Redaction(f"https://hooks.contoso.com/{segments}"[:4095], [])
+    text = (letters * RESPONSE_BYTES)[:characters]
+    started = time.thread_time()
+    shown = redaction.redact(text)
+    assert time.thread_time() - started < 0.25
+    assert set(shown) <= {MARK, " "}
+
+
+@given(st.text("12", max_size=40), st.text("12", min_size=6, max_size=9))
+def test_every_occurrence_is_hidden_also_where_they_overlap(text: str, secret: str) -> None:
+    hidden = {
+        at for begin in range(len(text)) if text.startswith(secret, begin) for at in range(begin, begin + len(secret))
+    }
+    expected = "".join(MARK if at in hidden else each for at, each in enumerate(text))
+    assert Redaction("https://hooks.contoso.com/", [secret]).redact(text) == re.sub(f"{MARK}+", MARK, expected)
