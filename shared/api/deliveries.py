@@ -32,8 +32,9 @@ _ACCEPTED_TIME = "Accepted {} this time; without a zone it is UTC"
     tag=Tag.DELIVERIES,
     answers={200: Returns("A page, newest first", views.DeliveryPage)},
     description="With `endpoint`, its delivery log. Without, `status=failed` is the alert log across endpoints; with "
-    "neither it is the newest deliveries of all endpoints, of which only `top` (at most 100) and `from` are taken: up "
-    "to some seconds old, at most 100 an hour and process, and without those that a killed process had not noted.",
+    "neither it is the newest deliveries of all endpoints, of which only `top` (at most 100) and `from` (7 days ago at "
+    "most) are taken: up to some seconds old, at most 100 an hour and process, and without those that a killed process "
+    "had not noted.",
     parameters=(
         query("endpoint", "An endpoint's id, in any case", {"type": "string", "pattern": "^[A-Za-z2-7]{26}$"}),
         query("status", "Only deliveries of this status", {"$ref": "#/components/schemas/DeliveryStatus"}),

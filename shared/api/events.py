@@ -132,7 +132,7 @@ def publish_events(request: Request) -> Response:
 def list_newest(request: Request) -> Response:
     """The newest events of all, or of a type."""
     now = request.app.now()
-    since = max(request.time("from") or now - timedelta(hours=24), now - timedelta(days=7))
+    since = request.time("from") or now - timedelta(hours=24)
     top = request.number("top", DEFAULT_TOP, 1, MOST_NEWEST)
     found = request.app.counts.newest_events(since, now, top, request.query("type"))
     shown = [

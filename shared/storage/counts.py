@@ -25,6 +25,8 @@ _PREFIX = "counts"
 WRITE_AFTER_SECONDS = 5.0
 MOST_NEWEST = 100
 """Of events, and of deliveries, that a process remembers of an hour."""
+NEWEST_WITHIN = timedelta(days=7)
+"""How far back the newest are looked for."""
 HOUR = timedelta(hours=1)
 _KEPT_HOURS = 2
 """In memory after they are written: an attempt that began before the hour was over may still be counted."""
@@ -130,27 +132,35 @@ class Counts:
         return dict(found)
 
     def newest_events(self, since: datetime, now: datetime, top: int, name: str | None) -> list[NewEvent]:
-        """Newest first, of one type where `name` is given."""
+        """Newest first, of one type where `name` is given; of the last NEWEST_WITHIN at most."""
         return self._newest(since, now, top, lambda hour: (e for e in hour.events if name in (None, e.type)))
 
     def newest_deliveries(self, since: datetime, now: datetime, top: int) -> list[NewDelivery]:
-        """Newest first; each delivery once, by what came of it last."""
+        """Newest first, of the last NEWEST_WITHIN at most; each delivery once, by what came of it last."""
         return self._newest(since, now, top, lambda hour: hour.deliveries)
 
     def _newest(self, since: datetime, now: datetime, top: int, of: Callable[[Hour], Any]) -> list[Any]:
-        """Goes back hour by hour until there are enough."""
+        """Goes back until there are enough, over twice as many hours each time: where little happens, few queries find
+        it, and where much happens, little is read."""
+        since = max(since, now - NEWEST_WITHIN)
         found: dict[str, Any] = {}
-        start = _start(now)
-        while start >= _start(since) and len(found) < top:
-            with self._lock:
-                own = self._hours.get(start)
-                items = list(of(own)) if own else []
-            for _, hour in self._read(start, start, newest=True):
-                items += [] if own and hour.row == own.row else list(of(hour))
-            for item in sorted(items, reverse=True):
+        last, hours = _start(now), 1
+        while last >= _start(since) and len(found) < top:
+            first = max(last - HOUR * (hours - 1), _start(since))
+            for item in sorted(self._noted(first, last, of), reverse=True):
                 found.setdefault(item[1], item)
-            start -= HOUR
+            last, hours = first - HOUR, hours * 2
         return [item for item in found.values() if item.at >= since][:top]
+
+    def _noted(self, first: datetime, last: datetime, of: Callable[[Hour], Any]) -> list[Any]:
+        """What all processes noted in some hours, in no order; a query for each week's table."""
+        with self._lock:
+            own = [hour for start, hour in self._hours.items() if first <= start <= last]
+            items = [item for hour in own for item in of(hour)]
+        rows = {hour.row for hour in own}
+        return items + [
+            item for _, hour in self._read(first, last, newest=True) if hour.row not in rows for item in of(hour)
+        ]
 
     @contextlib.contextmanager
     def _changing(self, at: datetime) -> Iterator[Hour]:

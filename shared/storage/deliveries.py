@@ -8,7 +8,7 @@ from shared.model import Attempt, Delivery, DeliveryId, Status, from_ms, to_ms
 from shared.storage.clients import Services, Table, Written
 from shared.storage.pages import Filters, Page, WeeklyLog
 from shared.storage.rows import RowFormat, Versioned, etag_of
-from shared.storage.weeks import newest_first, table_name, time_of, weeks_back
+from shared.storage.weeks import newest_first, oldest_kept, table_name, time_of, weeks_back
 
 _PREFIX = "deliveries"
 _ROWS = RowFormat(Delivery, {"event_accepted_ms": "event_ms", "schedule_start": "round_start"})
@@ -62,9 +62,10 @@ class Deliveries:
         return [each for each in found if each.event == event]
 
     def replays(self, endpoint_id: str, since: datetime, before: datetime) -> dict[str, Status]:
-        """How the newest replay of each event stands, by the event's digest. Scans the endpoint's log."""
+        """How the newest replay of each event stands, by the event's digest. Scans the endpoint's log, no further back
+        than it is kept."""
         newest: dict[str, Status] = {}
-        for week in weeks_back(before, since):
+        for week in weeks_back(before, max(since, oldest_kept(before, self._retention))):
             table = self._services.table(table_name(_PREFIX, to_ms(week)))
             for entity in table.query("PartitionKey eq @partition and Replay eq true", {"partition": endpoint_id}):
                 newest.setdefault(delivery_id_of(endpoint_id, entity["RowKey"]).event, entity["Status"])

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -19,6 +19,7 @@ from shared.storage.messages import decode
 from shared.storage.pages import Filters
 from shared.storage.weeks import week_start
 
+from .conftest import Calls
 from .scene import BUSY, OK, THURSDAY, URL, Scene, an_event
 
 MINUTE = timedelta(minutes=1)
@@ -197,6 +198,16 @@ def test_what_was_accepted_weeks_ago_is_replayed_into_this_week(scene: Scene, en
     assert sorted(sent(scene)) == KEYS
     new = [each for each, _ in log(scene, endpoint)[: len(KEYS)]]
     assert {each.accepted_ms for each in new} == {round(scene.clock.now.timestamp() * 1000)}
+
+
+def test_a_replay_since_long_ago_looks_no_further_back_than_the_log_is_kept(
+    scene: Scene, endpoint: Endpoint, calls: Calls
+) -> None:
+    """From the year 2000 on it asked 1,400 tables for replays."""
+    found = replay(scene.app, endpoint, datetime(2000, 1, 1, tzinfo=UTC), dry_run=True)
+    assert found.count == len(KEYS)
+    weeks = (scene.app.settings.retention + timedelta(days=14)) // timedelta(days=7) + 3
+    assert len(calls) <= 2 * weeks
 
 
 def test_a_replay_fails_and_is_retried_like_any_delivery(scene: Scene, endpoint: Endpoint) -> None:

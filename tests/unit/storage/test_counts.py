@@ -141,3 +141,30 @@ def test_hours_that_are_over_are_forgotten_once_written() -> None:
     deployment.clock.pass_by()
     assert len(counts._hours) == 2
     assert len(counts.hours(NOW - HOUR * 10, NOW)) == 11
+
+
+def test_looking_far_back_costs_a_few_queries() -> None:
+    """From the year 2000 on it was a query for each of 230,000 hours."""
+    deployment = Deployment()
+    counts = deployment.process()
+    for days_ago in (0, 3, 6, 8):
+        counts.accepted(NOW - timedelta(days=days_ago), an_event(f"e{days_ago}"), 1)
+        counts.came(NOW - timedelta(days=days_ago), a_delivery(days_ago), "delivered")
+    deployment.clock.pass_by()
+    long_ago, reader = datetime(2000, 1, 1, tzinfo=UTC), deployment.process()
+    deployment.account.breaks(None)
+    assert [each.key for each in reader.newest_events(long_ago, NOW, 10, None)] == ["e0", "e3", "e6"]
+    assert len(reader.newest_deliveries(long_ago, NOW, 10)) == 3
+    assert deployment.account.calls <= 2 * 10
+
+
+def test_where_much_happens_no_more_than_needed_is_read() -> None:
+    deployment = Deployment()
+    counts = deployment.process()
+    for hours_ago in range(100):
+        counts.accepted(NOW - HOUR * hours_ago, an_event(f"e{hours_ago}"), 1)
+    deployment.clock.pass_by()
+    deployment.account.breaks(None)
+    found = deployment.process().newest_events(NOW - timedelta(days=7), NOW, 3, None)
+    assert [each.key for each in found] == ["e0", "e1", "e2"]
+    assert deployment.account.calls == 2
