@@ -10,10 +10,10 @@ import json
 import secrets
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from shared import logs
 from shared.model import DeliveryId, Event, Severity, to_ms, utc_text
@@ -52,6 +52,9 @@ class NewDelivery(NamedTuple):
 
     at: datetime
     id: str
+
+
+_Item = TypeVar("_Item", NewEvent, NewDelivery)
 
 
 @dataclass
@@ -132,27 +135,39 @@ class Counts:
         return dict(found)
 
     def newest_events(self, since: datetime, now: datetime, top: int, name: str | None) -> list[NewEvent]:
-        """Newest first, of one type where `name` is given; of the last NEWEST_WITHIN at most."""
-        return self._newest(since, now, top, lambda hour: (e for e in hour.events if name in (None, e.type)))
+        """Newest first, of one type where `name` is given; of the last NEWEST_WITHIN at most. A key belongs to its
+        publisher, and may be used again later: an event is known by its time and key."""
+
+        def of(hour: Hour) -> list[NewEvent]:
+            return [event for event in hour.events if name in (None, event.type)]
+
+        return self._newest(since, now, top, of, lambda event: (event.at, event.key))
 
     def newest_deliveries(self, since: datetime, now: datetime, top: int) -> list[NewDelivery]:
         """Newest first, of the last NEWEST_WITHIN at most; each delivery once, by what came of it last."""
-        return self._newest(since, now, top, lambda hour: hour.deliveries)
+        return self._newest(since, now, top, lambda hour: hour.deliveries, lambda delivery: delivery.id)
 
-    def _newest(self, since: datetime, now: datetime, top: int, of: Callable[[Hour], Any]) -> list[Any]:
+    def _newest(
+        self,
+        since: datetime,
+        now: datetime,
+        top: int,
+        of: Callable[[Hour], Iterable[_Item]],
+        identity: Callable[[_Item], Hashable],
+    ) -> list[_Item]:
         """Goes back until there are enough, over twice as many hours each time: where little happens, few queries find
         it, and where much happens, little is read."""
         since = max(since, now - NEWEST_WITHIN)
-        found: dict[str, Any] = {}
+        found: dict[Hashable, _Item] = {}
         last, hours = _start(now), 1
         while last >= _start(since) and len(found) < top:
             first = max(last - HOUR * (hours - 1), _start(since))
             for item in sorted(self._noted(first, last, of), reverse=True):
-                found.setdefault(item[1], item)
+                found.setdefault(identity(item), item)
             last, hours = first - HOUR, hours * 2
         return [item for item in found.values() if item.at >= since][:top]
 
-    def _noted(self, first: datetime, last: datetime, of: Callable[[Hour], Any]) -> list[Any]:
+    def _noted(self, first: datetime, last: datetime, of: Callable[[Hour], Iterable[_Item]]) -> list[_Item]:
         """What all processes noted in some hours, in no order; a query for each week's table."""
         with self._lock:
             own = [hour for start, hour in self._hours.items() if first <= start <= last]

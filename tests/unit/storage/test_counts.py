@@ -109,6 +109,19 @@ def test_newest_events_are_of_a_type_and_a_time() -> None:
     assert [each.key for each in reader.newest_events(NOW - HOUR, NOW, 10, None)] == ["a1", "b2"]
 
 
+def test_events_of_one_key_are_all_there() -> None:
+    """A key belongs to its publisher, and may be used again when it has been forgotten."""
+    deployment = Deployment()
+    counts = deployment.process()
+    times = [NOW - HOUR * 30, NOW - timedelta(minutes=2), NOW]
+    for at in times:
+        counts.accepted(at, an_event("a1"), 1)
+    deployment.clock.pass_by()
+    for reader in (counts, deployment.process()):
+        found = reader.newest_events(NOW - HOUR * 48, NOW, 10, None)
+        assert [each.at for each in found] == times[::-1]
+
+
 def test_a_busy_hour_stays_one_small_row() -> None:
     deployment = Deployment()
     counts = deployment.process()
