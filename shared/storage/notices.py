@@ -4,8 +4,10 @@ What fails is noted in a row of its own, so that a hundred failures at once writ
 in the endpoint's row first, on condition that nobody else tells; whoever finds it there finishes it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+
+from azure.data.tables import TableEntity
 
 from shared.model import Event, Stored, digest, to_ms
 from shared.storage.clients import Services, Written
@@ -63,10 +65,17 @@ class Notices:
                 break
         return found
 
-    def waiting(self) -> set[str]:
-        """The endpoints of which there is something to tell."""
-        untold = self._table.query("PartitionKey eq @partition", {"partition": _UNTOLD})
-        return {entity["RowKey"].partition("-")[0] for entity in untold}
+    def waiting(self) -> Iterator[str]:
+        """The endpoints of which there is something to tell. Reads a key of each, however much that is."""
+        condition, after = "PartitionKey eq @partition and RowKey gt @after", ""
+        while True:
+            values = {"partition": _UNTOLD, "after": after}
+            row = next(self._table.query(condition, values, page=1, select=["RowKey"]), None)
+            if row is None:
+                return
+            endpoint_id = row["RowKey"].partition("-")[0]
+            yield endpoint_id
+            after = f"{endpoint_id}."
 
     def forget(self, endpoint_id: str, failures: Iterable[str]) -> None:
         """Drops what was told."""
@@ -74,11 +83,18 @@ class Notices:
             self._table.delete(_UNTOLD, f"{endpoint_id}-{each}")
 
     def drop_older(self, than: datetime) -> None:
-        """Drops what says no more than that an endpoint, perhaps deleted since, was told of before a time."""
-        for entity in self._table.query("PartitionKey eq @partition", {"partition": _TOLD}):
+        """Drops what says no more than that an endpoint, perhaps deleted since, was told of before a time, and failures
+        of before it that are untold: more fail than are told of, and the alert log has them all."""
+        for entity in self._rows(_TOLD):
             told: Told = _ROWS.load(entity["Row"])
             if told.event is None and told.at_ms < to_ms(than):
                 self._table.remove(_TOLD, entity["RowKey"], etag_of(entity))
+        for entity in self._rows(_UNTOLD):
+            if _FAILURES.load(entity["Row"]).at_ms < to_ms(than):
+                self._table.delete(_UNTOLD, entity["RowKey"])
+
+    def _rows(self, partition: str) -> Iterator[TableEntity]:
+        return self._table.query("PartitionKey eq @partition", {"partition": partition})
 
     def get(self, endpoint_id: str) -> Versioned[Told] | None:
         entity = self._table.get(_TOLD, endpoint_id)

@@ -186,7 +186,21 @@ def test_who_was_told_of_long_ago_leaves_nothing_behind(scene: Scene) -> None:
     scene.clock.move(2 * HOUR)
     scene.app.notices.drop_older(scene.clock.now - HOUR)
     assert scene.app.notices.get(bad.id) is None
-    assert scene.app.notices.waiting() == set()
+    assert list(scene.app.notices.waiting()) == []
+
+
+def test_what_is_untold_for_long_is_left_to_the_alert_log(scene: Scene) -> None:
+    scene.receiver.by_url[URL] = BUSY
+    scene.register()
+    fail_now(scene, "1", "2", "3")
+    scene.clock.move(2 * HOUR)
+    scene.app.notices.drop_older(scene.clock.now - 3 * HOUR)
+    assert len(list(scene.app.notices.waiting())) == 1
+    scene.app.notices.drop_older(scene.clock.now - HOUR)
+    assert list(scene.app.notices.waiting()) == []
+    tell_waiting(scene.app)
+    assert counts(scene) == [1]
+    assert len(scene.alerts()) == 3
 
 
 def test_instances_that_tell_at_once_tell_once(scene: Scene) -> None:
