@@ -38,6 +38,16 @@ resource poison 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-
   name: 'deliveries-poison'
 }
 
+resource provisioning 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' existing = {
+  parent: queueService
+  name: 'provisioning'
+}
+
+resource provisioningPoison 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-06-01' existing = {
+  parent: queueService
+  name: 'provisioning-poison'
+}
+
 resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = {
   name: keyVaultName
 }
@@ -76,8 +86,8 @@ resource tables 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Put, take, hide, delete and count messages, by the app, the host and the scaling of the platform; on these two queues
-// only. Contributor because the three narrower roles together lack the update that hides a message again.
+// Put, take, hide, delete and count messages, by the app, the host and the scaling of the platform; on these four
+// queues only. Contributor because the three narrower roles together lack the update that hides a message again.
 resource deliveriesQueue 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: deliveries
   name: guid(deliveries.id, principalId, storageQueueDataContributor)
@@ -92,6 +102,28 @@ resource deliveriesQueue 'Microsoft.Authorization/roleAssignments@2022-04-01' = 
 resource poisonQueue 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: poison
   name: guid(poison.id, principalId, storageQueueDataContributor)
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageQueueDataContributor)
+  }
+}
+
+// The same for the messages that drive requests for workspaces.
+resource provisioningQueue 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  scope: provisioning
+  name: guid(provisioning.id, principalId, storageQueueDataContributor)
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageQueueDataContributor)
+  }
+}
+
+// The same for what the host gave up of them.
+resource provisioningPoisonQueue 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  scope: provisioningPoison
+  name: guid(provisioningPoison.id, principalId, storageQueueDataContributor)
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'

@@ -6,6 +6,7 @@ from datetime import datetime
 from shared import logs
 from shared.app import App
 from shared.storage import messages, workspaces
+from shared.storage.clients import StorageUnavailable
 from shared.storage.queues import Queue
 
 
@@ -25,13 +26,20 @@ class Waiting:
 
 
 def waiting(app: App) -> list[Waiting]:
-    """Of each queue. Raises StorageUnavailable."""
+    """Of each queue that can be read; of another one a line in the log says why not."""
     found = []
     for queue in (app.queue.raw, app.poison, app.provisioning):
-        due_at = _first_due_at(queue)
-        seconds = max(0, round((app.now() - due_at).total_seconds())) if due_at else 0
-        found.append(Waiting(queue.name, queue.length(), seconds))
+        try:
+            found.append(_measured(app, queue))
+        except StorageUnavailable as error:
+            logs.error("queue.unmeasured", queue=queue.name, reason=str(error))
     return found
+
+
+def _measured(app: App, queue: Queue) -> Waiting:
+    due_at = _first_due_at(queue)
+    seconds = max(0, round((app.now() - due_at).total_seconds())) if due_at else 0
+    return Waiting(queue.name, queue.length(), seconds)
 
 
 def _first_due_at(queue: Queue) -> datetime | None:

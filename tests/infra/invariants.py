@@ -214,6 +214,20 @@ def _scope(role: Declared, file: File) -> bool:
     return scope is not None and {name[0] for name in names(scope)} <= existing
 
 
+def queues_may_be_used(files: Files) -> Iterator[str]:
+    """The app puts and takes messages on each queue that is made: the host starts no trigger of one that it cannot
+    read, and says so in its log alone."""
+    roles = files["modules/roles.bicep"]
+    may = set()
+    for role in roles.resources("Microsoft.Authorization/roleAssignments"):
+        given = {used[0] for used in names(at(role.object, "properties.roleDefinitionId"))}
+        if "storageQueueDataContributor" in given:
+            may |= {literal(at(roles.one(used[0]).object, "name")) for used in names(at(role.object, "scope"))}
+    made = files["modules/storage.bicep"].resources("Microsoft.Storage/storageAccounts/queueServices/queues")
+    wanted = {str(literal(at(queue.object, "name"))) for queue in made}
+    yield from (f"the app has no role on the queue {name}" for name in sorted(wanted - may))
+
+
 def tagged(files: Files) -> Iterator[str]:
     """Everything that can carry tags carries those of the deployment."""
     for file in files.values():
@@ -273,6 +287,7 @@ RULES: dict[str, Rule] = {
         required_settings,
         nothing_dangerous,
         roles_are_few,
+        queues_may_be_used,
         tagged,
         plan_takes_it,
         access_is_told_of,

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 
@@ -11,6 +11,7 @@ from doubles.running import open_until_the_end
 from shared.app import App, build
 from shared.delivery.queue_metrics import measure
 from shared.settings import Settings
+from shared.storage.clients import Services, StorageUnavailable
 from shared.storage.loop_clients import LoopServices
 from shared.storage.messages import decode, encode
 from shared.storage.queues import Queue
@@ -79,3 +80,25 @@ def test_what_is_no_message_of_ours_is_as_old_as_it_lies_there(
     real.poison.put("nonsense")
     scene.clock.now = inserted_at(real.poison) + timedelta(seconds=42)
     assert measured(real, caplog)["deliveries-poison"] == {"length": 1, "oldestSeconds": 42}
+
+
+REFUSED = "peeking into deliveries-poison: storage answered 403 (AuthorizationPermissionMismatch)"
+
+
+class Unreadable(Queue):
+    """A queue on which the app has no role."""
+
+    def peek(self) -> NoReturn:
+        raise StorageUnavailable(REFUSED)
+
+
+def test_a_queue_that_cannot_be_read_keeps_no_other_from_being_measured(
+    real: App, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = replace(real, poison=Unreadable(Services(settings), "deliveries-poison"))
+    caplog.set_level("INFO", "tenant_hooks")
+    measure(broken)
+    lines = [json.loads(record.message) for record in caplog.records]
+    assert {"event": "queue.unmeasured", "queue": "deliveries-poison", "reason": REFUSED} in lines
+    told = [line["queue"] for line in lines if line["event"] == "queue.measured"]
+    assert told == ["deliveries", "provisioning"]
