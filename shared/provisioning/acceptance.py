@@ -1,6 +1,7 @@
 """A request for a workspace, checked and stored. What is accepted here ends in an event, whatever happens."""
 
 import json
+import threading
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,6 +22,10 @@ from shared.storage.workspaces import User, WorkspaceRequest, drive, encode
 
 USERS_LIMIT = timedelta(seconds=10)
 """For looking users up while the caller waits; the worker finds the others."""
+
+LOOKED_UP_AT_ONCE = 4
+LOOK_UPS = threading.BoundedSemaphore(LOOKED_UP_AT_ONCE)
+"""Of one process: a request of hundreds of users holds a thread of the API for as long as USERS_LIMIT."""
 
 _IDS = uuid.UUID("5d2f4f0e-5d0e-4a39-9a43-2f6f0a3f6a11")
 """The name space of ids that are made of idempotency keys."""
@@ -171,6 +176,17 @@ def _usable(app: App, wanted: Wanted) -> Template | str:
 
 
 def _with_users(app: App, row: WorkspaceRequest, to: Microsoft | None) -> WorkspaceRequest | Unacceptable:
+    """The row with the users that are found now; with none where as many requests as may be have theirs looked up: the
+    worker finds them then."""
+    if not LOOK_UPS.acquire(blocking=False):
+        return row
+    try:
+        return _looked_up(app, row, to)
+    finally:
+        LOOK_UPS.release()
+
+
+def _looked_up(app: App, row: WorkspaceRequest, to: Microsoft | None) -> WorkspaceRequest | Unacceptable:
     """The row with the users that are found in time. What Microsoft 365 does not say now is no reason to refuse."""
     ends_at = app.seconds() + USERS_LIMIT.total_seconds()
     errors: list[str] = []

@@ -1,5 +1,6 @@
 """What is checked before a request is accepted, in words that say what to change; and what a repeated call does."""
 
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,16 @@ import pytest
 from doubles.simulated_workspaces import OWNER, Cloud, lucky
 from local.m365.workspaces import Fault
 from shared.model.provisioning import Template
-from shared.provisioning.acceptance import Accepted, Caller, KeyTaken, Unacceptable, Wanted, accept
+from shared.provisioning.acceptance import (
+    LOOK_UPS,
+    LOOKED_UP_AT_ONCE,
+    Accepted,
+    Caller,
+    KeyTaken,
+    Unacceptable,
+    Wanted,
+    accept,
+)
 from shared.storage.workspaces import PROVISIONING
 
 MIA = "mia@contoso.example"
@@ -113,6 +123,23 @@ def test_what_microsoft_does_not_say_now_is_no_reason_to_refuse(cloud: Cloud) ->
     assert accepted.row.owner_users == ()
     cloud.run()
     assert cloud.row_of(accepted.row).status == "completed"
+
+
+def test_few_requests_have_their_users_looked_up_at_once(cloud: Cloud) -> None:
+    """Each holds a thread of the API meanwhile. The others are accepted, and the worker finds their users."""
+    with ExitStack() as held:
+        for _ in range(LOOKED_UP_AT_ONCE):
+            held.enter_context(LOOK_UPS)
+        accepted = ask(cloud)
+    assert isinstance(accepted, Accepted)
+    assert accepted.row.owner_users == ()
+    cloud.run()
+    assert cloud.row_of(accepted.row).status == "completed"
+
+
+def test_whoever_had_users_looked_up_makes_room_for_the_next(cloud: Cloud) -> None:
+    for _ in range(LOOKED_UP_AT_ONCE + 1):
+        errors(cloud, owners=("nobody@contoso.example",))
 
 
 def test_a_user_whom_the_worker_does_not_find_fails_the_request(cloud: Cloud) -> None:
