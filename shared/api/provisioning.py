@@ -12,7 +12,7 @@ from shared.model.clouds import CLOUDS
 from shared.model.json_text import members
 from shared.model.provisioning import WORDS, Kind
 from shared.provisioning.acceptance import Accepted, Caller, KeyTaken, Unacceptable, Wanted, accept
-from shared.storage.workspaces import Status, WorkspaceRequest
+from shared.storage.workspaces import MOST_LINES, Status, WorkspaceRequest
 
 MOST_METADATA_BYTES = 16 * 1024
 DEFAULT_TOP, MOST_TOP = 50, 200
@@ -70,6 +70,8 @@ provision_yammer = _provision("yammer")
     "List the requests for workspaces",
     tag=Tag.WORKSPACES,
     answers={200: Returns("A page, newest first", views.RequestPage)},
+    description=f"A call looks at {MOST_LINES} requests: with a `status` a page may be short, even empty. Go on while "
+    "there is a `continuation`.",
     parameters=(
         query("status", "Only requests of this status", {"$ref": "#/components/schemas/WorkspaceStatus"}),
         query(

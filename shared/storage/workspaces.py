@@ -27,6 +27,9 @@ PROVISIONING_POISON = "provisioning-poison"
 Status = Literal["accepted", "running", "completed", "failed"]
 STATUSES: tuple[Status, ...] = ("accepted", "running", "completed", "failed")
 
+MOST_LINES = 200
+"""Of the list of requests that one call looks at: each is a row to read."""
+
 _REQUESTS, _NEWEST, _NAMES, _STATE = "requests", "newest", "names", "state"
 _TEMPLATES = "templates"
 _LINE = re.compile(r"[0-7][0-9A-F]{11}-[0-9a-f-]{36}")
@@ -154,17 +157,20 @@ class Workspaces:
         self._insisting(lambda: self._table.upsert({"PartitionKey": _NEWEST, "RowKey": key, "Request": row.id}))
 
     def page(self, status: Status | None, top: int, continuation: str | None) -> Page[WorkspaceRequest]:
-        """Up to `top` requests, newest first. Raises ValueError on a continuation that is not ours."""
-        found: list[tuple[str, WorkspaceRequest]] = []
-        values = {"partition": _NEWEST, "after": read_continuation(continuation, _LINE)}
-        for line in self._table.query("PartitionKey eq @partition and RowKey gt @after", values, min(top + 1, 1000)):
+        """Up to `top` requests, newest first, out of the next MOST_LINES lines: with a continuation even an empty page
+        is not the last. Raises ValueError on a continuation that is not ours."""
+        found: list[WorkspaceRequest] = []
+        last = read_continuation(continuation, _LINE)
+        values = {"partition": _NEWEST, "after": last}
+        lines = self._table.query("PartitionKey eq @partition and RowKey gt @after", values, MOST_LINES + 1)
+        for number, line in enumerate(lines):
+            if len(found) == top or number == MOST_LINES:
+                return Page(found, continuation_at(last))
+            last = line["RowKey"]
             stored = self.get(line["Request"])
             if stored is not None and status in (None, stored.value.status):
-                found.append((line["RowKey"], stored.value))
-            if len(found) > top:  # one too many: there is a next page
-                break
-        rows = [row for _, row in found[:top]]
-        return Page(rows, continuation_at(found[top - 1][0]) if len(found) > top else None)
+                found.append(stored.value)
+        return Page(found, None)
 
     def hold_name(self, name: str, request_id: str) -> str | None:
         """Has the request hold a name. Returns the id of another one that is under way and has it, else None."""
