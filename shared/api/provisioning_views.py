@@ -3,24 +3,31 @@
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from shared.api.http.view import Component, Count, FreeObject, Time, View, example
 from shared.model import Model
 from shared.model.base import Whole
-from shared.model.provisioning import TEMPLATE_ID, WORDS, Kind, Template
+from shared.model.provisioning import TEMPLATE_ID, USER, WORDS, Kind, Template, names_a_user
 from shared.model.validation import Shaped
 from shared.storage.workspaces import Status, WorkspaceRequest
 
 MOST_USERS = 500
 MOST_BODY_BYTES = 128 * 1024
 
+
+def _user(text: str) -> str:
+    if not names_a_user(text):
+        raise ValueError(f"must be {USER}")
+    return text
+
+
 WorkspaceKind = Annotated[Kind, Component("WorkspaceKind")]
 Privacy = Annotated[Literal["private", "public", "requester"], Component("WorkspacePrivacy")]
 Approval = Annotated[Literal["automatic", "manual"], Component("WorkspaceApproval")]
 SiteDesign = Annotated[Literal["communication", "team"], Component("SiteDesign")]
 WorkspaceStatus = Annotated[Status, Component("WorkspaceStatus")]
-Address = Annotated[str, Field(min_length=1, max_length=256)]
+Address = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_user)]
 Lcid = Annotated[
     int,
     Field(strict=True, ge=1025, le=99999, description="Of sites: a locale's id", json_schema_extra={"format": "int32"}),

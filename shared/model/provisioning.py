@@ -33,6 +33,9 @@ WORDS: dict[Kind, KindWords] = {
 }
 
 LONGEST_ALIAS = 64
+USER = "a user's sign-in name or mail address, such as mia@contoso.com, or a user's object id"
+_ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f@/\\?%]+@[\w-]+(\.[\w-]+)+")
+_OBJECT_ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 TEMPLATE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ALIAS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?")
 
@@ -116,6 +119,12 @@ def slug(name: str, *, keep_ends: bool = False) -> str:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     made = re.sub(r"-{2,}", "-", re.sub(r"[^a-z0-9_-]", "", re.sub(r"\s", "-", plain)))
     return made[:LONGEST_ALIAS] if keep_ends else made[:LONGEST_ALIAS].strip("-_")
+
+
+def names_a_user(text: str) -> bool:
+    """Whether the text, apart from space at its ends, may be a USER. What is none would be another path of Microsoft
+    Graph: `/users/delta` lists everybody, `/users/..` leaves the users."""
+    return any(pattern.fullmatch(text.strip()) for pattern in (_ADDRESS, _OBJECT_ID))
 
 
 def distinct(users: Iterable[str]) -> tuple[str, ...]:

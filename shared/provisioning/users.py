@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote
 
+from shared.model.provisioning import USER, names_a_user
 from shared.provisioning.microsoft import Ask
 from shared.provisioning.outcomes import Done, Fail, Outcome, Retry, unmet
 from shared.storage.workspaces import User, WorkspaceRequest
@@ -39,6 +40,8 @@ def find_users(ask: Ask, row: WorkspaceRequest) -> Outcome:
 
 def find_user(ask: Ask, address: str, *, as_owner: bool) -> User | UserProblem | Retry | Fail:
     """By object id, user principal name or, since an address need not be that, by mail address."""
+    if not names_a_user(address):
+        return UserProblem(f"is not {USER}")
     answer = ask.graph("GET", f"/users/{quote(address, safe='@')}?{_SELECT}")
     found = [answer.value] if answer.succeeded else []
     if answer.status in (400, 404):
@@ -47,6 +50,7 @@ def find_user(ask: Ask, address: str, *, as_owner: bool) -> User | UserProblem |
         found = list(answer.objects())
     if not answer.succeeded:
         return unmet(answer, "User.Read.All")
+    found = [user for user in found if isinstance(user.get("id"), str)]  # what has none is no user
     if not found:
         return UserProblem("is nobody in the tenant: give a user's sign-in name, mail address or object id")
     if len(found) > 1:
@@ -56,7 +60,7 @@ def find_user(ask: Ask, address: str, *, as_owner: bool) -> User | UserProblem |
         return UserProblem("is a guest, who cannot be an owner: name a member of the organisation")
     if as_owner and user.get("accountEnabled") is False:
         return UserProblem("is blocked from signing in, so would own nothing: name somebody else")
-    return User(id=str(user.get("id")), name=str(user.get("userPrincipalName") or address), given=address)
+    return User(id=user["id"], name=str(user.get("userPrincipalName") or address), given=address)
 
 
 def distinct_users(users: Sequence[User]) -> list[User]:

@@ -55,7 +55,10 @@ def errors(cloud: Cloud, **more: Any) -> list[str]:
         ({"display_name": "q" * 257}, "displayName: has 257 characters; a team takes 256"),
         ({"owners": ("nobody@contoso.example",)}, "owners[0]: nobody@contoso.example is nobody in the tenant"),
         ({"owners": (MIA, "gus@fabrikam.example")}, "owners[1]: gus@fabrikam.example is a guest"),
-        ({"members": ("leo@contoso.example", "nobody")}, "members[1]: nobody is nobody in the tenant"),
+        (
+            {"members": ("leo@contoso.example", "nobody@contoso.example")},
+            "members[1]: nobody@contoso.example is nobody in the tenant",
+        ),
     ],
 )
 def test_what_is_wrong_says_what_to_change(cloud: Cloud, wanted: dict[str, Any], said: str) -> None:
@@ -72,7 +75,7 @@ def test_an_owner_who_is_blocked_is_refused_and_a_member_is_not(cloud: Cloud) ->
 
 
 def test_all_users_that_are_wrong_are_told_together(cloud: Cloud) -> None:
-    assert len(errors(cloud, owners=("a", "b"), members=("c",))) == 3
+    assert len(errors(cloud, owners=("a@contoso.example", "b@contoso.example"), members=("c@contoso.example",))) == 3
 
 
 def test_an_address_that_several_have_is_not_guessed_between(cloud: Cloud) -> None:
@@ -144,12 +147,12 @@ def test_whoever_had_users_looked_up_makes_room_for_the_next(cloud: Cloud) -> No
 
 def test_a_user_whom_the_worker_does_not_find_fails_the_request(cloud: Cloud) -> None:
     cloud.directory.manners.faults.append(Fault("/users", times=1, status=503))
-    accepted = ask(cloud, members=("nobody",))
+    accepted = ask(cloud, members=("nobody@contoso.example",))
     assert isinstance(accepted, Accepted)
     cloud.run()
     row = cloud.row_of(accepted.row)
     assert (row.status, len(cloud.directory.groups)) == ("failed", 0)
-    assert (row.error or "").startswith("members: nobody is nobody in the tenant")
+    assert (row.error or "").startswith("members: nobody@contoso.example is nobody in the tenant")
 
 
 def test_the_same_key_is_the_same_request(cloud: Cloud) -> None:
