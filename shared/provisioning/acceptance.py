@@ -90,6 +90,7 @@ def accept(app: App, wanted: Wanted, caller: Caller, to: Microsoft | None = None
     row = _with_users(app, made, to)
     if isinstance(row, Unacceptable):
         return row
+    app.workspaces.list_newest(row)  # before there is a row: retention finds rows by the list alone
     if app.workspaces.insert(row.id, row) is not Written.DONE:  # the same call, at the same time
         stored = app.workspaces.get(row.id)
         return _known(app, row if stored is None else stored.value, fingerprint)
@@ -108,7 +109,6 @@ def _known(app: App, row: WorkspaceRequest, fingerprint: str) -> Accepted | KeyT
 
 
 def _start(app: App, row: WorkspaceRequest) -> None:
-    app.workspaces.list_newest(row)
     app.provisioning.put(encode(drive(row)))
 
 

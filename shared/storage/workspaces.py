@@ -152,9 +152,9 @@ class Workspaces:
         return self._table.replace(_entity(_REQUESTS, request_id, row), etag)
 
     def list_newest(self, row: WorkspaceRequest) -> None:
-        """Enters a request into the list; harmless to repeat."""
-        key = f"{newest_first(to_ms(row.accepted_at))}-{row.id}"
-        self._insisting(lambda: self._table.upsert({"PartitionKey": _NEWEST, "RowKey": key, "Request": row.id}))
+        """Enters a request into the list; harmless to repeat, and where no row of it is stored then."""
+        line = {"PartitionKey": _NEWEST, "RowKey": _line_key(row), "Request": row.id}
+        self._insisting(lambda: self._table.upsert(line))
 
     def page(self, status: Status | None, top: int, continuation: str | None) -> Page[WorkspaceRequest]:
         """Up to `top` requests, newest first, out of the next MOST_LINES lines: with a continuation even an empty page
@@ -168,7 +168,9 @@ class Workspaces:
                 return Page(found, continuation_at(last))
             last = line["RowKey"]
             stored = self.get(line["Request"])
-            if stored is not None and status in (None, stored.value.status):
+            if stored is None or _line_key(stored.value) != last:  # of a call that was cut off before it stored its row
+                continue
+            if status in (None, stored.value.status):
                 found.append(stored.value)
         return Page(found, None)
 
@@ -234,6 +236,10 @@ class Workspaces:
 
 def _load(entity: TableEntity, kind: type[S]) -> Versioned[S]:
     return Versioned(RowFormat(kind, {}).load(chunks.join("Row", entity)), etag_of(entity))
+
+
+def _line_key(row: WorkspaceRequest) -> str:
+    return f"{newest_first(to_ms(row.accepted_at))}-{row.id}"
 
 
 def _entity(partition: str, row: str, value: Stored) -> dict[str, str | bytes]:

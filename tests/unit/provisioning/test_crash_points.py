@@ -30,6 +30,8 @@ def _simulate(seed: int, odds: Luck, kinds: tuple[Kind, ...] = KINDS) -> Cloud:
 
 
 def _check(cloud: Cloud) -> None:
+    listed = [row.id for row in cloud.stored().page(None, 200, None).items]
+    assert sorted(listed) == sorted(request.id for request in cloud.accepted)
     events = Counter((content["requestId"], name) for name, content in cloud.published())
     for request in cloud.accepted:
         row = cloud.row_of(request)
