@@ -5,7 +5,8 @@ does no harm. It is encrypted as a URL is: a leaked table tells of no receiver.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -17,8 +18,7 @@ from shared.storage.cipher import Cipher
 from shared.storage.clients import Table
 
 _PARTITION = "deleted"
-_MOST_SINGLE_READS = 3
-"""More are read in one query, of all there are: a page of a log may speak of hundreds."""
+_READERS = 8
 
 
 class EndpointName(NamedTuple):
@@ -44,20 +44,24 @@ class DeletedEndpoints:
         self._write(endpoint.id, name_of(endpoint))
 
     def names(self, endpoint_ids: Collection[str]) -> dict[str, EndpointName]:
-        """By id, of those that are known."""
-        if len(endpoint_ids) > _MOST_SINGLE_READS:
-            rows = [row for row in self._rows() if row["RowKey"] in endpoint_ids]
-        else:
-            rows = [row for each in endpoint_ids if (row := self._table.get(_PARTITION, each)) is not None]
-        found = {row["RowKey"]: self._read(row) for row in rows}
+        """By id, of those that are known. Reads a row for each id, some at once, and no other: a page of a
+        log speaks of some hundreds, and there may be many more."""
+        wanted = sorted(set(endpoint_ids))
+        if not wanted:
+            return {}
+        with ThreadPoolExecutor(min(_READERS, len(wanted))) as readers:
+            rows = readers.map(lambda each: self._table.get(_PARTITION, each), wanted)
+            found = {row["RowKey"]: self._read(row) for row in rows if row is not None}
         return {each: name for each, name in found.items() if name is not None}
 
     def forget(self, before: datetime) -> int:
         """Drops what was noted before a time: no log speaks of it any more. Returns how many."""
-        old = [row["RowKey"] for row in self._rows() if _noted_at(row) < before]
-        for each in old:
-            self._table.delete(_PARTITION, each)
-        return len(old)
+        dropped = 0
+        for row in self._rows():
+            if _noted_at(row) < before:
+                self._table.delete(_PARTITION, row["RowKey"])
+                dropped += 1
+        return dropped
 
     def reencrypt(self) -> int:
         """Writes anew what is not under the first key; returns how many."""
@@ -69,8 +73,9 @@ class DeletedEndpoints:
                 rewritten += 1
         return rewritten
 
-    def _rows(self) -> list[TableEntity]:
-        return list(self._table.query("PartitionKey eq @partition", {"partition": _PARTITION}))
+    def _rows(self) -> Iterator[TableEntity]:
+        """A page at a time: whoever may register and delete can make as many as they want."""
+        return self._table.query("PartitionKey eq @partition", {"partition": _PARTITION})
 
     def _write(self, endpoint_id: str, name: EndpointName) -> None:
         token = self._cipher.encrypt(json.dumps(name), _place(endpoint_id))

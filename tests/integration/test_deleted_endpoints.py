@@ -14,7 +14,7 @@ from shared.storage.deleted_endpoints import DeletedEndpoints, EndpointName
 from shared.storage.retention import forget_names
 
 from .api import Api
-from .conftest import KEY
+from .conftest import KEY, Calls
 from .scene import BUSY, Scene, an_event
 
 
@@ -51,12 +51,24 @@ def test_one_that_is_superseded_keeps_its_name_too(api: Api) -> None:
     assert named(api, endpoint) == [("SIEM", endpoint.host)] * 3
 
 
-def test_many_are_read_at_once(scene: Scene) -> None:
+def test_many_are_named(scene: Scene) -> None:
     endpoints = [scene.register(f"https://r{number}.example/", name=str(number)) for number in range(25)]
     for each in endpoints[1:]:
         scene.app.endpoints.delete(each.id)
     found = scene.app.endpoints.names([each.id for each in endpoints])
     assert found == {each.id: EndpointName(each.name, each.host) for each in endpoints}
+
+
+def test_a_page_reads_the_names_that_it_wants_and_no_others(scene: Scene, calls: Calls) -> None:
+    """A page of four unknown endpoints read all that were ever deleted: 211 MB of 300,000."""
+    endpoints = [scene.register(f"https://r{number}.example/") for number in range(12)]
+    for each in endpoints:
+        scene.app.endpoints.delete(each.id)
+    wanted = [each.id for each in endpoints[:5]]
+    calls.clear()
+    assert scene.app.endpoints.deleted.names([*wanted, *wanted, "A" * 26]).keys() == set(wanted)
+    read = [f"endpoints(PartitionKey='deleted',RowKey='{each}')" for each in [*wanted, "A" * 26]]
+    assert sorted(calls) == sorted(("GET", each) for each in read)
 
 
 def test_a_name_is_noted_before_the_endpoint_is_gone(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
