@@ -3,20 +3,18 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from shared.app import App
 from shared.formats import FORMATS, Body
-from shared.formats.rendering import render, settings_problems, settings_text
+from shared.formats.rendering import render, render_once, settings_problems, settings_text
 from shared.model import Delivery, DeliveryId, Endpoint, Event
 from shared.model.auth import merge_patch
 from shared.model.delivery import Unsendable
-from shared.model.endpoint import register
 from shared.outbound.session import OWN_HEADERS
 
 _NOT_KEPT = "…"
-_ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,7 @@ def body_of(format_name: str, settings: Mapping[str, Any], of: Endpoint | None, 
     problems = settings_problems(format_name, wanted, (event.type,))
     if problems:
         return problems
-    given = {"types": (event.type,), "format": format_name, "settings": {format_name: settings_text(wanted)}}
-    return render(register("https://receiver.invalid/", "", "", given, _ANY_TIME), format_name, event)
+    return render_once(format_name, settings_text(wanted), event)
 
 
 def request_sent(app: App, delivery_id: DeliveryId, delivery: Delivery) -> Sent | Unavailable:

@@ -26,6 +26,13 @@ def render(endpoint: Endpoint, name: str, event: Event) -> Body:
     return known.body(event, settings_of(endpoint, name))
 
 
+def render_once(name: str, text: str, event: Event) -> Body:
+    """As `render`, with settings that fit and that perhaps no endpoint has, as text: nothing of them is kept. Raises
+    Unsendable."""
+    known = FORMATS[name]
+    return known.body(event) if known.settings is None else known.body(event, _checked(known.settings, text))
+
+
 def settings_of(endpoint: Endpoint, name: str) -> Any:
     """An endpoint's settings of a wire format; None where the format has none. Raises Unsendable where they do not
     fit: an endpoint may have been moved to another format, or the app to another version."""
@@ -52,7 +59,7 @@ def settings_problems(name: str, given: Mapping[str, Any], types: Sequence[str])
     if len(text.encode()) > MOST_SETTINGS_BYTES:
         return [f"settings: at most {MOST_SETTINGS_BYTES} bytes are taken"]
     try:
-        settings = _parsed(known.settings, text)
+        settings = _checked(known.settings, text)
     except ValidationError as error:
         return clauses(error, known.settings, given, "settings")[:MOST_CLAUSES]
     if known.problems is None:
@@ -80,7 +87,12 @@ def shown_settings(endpoint: Endpoint) -> dict[str, Any] | None:
 @functools.lru_cache(256)
 def _parsed(kind: type[Model], text: str) -> Model:
     """Once for what many deliveries need: checking takes longer than making a body. Few are kept, since a template of
-    nothing but brackets takes twenty times the memory of its text."""
+    nothing but brackets takes twenty times the memory of its text, and of endpoints alone: what callers try would take
+    their place."""
+    return _checked(kind, text)
+
+
+def _checked(kind: type[Model], text: str) -> Model:
     return kind.model_validate_json(text, strict=True)
 
 

@@ -9,7 +9,7 @@ import pytest
 from shared.api import events, me, overviews, previews
 from shared.api.http.auth import Caller
 from shared.api.http.call import Request, Response
-from shared.formats import FORMATS
+from shared.formats import FORMATS, rendering
 from shared.formats.rendering import settings_problems
 from shared.model.catalogue import CATALOGUE
 
@@ -58,6 +58,14 @@ def test_wrong_settings_are_refused_as_a_registration_refuses_them(api: Api) -> 
     assert api(previews.preview, {"format": "slack"}).status == 400
     assert api(previews.preview, {"format": "slack", "type": "no.such"}).status == 400
     assert api(previews.preview, {"format": "smoke", "type": "storage.threshold_exceeded"}).status == 400
+
+
+def test_previews_take_no_place_of_settings_that_endpoints_have(api: Api) -> None:
+    rendering._parsed.cache_clear()
+    for number in range(3):
+        settings = {"template": {"number": number, "type": "{{type}}"}}
+        assert api(previews.preview, {"format": "template", "type": "custom.a", "settings": settings}).status == 200
+    assert rendering._parsed.cache_info().currsize == 0
 
 
 def test_settings_are_a_patch_of_those_of_an_endpoint(api: Api) -> None:

@@ -9,7 +9,14 @@ from pydantic import SecretStr
 
 from doubles.samples import an_endpoint, an_event
 from shared.formats import FORMATS, Format, rendering
-from shared.formats.rendering import MOST_SETTINGS_BYTES, render, settings_problems, settings_text, shown_settings
+from shared.formats.rendering import (
+    MOST_SETTINGS_BYTES,
+    render,
+    render_once,
+    settings_problems,
+    settings_text,
+    shown_settings,
+)
 from shared.model import Event, Model
 from shared.model.delivery import Unsendable
 
@@ -93,6 +100,15 @@ def test_settings_are_checked_once_for_many_deliveries() -> None:
     for _ in range(5):
         render(endpoint, "desk", an_event())
     assert rendering._parsed.cache_info().misses == 1
+
+
+def test_settings_that_are_tried_take_no_endpoints_place() -> None:
+    rendering._parsed.cache_clear()
+    tried = {"projectKey": "TRIED"}
+    assert settings_problems("desk", tried, ["custom.x"]) == []
+    assert render_once("desk", settings_text(tried), an_event()) == ("application/json", b"TRIED/3")
+    assert render_once("point", "{}", an_event()) == render(an_endpoint(), "point", an_event())
+    assert rendering._parsed.cache_info().currsize == 0
 
 
 @pytest.mark.parametrize("name", [name for name, each in FORMATS.items() if each.settings])
