@@ -13,7 +13,7 @@ There are values and nothing else: no conditions, no loops. Placeholders stand i
 import functools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, field_validator
@@ -137,6 +137,11 @@ class Settings(Model):
                 )
         return template
 
+    @functools.cached_property
+    def parts(self) -> Mapping[str, Sequence[str | Placeholder]]:
+        """Each string of the template, taken apart once for all bodies, and kept as long as the settings are."""
+        return {string: _parts(string) for string in _strings(self.template)}
+
 
 def problems(settings: Settings, types: Sequence[str]) -> list[str]:
     """Placeholders that a subscribed type of the catalogue cannot fill, by the type's sample. What `custom.*` types
@@ -157,7 +162,7 @@ def problems(settings: Settings, types: Sequence[str]) -> list[str]:
 
 def body(event: Event, settings: Settings) -> tuple[str, bytes]:
     """Raises Unsendable where the body would be larger than LARGEST_BODY_BYTES."""
-    text = _Rendering(Values(event)).document(settings.template)
+    text = _Rendering(Values(event), settings.parts).document(settings.template)
     encoded = ("null" if text is None else text).encode()
     if len(encoded) > LARGEST_BODY_BYTES:
         raise _too_large()
@@ -167,8 +172,9 @@ def body(event: Event, settings: Settings) -> tuple[str, bytes]:
 class _Rendering:
     """One body being made; stops as soon as what it puts in is more than a body may have."""
 
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: Values, parts: Mapping[str, Sequence[str | Placeholder]]) -> None:
         self._values = values
+        self._parts = parts
         self._left = LARGEST_BODY_BYTES
 
     def document(self, node: Any) -> str | None:
@@ -183,7 +189,7 @@ class _Rendering:
         return dumped(node)
 
     def _string(self, string: str) -> str | None:
-        parts = _parts(string)
+        parts = self._parts[string]
         if len(parts) == 1 and isinstance(parts[0], Placeholder):
             value = self._values.at(parts[0].path)
             if value is None or parts[0].limit is None:
@@ -213,7 +219,6 @@ def _too_large() -> Unsendable:
     )
 
 
-@functools.lru_cache(maxsize=1024)
 def _parts(string: str) -> tuple[str | Placeholder, ...]:
     """A string of a template as text and placeholders. Raises ValueError."""
     parts: list[str | Placeholder] = []
@@ -239,6 +244,15 @@ def _read(inner: str) -> Placeholder:
             "missing and :200 for text of at most 200 characters"
         )
     return Placeholder(tuple(match[1].split(".")), bool(match[2]), int(match[3]) if match[3] else None)
+
+
+def _strings(node: Any) -> Iterator[str]:
+    """All of a template."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict | list):
+        for inner in node.values() if isinstance(node, dict) else node:
+            yield from _strings(inner)
 
 
 def _placeholders(node: Any) -> Iterator[Placeholder]:

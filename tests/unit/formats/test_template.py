@@ -246,6 +246,22 @@ def test_a_body_that_would_be_too_large_is_not_even_made() -> None:
     assert peak_bytes < 6 * 1024 * 1024
 
 
+def test_a_template_is_taken_apart_once_and_lives_with_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The strings of all templates shared one cache, which those of previews emptied."""
+    kept = settings({"one": "{{type}}", "more": ["{{type}} {{severity}}", 1]})
+    taken_apart: list[str] = []
+    apart = template._parts
+
+    def parts(string: str) -> tuple[str | template.Placeholder, ...]:
+        taken_apart.append(string)
+        return apart(string)
+
+    monkeypatch.setattr(template, "_parts", parts)
+    for _ in range(3):
+        template.body(EVENT, kept)
+    assert taken_apart == ["{{type}}", "{{type}} {{severity}}"]
+
+
 def test_a_content_is_cut_up_once_however_often_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a hundred placeholders would read a large content a hundred times."""
     cut: list[int] = []
