@@ -111,6 +111,8 @@ if get_app().settings.sharing_poll_schedule:  # else it is off, and costs the st
     @app.timer_trigger("timer", "%SHARING_POLL_SCHEDULE%")
     def poll_sharing(timer: func.TimerRequest) -> None:
         poll.poll(get_app())
+
+
 # Making workspaces
 
 http.route("workspace_provision_teams", "POST", "v1.0/provision/teams", provisioning.provision_teams, PROVISION)
@@ -172,7 +174,7 @@ http.route("endpoint_replay", "POST", "v1.0/webhooks/endpoints/{id}/replay", end
 http.page("console_home", "", console.home)
 http.page("console_file", "console", console.get)
 http.route("overview_get", "GET", "v1.0/overview", overviews.get, READ)
-http.route("me_get", "GET", "v1.0/me", me.get, ADMIN, PUBLISH, READ, SUBSCRIBE)
+http.route("me_get", "GET", "v1.0/me", me.get, ADMIN, PUBLISH, READ, SUBSCRIBE, PROVISION)
 
 
 # Looking after the app

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from aiohttp import web
 
-ROLES = ("Point.Admin", "Point.Read", "Point.Publish", "Point.Subscribe")
+ROLES = ("Point.Admin", "Point.Read", "Point.Publish", "Point.Subscribe", "Point.Provisioning")
 NO_ROLE = "No role"
 ADMIN_OBJECT = "00000000-0000-4000-8000-000000000002"
 """The person with Point.Admin, which is also the holder of the tokens of `dev.py token`."""

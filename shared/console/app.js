@@ -185,14 +185,28 @@ function step(by) {
 
 /** What somebody without a role reads: what to ask for, in words to copy. */
 function noRole(problem) {
-  const words = `Please give me access to Tenant Hooks: infra/scripts/grant-role.sh Point.Read ${person.objectId}`;
   return html`<main class="alone"><h1>You are signed in, but have no role</h1>
     <p>${safe(person.name)}, the sign-in worked. To see something here you need one of the app roles Point.Read (to look),
       Point.Publish (to publish), Point.Subscribe (to register endpoints of your own) or Point.Admin (everything).
       Send this to whoever runs Tenant Hooks:</p>
-    <pre tabindex="0">${words}</pre>
-    <div class="actions">${copyButton(words, "the request")}<button type="button" @click=${signOut}>Sign out</button></div>
+    ${roleRequest()}
     <p class="dim">A role counts from the next sign-in on. The app said: ${problem.message}</p></main>`;
+}
+
+/** What somebody reads whose roles are for the API alone. */
+function noPage() {
+  return html`<main class="alone"><h1>The console has no page for your role</h1>
+    <p>${safe(person.name)}, the sign-in worked, and the API does what your role ${me.roles.join(", ")} is for. The console
+      shows nothing of that. To see something here you need Point.Read (to look), Point.Publish, Point.Subscribe or
+      Point.Admin too. Send this to whoever runs Tenant Hooks:</p>
+    ${roleRequest()}
+    <p class="dim">A role counts from the next sign-in on.</p></main>`;
+}
+
+function roleRequest() {
+  const words = `Please give me access to Tenant Hooks: infra/scripts/grant-role.sh Point.Read ${person.objectId}`;
+  return html`<pre tabindex="0">${words}</pre>
+    <div class="actions">${copyButton(words, "the request")}<button type="button" @click=${signOut}>Sign out</button></div>`;
 }
 
 async function start() {
@@ -207,6 +221,7 @@ async function start() {
   } catch (error) {
     return render(error.status === 403 ? noRole(error) : alone(error.message, () => location.reload()), root);
   }
+  if (!allowed().length) return render(noPage(), root);
   addEventListener("hashchange", () => location.hash !== current.hash && open());
   addEventListener("keydown", pressed);
   open();

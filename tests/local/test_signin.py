@@ -17,6 +17,7 @@ import pytest
 from local import signin
 from local.issuer import CLAIMS, make_issuer, read_key
 from local.serving import serving
+from shared.api.http.auth import Role
 
 CONSOLE = "http://127.0.0.1:7071/console/"
 VERIFIER = secrets.token_urlsafe(40)
@@ -86,6 +87,10 @@ def test_a_code_is_redeemed_once_for_tokens_with_the_roles(key_file: Path) -> No
         assert (await browser.redeem(code))[0] == 400
 
     run(key_file, story)
+
+
+def test_one_can_sign_in_with_every_role_there_is() -> None:
+    assert sorted(signin.ROLES) == sorted(Role)
 
 
 @pytest.mark.parametrize("wrong", [{"code_verifier": "another"}, {"redirect_uri": "http://127.0.0.1:1/console/"}])

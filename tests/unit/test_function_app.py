@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 
 from shared import app as app_module
 from shared import settings as settings_module
+from shared.api.http.auth import Role
 
 ROOT = Path(__file__).parents[2]
 HOST: dict[str, Any] = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
@@ -48,6 +49,13 @@ def test_the_catch_all_comes_last_by_name(functions: dict[str, list[dict[str, An
 
 def test_the_token_is_the_key_to_every_http_function(functions: dict[str, list[dict[str, Any]]]) -> None:
     assert {str(each["authLevel"]) for each in http_triggers(functions).values()} == {"ANONYMOUS"}
+
+
+def test_whoever_has_a_role_may_ask_who_it_is(functions: dict[str, list[dict[str, Any]]]) -> None:
+    """The console asks first, whatever the role is."""
+    assert "me_get" in functions
+    [route] = [each for each in sys.modules["function_app"].http.declared if each.name == "me_get"]
+    assert set(route.roles) == set(Role)
 
 
 def test_no_two_functions_take_the_same_method_and_path(functions: dict[str, list[dict[str, Any]]]) -> None:

@@ -44,6 +44,13 @@ def test_somebody_without_a_role_reads_what_to_ask_for(console: Console) -> None
     console.check_accessibility()
 
 
+def test_somebody_whose_role_has_no_page_reads_so(console: Console) -> None:
+    console.open("", "Point.Provisioning", "The console has no page for your role")
+    expect(console.page.get_by_role("main")).to_contain_text("the API does what your role Point.Provisioning is for")
+    expect(console.page.get_by_role("button", name="Sign out")).to_be_visible()
+    console.check_accessibility()
+
+
 def test_the_page_that_was_asked_for_opens_after_the_sign_in(console: Console) -> None:
     console.open("thresholds", heading="Thresholds")
     console.page.reload()
