@@ -137,7 +137,8 @@ def test_a_token_that_is_refused_leads_to_another_one_and_then_to_the_sign_in(co
             route.continue_()
 
     console.page.route(re.compile(r"/v1\.0/events"), refuse_once)
-    console.page.get_by_role("button", name="Refresh").click()
+    with console.page.expect_response(lambda response: "/v1.0/events" in response.url and response.ok):
+        console.page.get_by_role("button", name="Refresh").click()
     console.settle()
     expect(console.page.get_by_role("alert")).to_have_count(0)
     assert len(asked) == 2
