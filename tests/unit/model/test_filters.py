@@ -139,7 +139,13 @@ def test_an_event_goes_where_nothing_stands_against_it(
     named: bool,
 ) -> None:
     """What is explained is what publishing does."""
-    given = {"types": tuple(types), "min_severity": least, "tenants": tenants, "sites": sites, "enabled": enabled}
+    given: dict[str, Any] = {
+        "types": tuple(types),
+        "min_severity": least,
+        "tenants": tenants,
+        "sites": sites,
+        "enabled": enabled,
+    }
     endpoint = an_endpoint(**given, by_admin=True)  # who else may hear of which endpoint is no matter of filters
     content = json.dumps({"siteUrl": SITE} if named else {})
     event = an_event(type=name, severity=severity, content=content, tenant=Tenant(id="contoso"))
