@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local.issuer import CLAIMS
+from local.issuer import CLAIMS, sign_token
 
 from .api import ENDPOINTS, Api, custom, holds_null
 from .conftest import App
@@ -185,6 +185,28 @@ def test_the_same_key_for_another_event_is_a_conflict(api: Api, change: dict[str
     assert key in api.publish({**event, **change}, expect=409)["detail"]
     stored = api.event(key)
     assert (stored["type"], stored["content"]) == (event["type"], event["content"])
+
+
+@pytest.mark.parametrize("prefix", ["storage:", "sharing:", "provisioning:", "webhook:", "test-"])
+def test_a_key_of_the_apps_own_is_refused(api: Api, prefix: str) -> None:
+    assert "must not begin with" in api.publish(custom(key=f"{prefix}1"), expect=400)["detail"]
+
+
+def test_two_callers_may_use_the_same_key(app: App) -> None:
+    hook = app.receiver.hook()
+    endpoint = app.api.register(hook.url, "custom.shared")
+    other = Api(app.api.base, app.api.key)
+    other._token = sign_token(app.api.key, ["Point.Publish"], oid="00000000-0000-4000-8000-00000000a11c")
+    first, second = custom("custom.shared"), custom("custom.shared", other=1)
+    key = second["meta"]["idempotencyKey"] = first["meta"]["idempotencyKey"]
+    for caller, event in ((app.api, first), (other, second)):
+        assert not caller.publish(event)["duplicate"]
+        assert caller.publish(event)["duplicate"]
+    other.close()
+    hook.wait(2, key=key)
+    assert {json.loads(each.body)["content"].get("other") for each in hook.received} == {None, 1}
+    assert app.api.event(key)["otherPublishers"] == ["00000000-0000-4000-8000-00000000a11c"]
+    app.api.call("DELETE", f"{ENDPOINTS}/{endpoint['id']}", expect=204)
 
 
 def test_of_many_at_once_with_one_key_one_is_the_first(app: App) -> None:

@@ -182,6 +182,19 @@ def test_headers(sent: Sent) -> None:
         assert "Cookie" not in received.headers
 
 
+def test_a_body_of_the_endpoints_own_making_is_not_signed_by_the_key_of_all(app: App) -> None:
+    hook = app.receiver.hook()
+    forged = {"template": json.loads(KNOWN_BODY)}
+    endpoint = app.api.register(hook.url, "custom.forged", format="template", settings=forged)
+    secret = app.api.call("GET", f"{ENDPOINTS}/{endpoint['id']}/secret").json["secret"]
+    app.api.publish({"type": "custom.forged", "content": {}})
+    received = hook.wait()[0]
+    assert json.loads(received.body) == json.loads(KNOWN_BODY)
+    assert not {"Signature", "Algorithm"} & received.headers.keys()
+    assert Webhook(secret).verify(received.body, dict(received.headers))
+    app.api.call("DELETE", f"{ENDPOINTS}/{endpoint['id']}", expect=204)
+
+
 def test_the_url_is_used_byte_for_byte(sent: Sent) -> None:
     assert sent.point.target.endswith(f"/a%2Fb/%7e/../x?q=%20a+b&empty=&q=2&code={MARK}")
 
