@@ -205,6 +205,12 @@ def test_a_repeated_delivery_does_not_comment_twice(scene: Scene) -> None:
     scene.wait_for("noted", f"{ticket}: ProvisioningCompleted")
     scene.wait_for("noted", f"{ticket}: ProvisioningStarted")
     event = scene.api.event(f"provisioning:{request_id}:started")
+    log = f"/v1.0/webhooks/deliveries?endpoint={scene.endpoint['id']}&status=delivered"
+    both = {f"provisioning:{request_id}:{end}" for end in ("started", "completed")}
+    eventually(
+        lambda: {line["idempotencyKey"] for line in scene.api.call("GET", log).json["value"]},
+        lambda keys: both <= keys,  # what is not recorded yet is not replayed
+    )
     # Sent again by an admin: the inbox knows it.
     replayed = scene.api.call(
         "POST",
@@ -213,7 +219,6 @@ def test_a_repeated_delivery_does_not_comment_twice(scene: Scene) -> None:
         expect=202,
     ).json
     assert replayed["count"] >= 2
-    log = f"/v1.0/webhooks/deliveries?endpoint={scene.endpoint['id']}&status=delivered"
     eventually(
         lambda: scene.api.call("GET", log).json["value"],
         lambda lines: sum(map(_was_known, lines)) >= replayed["count"],
