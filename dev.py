@@ -18,7 +18,7 @@ CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
     ("mypy",),
-    ("pytest", "-n", "2", "--dist", "loadfile", "-m", "not alone"),
+    ("pytest", "-n", "3", "--dist", "loadfile", "-m", "not alone"),
     ("pytest", "-m", "alone"),
 )
 QUICK_CHECKS = (*CHECKS[:3], ("pytest", "-n", "2", "--dist", "loadfile", "-m", "not simulation", "tests/unit"))
