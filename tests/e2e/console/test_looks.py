@@ -126,7 +126,9 @@ def test_an_app_that_is_gone_is_told_of(console: Console) -> None:
 
 
 def test_a_token_that_is_refused_leads_to_another_one_and_then_to_the_sign_in(console: Console) -> None:
-    console.open("events", heading="Events")
+    with console.page.expect_response(lambda response: "/v1.0/events" in response.url and response.ok):
+        console.open("events", heading="Events")
+    console.settle()
     asked: list[str] = []
 
     def refuse_once(route: Route) -> None:
