@@ -5,15 +5,11 @@ import threading
 import time
 from contextlib import ExitStack, closing
 
-import pytest
-
 from doubles.hooks import Answer, Receivers
 
 from .api import Api, custom
 from .conftest import Issuer, MakeSettings, MakeStorage
 from .hosting import hosting
-
-pytestmark = pytest.mark.alone
 
 TYPE = "custom.paced"
 

@@ -20,7 +20,7 @@ from .hostile import attacking
 pytestmark = pytest.mark.alone
 
 HEALTHY = 3
-SHORT, FULL = (5, 24), (2, 1200)
+SHORT, FULL = (5, 16), (2, 1200)
 """Healthy events a second, and seconds of the attack: long enough for each move some times; `--full` shows that it
 stays so for twenty minutes."""
 ATTACKS_A_SECOND = (3, 1)
