@@ -10,7 +10,7 @@ from shared.admin.retry import Refusal, retry
 from shared.api import delivery_views as views
 from shared.api.delivery_views import delivery_view, malformed_view
 from shared.api.http.call import Request, Response
-from shared.api.http.operation import Returns, Tag, operation, path, query
+from shared.api.http.operation import CONTINUATION, Returns, Tag, how_many, operation, path, query
 from shared.api.http.problem import bad_request, conflict, not_found
 from shared.delivery.transitions import unattempted
 from shared.model import ENDPOINT_ID, Delivery, DeliveryId, Status
@@ -41,12 +41,8 @@ _ACCEPTED_TIME = "Accepted {} this time; without a zone it is UTC"
         query("type", "Only deliveries of this event type, exactly"),
         query("from", _ACCEPTED_TIME.format("at or after")),
         query("to", _ACCEPTED_TIME.format("before")),
-        query(
-            "top",
-            "How many at most",
-            {"type": "integer", "format": "int32", "minimum": 1, "maximum": MOST_TOP, "default": DEFAULT_TOP},
-        ),
-        query("continuation", "Of the previous page; keep the other parameters the same"),
+        how_many(DEFAULT_TOP, MOST_TOP),
+        CONTINUATION,
     ),
 )
 def list_some(request: Request) -> Response:

@@ -13,7 +13,7 @@ from shared.admin import erasure as erasing
 from shared.api import event_views as views
 from shared.api.event_views import EXAMPLE_EVENT
 from shared.api.http.call import Request, Response, invalid, validated
-from shared.api.http.operation import Returns, Tag, header, operation, path, query
+from shared.api.http.operation import Returns, Tag, header, how_many, operation, path, query
 from shared.api.http.problem import Problem, bad_request, conflict, not_found
 from shared.api.http.view import Component, FreeObject, Severity, example
 from shared.delivery.publisher import (
@@ -120,11 +120,7 @@ def publish_events(request: Request) -> Response:
     "100 an hour and process, and without those that a killed process had not noted. An event that is not listed is "
     "found by its key.",
     parameters=(
-        query(
-            "top",
-            "How many at most",
-            {"type": "integer", "format": "int32", "minimum": 1, "maximum": MOST_NEWEST, "default": DEFAULT_TOP},
-        ),
+        how_many(DEFAULT_TOP, MOST_NEWEST),
         query("type", "Only events of this type, exactly"),
         query("from", "Accepted at or after this time; without a zone it is UTC"),
     ),

@@ -5,7 +5,7 @@ from typing import get_args
 from shared import logs
 from shared.api import provisioning_views as views
 from shared.api.http.call import Request, Response, invalid, validated
-from shared.api.http.operation import Handler, Returns, Tag, header, operation, path, query
+from shared.api.http.operation import CONTINUATION, Handler, Returns, Tag, header, how_many, operation, path, query
 from shared.api.http.problem import bad_request, conflict, not_found
 from shared.api.subscriptions import base_url
 from shared.model.clouds import CLOUDS
@@ -74,12 +74,8 @@ provision_yammer = _provision("yammer")
     "there is a `continuation`.",
     parameters=(
         query("status", "Only requests of this status", {"$ref": "#/components/schemas/WorkspaceStatus"}),
-        query(
-            "top",
-            "How many at most",
-            {"type": "integer", "format": "int32", "minimum": 1, "maximum": MOST_TOP, "default": DEFAULT_TOP},
-        ),
-        query("continuation", "Of the previous page; keep the other parameters the same"),
+        how_many(DEFAULT_TOP, MOST_TOP),
+        CONTINUATION,
     ),
 )
 def list_requests(request: Request) -> Response:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from shared import logs
 from shared.api.http.call import Request, Response
-from shared.api.http.operation import Returns, Tag, header, operation, query
+from shared.api.http.operation import Returns, Tag, header, how_many, operation, query
 from shared.api.http.problem import Problem, bad_request
 from shared.api.http.view import ByteCount, Severity, Time, View, example
 from shared.model import Model, digest
@@ -141,11 +141,7 @@ class ListedSites(View):
     description="Sites near or above a threshold; figures are those of Microsoft's report, which is about two days "
     "old.",
     parameters=(
-        query(
-            "top",
-            "How many at most",
-            {"type": "integer", "format": "int32", "minimum": 1, "maximum": MOST_LISTED, "default": DEFAULT_TOP},
-        ),
+        how_many(DEFAULT_TOP, MOST_LISTED),
         query(
             "above",
             "Only sites that use so many percent of their quota or more",

@@ -109,6 +109,15 @@ def query(name: str, description: str, schema: Json | None = None) -> Json:
     return {"name": name, "in": "query", "description": description, "schema": schema or {"type": "string"}}
 
 
+def how_many(default: int, most: int) -> Json:
+    """The parameter `top` of a list."""
+    schema = {"type": "integer", "format": "int32", "minimum": 1, "maximum": most, "default": default}
+    return query("top", "How many at most", schema)
+
+
+CONTINUATION = query("continuation", "Of the previous page; keep the other parameters the same")
+
+
 def header(name: str, description: str, schema: Json | None = None) -> Json:
     """A header of the request; a string unless the schema says otherwise."""
     return {"name": name, "in": "header", "description": description, "schema": schema or {"type": "string"}}
