@@ -101,7 +101,7 @@ def publish(
         )
     if len(rows) > 1 and sum(len(row.recipients) for row in rows) > MOST_DELIVERIES:
         return _accept_in_part(app, rows, now)
-    return [_accept(app, row, now) for row in rows]
+    return [_take(app, row, now)[1] for row in rows]
 
 
 def make_traceparent() -> str:
@@ -138,10 +138,6 @@ def _of_known(stored: EventRow, row: EventRow) -> Accepted | Conflict:
     if stored.token != row.token and not _says_the_same(stored, row.event):
         return Conflict(row.event.key)
     return Accepted(row.event.key, len(stored.recipients), stored.token != row.token)
-
-
-def _accept(app: App, row: EventRow, now: datetime) -> Accepted | Conflict:
-    return _take(app, row, now)[1]
 
 
 def _take(app: App, row: EventRow, now: datetime) -> tuple[EventRow, Accepted | Conflict]:
