@@ -126,12 +126,14 @@ class Counts:
     def hours(self, since: datetime, now: datetime) -> dict[datetime, Hour]:
         """All processes' counts, by the start of the hour; up to some seconds old."""
         found: dict[datetime, Hour] = defaultdict(Hour)
-        stored = list(self._read(since, now, newest=False))
-        with self._lock:
+        with self._lock:  # which every delivery takes: for what is in memory only
             own = {hour.row for hour in self._hours.values()}
-            for start, hour in (*((s, h) for s, h in stored if h.row not in own), *self._hours.items()):
+            for start, hour in self._hours.items():
                 if start >= _start(since):
                     found[start].add(hour)
+        for start, hour in self._read(since, now, newest=False):
+            if hour.row not in own:
+                found[start].add(hour)
         return dict(found)
 
     def newest_events(self, since: datetime, now: datetime, top: int, name: str | None) -> list[NewEvent]:
