@@ -4,16 +4,12 @@ Graph is the stand-in, in a process of its own."""
 import csv
 import re
 import sys
-import time
-import tracemalloc
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-import psutil
-
+from bench.costs import cpu_seconds_of, memory_mib, peak_kib, run_timer
 from bench.figures import Report, Target
 from bench.ledger import balance
 from bench.rig import Rig, Step
@@ -66,21 +62,21 @@ def _measure_passes(rig: Rig, sizes: Sizes, step: Step, told: Report) -> None:
     whole = files[sizes.sites]
     taken = []
     for repeat in range(1 + sizes.repeats):
-        pair = _seconds(partial(read, whole)), _seconds(partial(bare, whole))
+        pair = cpu_seconds_of(partial(read, whole)), cpu_seconds_of(partial(bare, whole))
         taken += [pair] if repeat else []
         step()
     told.add(f"reading a report of {sizes.sites:,} sites", "s", [ours for ours, _ in taken])
     told.add("a bare pass of csv.reader", "s", [bare for _, bare in taken])
     told.add("ratio of the two", "", [ours / bare for ours, bare in taken], Target("most", 2))
     for count, file in sorted(files.items()):
-        told.add(f"traced memory at its peak, {count:,} sites", "KiB", [_peak_kib(partial(read, file))])
+        told.add(f"traced memory at its peak, {count:,} sites", "KiB", [peak_kib(partial(read, file))])
 
 
 def _measure_scans(rig: Rig, settings: dict[str, str], near: int, told: Report) -> None:
     first = rig.receiver.count()
     with rig.app(**settings) as (host, api):
         rig.register(api, PATH, "storage.*")
-        memory, before = _memory_mib(host), rig.transactions()
+        memory, before = memory_mib(host), rig.transactions()
         seconds, record = _scan(host, api)
         keys = [line["idempotencyKey"] for line in host.found("event.published")]
         arrivals = rig.receiver.since(first, len(keys))
@@ -94,15 +90,12 @@ def _measure_scans(rig: Rig, settings: dict[str, str], near: int, told: Report) 
         told.add("first scan: table writes a crossing", "", [_writes(after - before) / max(1, len(keys))])
         quiet_seconds, _ = _scan(host, api)
         told.add("scan of unchanged data", "s", [quiet_seconds])
-        told.add("growth of the host's memory over both", "MiB", [_memory_mib(host) - memory])
+        told.add("growth of the host's memory over both", "MiB", [memory_mib(host) - memory])
     told.add("scan of unchanged data: table writes", "", [_writes(rig.transactions() - after)])
 
 
 def _scan(host: Host, api: Api) -> tuple[float, Record]:
-    known, began = len(host.found("storage.scanned")), time.monotonic()
-    api.call("POST", "/admin/functions/scan_storage", {}, expect=202)
-    host.wait_for_count("storage.scanned", known + 1, within=600)
-    return time.monotonic() - began, host.found("storage.scanned")[known]
+    return run_timer(host, api, "scan_storage", "storage.scanned", within=600)
 
 
 def _writes(spent: Counter[str]) -> int:
@@ -117,22 +110,3 @@ def _write(folder: Path, sites: int) -> Path:
     with file.open("wb") as written:
         written.writelines(report(tenant, day, concealed=False, shuffled=False, byte_order_mark=True))
     return file
-
-
-def _seconds(work: Callable[[], None]) -> float:
-    began = time.process_time()
-    work()
-    return time.process_time() - began
-
-
-def _peak_kib(work: Callable[[], None]) -> float:
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1] / 1024
-    finally:
-        tracemalloc.stop()
-
-
-def _memory_mib(host: Host) -> float:
-    return psutil.Process(host.pid).memory_info().rss / 2**20

@@ -4,14 +4,10 @@ parser over the same contents. The feed is the stand-in, in a process of its own
 import json
 import re
 import sys
-import time
-import tracemalloc
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 
-import psutil
-
+from bench.costs import cpu_seconds_of, memory_mib, peak_kib, run_timer
 from bench.figures import Report, Target
 from bench.ledger import balance
 from bench.rig import Rig, Step
@@ -61,7 +57,7 @@ def _measure_reading(told: Report, sizes: Sizes, step: Step) -> None:
 
     taken = []
     for repeat in range(1 + sizes.repeats):
-        pair = _seconds(partial(read, contents)), _seconds(partial(bare, contents))
+        pair = cpu_seconds_of(partial(read, contents)), cpu_seconds_of(partial(bare, contents))
         taken += [pair] if repeat else []
         step()
     records = activity.contents * RECORDS
@@ -72,7 +68,7 @@ def _measure_reading(told: Report, sizes: Sizes, step: Step) -> None:
         told.add(
             f"traced memory at its peak, {count} content{'s' if count > 1 else ''}",
             "KiB",
-            [_peak_kib(partial(read, contents[:count]))],
+            [peak_kib(partial(read, contents[:count]))],
         )
 
 
@@ -87,10 +83,10 @@ def _measure_polls(rig: Rig, records: int, shares: int, told: Report) -> None:
         settings |= {"SHARING_POLL_SCHEDULE": "0 0 0 2 1 *", "TENANT_MICROSOFT_ID": TENANT_ID}
         with rig.app(**settings) as (host, api):
             rig.register(api, f"{PATH}/{count}", "permission.*")
-            memory, before = _memory_mib(host), rig.transactions()
+            memory, before = memory_mib(host), rig.transactions()
             seconds, record = _poll(host, api)
             keys = [line["idempotencyKey"] for line in host.found("event.published")]
-            grown = _memory_mib(host) - memory
+            grown = memory_mib(host) - memory
             spent = rig.transactions() - before
             arrivals = rig.receiver.since(first, len(keys))
             rig.wait_until_empty()
@@ -111,31 +107,9 @@ def _measure_polls(rig: Rig, records: int, shares: int, told: Report) -> None:
 
 
 def _poll(host: Host, api: Api) -> tuple[float, Record]:
-    known, began = len(host.found("sharing.polled")), time.monotonic()
-    api.call("POST", "/admin/functions/poll_sharing", {}, expect=202)
-    host.wait_for_count("sharing.polled", known + 1, within=1500)
-    return time.monotonic() - began, host.found("sharing.polled")[known]
+    return run_timer(host, api, "poll_sharing", "sharing.polled", within=1500)
 
 
 def _of_sharing(spent: Counter[str]) -> int:
     """What Azurite answered about the tables of sharing, and writes of events."""
     return sum(count for kind, count in spent.items() if READ.match(kind) or WRITE.match(kind))
-
-
-def _seconds(work: Callable[[], None]) -> float:
-    began = time.process_time()
-    work()
-    return time.process_time() - began
-
-
-def _peak_kib(work: Callable[[], None]) -> float:
-    tracemalloc.start()
-    try:
-        work()
-        return tracemalloc.get_traced_memory()[1] / 1024
-    finally:
-        tracemalloc.stop()
-
-
-def _memory_mib(host: Host) -> float:
-    return psutil.Process(host.pid).memory_info().rss / 2**20
