@@ -9,18 +9,15 @@ from typing import Any, Literal, NoReturn
 
 from cryptography.fernet import Fernet
 
-from doubles import registering
 from doubles.audit_records import DOMAINS, TENANT_ID
-from doubles.storage_account import Account, app_on
+from doubles.simulated_deployment import SimulatedDeployment
+from doubles.storage_account import app_on
 from shared.app import App
 from shared.m365.client import GraphFailed
 from shared.model import Event
 from shared.settings import read_settings
 from shared.sharing.feed import Content, ContentFailed, ContentGone, Feed, FeedFailed
 from shared.sharing.poll import poll
-from shared.storage.events import read_event_row
-from shared.storage.messages import decode
-from shared.storage.queues import DELIVERIES
 
 START = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -32,7 +29,6 @@ LEAST = {
     "SHARING_POLL_SCHEDULE": "0 */5 * * * *",
     "SHARING_EVENTS": ALL,
 }
-URL = "https://receiver.example/hook"
 
 Records = list[dict[str, Any]]
 
@@ -136,20 +132,12 @@ def _nobody(url: str, headers: Mapping[str, str], body: bytes, spent: timedelta)
     raise AssertionError("a poll sends nothing itself")
 
 
-@dataclass
-class Deployment:
+@dataclass(kw_only=True)
+class Deployment(SimulatedDeployment):
     """A deployment that polls one tenant's feed."""
 
-    account: Account = field(default_factory=Account)
     service: Service = field(default_factory=Service)
-    settings: dict[str, str] = field(default_factory=dict)
     now: datetime = START
-
-    def __post_init__(self) -> None:
-        self.app = self.instance()
-        if not self.account.tables:
-            registering.register(self.app.endpoints, URL, self.now)
-            self.account.writes.clear()
 
     def instance(self, ahead: timedelta = timedelta()) -> App:
         """Another process of the same deployment, whose clock may go ahead."""
@@ -161,20 +149,6 @@ class Deployment:
         polling = app or self.app
         poll(polling, lambda: FakeFeed(self.service, polling.now, lambda: self.account.step()))
         return [event for event in self.events() if event.key not in before]
-
-    def events(self) -> list[Event]:
-        """All that were ever published, in order of their keys."""
-        rows = [
-            read_event_row(entity).event
-            for name, table in self.account.tables.items()
-            if name.startswith("events")
-            for entity, _ in table.values()
-        ]
-        return sorted(rows, key=lambda event: event.key)
-
-    def queued(self) -> set[str]:
-        """The keys of the events that are on their way."""
-        return {decode(message.text.encode()).key for message in self.account.queues.get(DELIVERIES, [])}
 
     @property
     def state(self) -> Any:

@@ -3,21 +3,18 @@ account in memory."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, NoReturn
 
 from cryptography.fernet import Fernet
 
-from doubles import registering
-from doubles.storage_account import Account, app_on
+from doubles.simulated_deployment import SimulatedDeployment
+from doubles.storage_account import app_on
 from shared.app import App
 from shared.m365.client import GraphFailed
 from shared.model import Event
 from shared.settings import read_settings
-from shared.storage.events import read_event_row
-from shared.storage.messages import decode
-from shared.storage.queues import DELIVERIES
 from shared.usage.graph import Graph, LiveUsage, SitePage
 from shared.usage.scan import scan
 
@@ -30,7 +27,6 @@ HEADER = (
     "Root Web Template,Owner Principal Name,Report Period"
 )
 LEAST = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": Fernet.generate_key().decode()}
-URL = "https://receiver.example/hook"
 
 
 def site_id(number: int) -> str:
@@ -96,19 +92,11 @@ def _nobody(url: str, headers: Mapping[str, str], body: bytes, spent: timedelta)
     raise AssertionError("a scan sends nothing itself")
 
 
-@dataclass
-class Tenant:
+@dataclass(kw_only=True)
+class Tenant(SimulatedDeployment):
     """A deployment that scans one tenant."""
 
-    account: Account = field(default_factory=Account)
-    settings: dict[str, str] = field(default_factory=dict)
     now: datetime = START
-
-    def __post_init__(self) -> None:
-        self.app = self.instance()
-        if not self.account.tables:
-            registering.register(self.app.endpoints, URL, self.now)
-            self.account.writes.clear()
 
     def instance(self) -> App:
         """Another process of the same deployment."""
@@ -120,20 +108,6 @@ class Tenant:
         before = {event.key for event in self.events()}
         scan(self.app, graph or FakeGraph(list(rows)))
         return [event for event in self.events() if event.key not in before]
-
-    def events(self) -> list[Event]:
-        """All that were ever published, in order of their keys."""
-        rows = [
-            read_event_row(entity).event
-            for name, table in self.account.tables.items()
-            if name.startswith("events")
-            for entity, _ in table.values()
-        ]
-        return sorted(rows, key=lambda event: event.key)
-
-    def queued(self) -> set[str]:
-        """The keys of the events that are on their way."""
-        return {decode(message.text.encode()).key for message in self.account.queues.get(DELIVERIES, [])}
 
     def state(self) -> dict[str, Any]:
         return json.loads(self.app.sites.state().model_dump_json())  # type: ignore[no-any-return]

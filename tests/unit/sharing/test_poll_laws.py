@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from doubles.audit_records import a_grant, a_record, audit_id
 from doubles.simulated_audit import DAY, HOUR, MINUTE, START, UNREADABLE, Deployment, Service, ids_of
+from doubles.simulated_deployment import counted, kill, steps_in
 from doubles.storage_account import Account, Crash
 from shared.app import App
 from shared.sharing.mapping import SharingEvent
@@ -115,38 +116,13 @@ def started(contents: list[tuple[list[int], int, int]]) -> Deployment:
 
 def copy_of(deployment: Deployment) -> Deployment:
     account = Account(deepcopy(deployment.account.tables), deepcopy(deployment.account.queues))
-    return Deployment(account, deepcopy(deployment.service), now=deployment.now)
+    return Deployment(account=account, service=deepcopy(deployment.service), now=deployment.now)
 
 
 def steps_of(deployment: Deployment) -> int:
     """How many steps the poll takes, to storage and to the feed."""
-    count = 0
-
-    def step() -> None:
-        nonlocal count
-        count += 1
-
     copy = copy_of(deployment)
-    copy.account.step = step
-    copy.poll()
-    return count
-
-
-def counted(number: int, act: Callable[[], None]) -> Callable[[], None]:
-    """Acts at this step, counted from 0, once."""
-    seen = 0
-
-    def step() -> None:
-        nonlocal seen
-        seen += 1
-        if seen == number + 1:
-            act()
-
-    return step
-
-
-def kill() -> None:
-    raise Crash
+    return steps_in(copy.account, copy.poll)
 
 
 BEFORE = [([1, 2], 0, 0)]

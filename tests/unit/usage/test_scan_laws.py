@@ -1,7 +1,6 @@
 """The laws of a scan: no event without a crossing, never two for one, whatever is killed or runs at the same time."""
 
 import random
-from collections.abc import Callable
 from copy import deepcopy
 
 import pytest
@@ -9,6 +8,7 @@ from greenlet import getcurrent, greenlet
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from doubles.simulated_deployment import counted, kill, steps_in
 from doubles.simulated_tenant import QUOTA, FakeGraph, Tenant, a_row, site_url, told
 from doubles.storage_account import Account, Crash
 from shared.app import App
@@ -96,38 +96,13 @@ def started(history: list[dict[int, int | None]]) -> Tenant:
 
 
 def copy_of(tenant: Tenant) -> Tenant:
-    return Tenant(Account(deepcopy(tenant.account.tables), deepcopy(tenant.account.queues)))
+    return Tenant(account=Account(deepcopy(tenant.account.tables), deepcopy(tenant.account.queues)))
 
 
 def steps_of(tenant: Tenant, rows: list[str]) -> int:
     """How many steps the scan takes."""
-    count = 0
-
-    def step() -> None:
-        nonlocal count
-        count += 1
-
     copy = copy_of(tenant)
-    copy.account.step = step
-    scan(copy.app, FakeGraph(rows))
-    return count
-
-
-def counted(number: int, act: Callable[[], None]) -> Callable[[], None]:
-    """Acts at this step, counted from 0, once."""
-    seen = 0
-
-    def step() -> None:
-        nonlocal seen
-        seen += 1
-        if seen == number + 1:
-            act()
-
-    return step
-
-
-def kill() -> None:
-    raise Crash
+    return steps_in(copy.account, lambda: scan(copy.app, FakeGraph(rows)))
 
 
 BEFORE: list[dict[int, int | None]] = [{1: 80, 2: 91, 3: 95, 4: 10}]
