@@ -14,39 +14,26 @@ from local.m365.tenant import Site
 
 from .api import ENDPOINTS, Api, Json, eventually
 from .hosting import Host, Record
+from .timers import Runs
 
 QUOTA = 1_000_000
 EXCEEDED, RECOVERED = "storage.threshold_exceeded", "storage.threshold_recovered"
-_ENDS = ("storage.scanned", "storage.scan_failed", "storage.names_concealed")
 
 
-class Scans:
+class Scans(Runs):
     """Scans of the tenant that `graph` tells of, run by one host."""
 
+    function = "scan_storage"
+    ends_with = ("storage.scanned", "storage.scan_failed", "storage.names_concealed")
+
     def __init__(self, host: Host, api: Api, graph: GraphStandIn) -> None:
-        self.host = host
-        self.api = api
+        super().__init__(host, api)
         self.graph = graph
-        self._known: set[str] = set()
 
     def use(self, url: str, percent: float | None, **more: Any) -> None:
         """From now on the report says this of the site; None leaves the field empty."""
         used = None if percent is None else round(QUOTA * percent / 100)
         self.graph.tenant.put(Site(url, used, quota_bytes=QUOTA, **more))
-
-    def start(self) -> None:
-        self.api.call("POST", "/admin/functions/scan_storage", {}, expect=202)
-
-    def ends(self) -> list[Record]:
-        """The lines of the scans that have ended."""
-        return [record for record in list(self.host.records) if record["event"] in _ENDS]
-
-    def run(self, within: float = 20) -> Record:
-        """The line with which a scan that is run now ends."""
-        known = len(self.ends())
-        self.start()
-        self.host.wait_until(lambda: len(self.ends()) > known, within)
-        return self.ends()[-1]
 
     def scanned(self) -> Record:
         """The same, of a scan that must succeed."""

@@ -14,35 +14,22 @@ from local.m365.sharing import Action
 
 from .api import ENDPOINTS, Api, Json, eventually
 from .hosting import Host, Record
+from .timers import Runs
 
-_ENDS = ("sharing.polled", "sharing.poll_paused", "sharing.poll_held", "sharing.poll_superseded")
 
-
-class Polls:
+class Polls(Runs):
     """Polls of the feed that `activity` holds, run by one host."""
 
+    function = "poll_sharing"
+    ends_with = ("sharing.polled", "sharing.poll_paused", "sharing.poll_held", "sharing.poll_superseded")
+
     def __init__(self, host: Host, api: Api, activity: ActivityStandIn) -> None:
-        self.host = host
-        self.api = api
+        super().__init__(host, api)
         self.activity = activity
 
     def do(self, do: Any, item: str, **more: Any) -> None:
         """Somebody does this in the tenant."""
         self.activity.do(Action(do, item, **more))
-
-    def start(self) -> None:
-        self.api.call("POST", "/admin/functions/poll_sharing", {}, expect=202)
-
-    def ends(self) -> list[Record]:
-        """The lines with which polls have ended."""
-        return [record for record in list(self.host.records) if record["event"] in _ENDS]
-
-    def run(self, within: float = 20) -> Record:
-        """The line with which a poll that is run now ends."""
-        known = len(self.ends())
-        self.start()
-        self.host.wait_until(lambda: len(self.ends()) > known, within)
-        return self.ends()[-1]
 
     def polled(self) -> Record:
         """The same, of a poll that must succeed."""
