@@ -1,7 +1,6 @@
 """The `template` format: a document of the receiver's own, filled in."""
 
 import json
-import tracemalloc
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from doubles.format_events import compact_json, events, make, sample_of
+from doubles.memory import traced_peak
 from shared.formats import template
 from shared.formats.shortening import indented, without_unseen
 from shared.model import Event
@@ -234,16 +234,14 @@ def test_a_value_with_a_length_counted_whole_against_the_limit() -> None:
     assert json.loads(filled(["{{content.a:10}}"] * 20, event)) == ["x" * 9 + "…"] * 20
 
 
-def test_a_body_that_would_be_too_large_is_not_even_made() -> None:
+def too_large_a_body() -> None:
     event = sample_of("custom.x", content=compact_json({"a": "x" * 200_000}))
-    tracemalloc.start()
-    try:
-        with pytest.raises(Unsendable):
-            filled("{{content.a}}" * 100, event)
-        peak_bytes = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak_bytes < 6 * 1024 * 1024
+    with pytest.raises(Unsendable):
+        filled("{{content.a}}" * 100, event)
+
+
+def test_a_body_that_would_be_too_large_is_not_even_made() -> None:
+    assert traced_peak(too_large_a_body) < 6 * 1024 * 1024
 
 
 def test_a_template_is_taken_apart_once_and_lives_with_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
