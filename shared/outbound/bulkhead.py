@@ -14,7 +14,7 @@ Per instance, in memory, on the loop that dispatches. It knows nothing of a rece
 A message that finds no slot waits in its endpoint's line where its turn is likely to come soon; else it is to go back
 to the queue, so that the host can receive messages of other endpoints. That takes transactions and seconds, so the
 first answer of a new endpoint is awaited by all of its messages, though the host may receive nothing meanwhile: for
-half a second, and not again for a while after it was in vain.
+half a second, or a tenth where the answers of several are awaited, and not again for a while after it was in vain.
 """
 
 import asyncio
@@ -39,6 +39,10 @@ SLOW_SECONDS = 3.0
 
 FAILING_TOGETHER = 5
 """Attempts that a failing endpoint may have at once: as many as open its breaker."""
+
+FEW_LINES = 4
+"""Where messages of so many endpoints wait, a first answer is awaited for `QUICK_SECONDS` only: if they all hang, the
+host receives nothing for others meanwhile."""
 
 WARY_SECONDS = 60.0
 """For how long after a first answer was awaited in vain others are awaited by fewer."""
@@ -185,14 +189,15 @@ class Bulkhead:
         """Waits in the endpoint's line; True with a slot taken."""
         state = self._state(endpoint)
         first = self._awaits_first_answer(state)
-        if not first and not self._worth_waiting(state):
+        seconds = first or (self._patience if self._worth_waiting(state) else 0.0)
+        if not seconds:
             return False
         turn: _Turn = asyncio.get_running_loop().create_future()
         state.line.append(turn)
         self._lines[endpoint] = state
         self._waiting += 1
         try:
-            await asyncio.wait([turn], timeout=self._patience)
+            await asyncio.wait([turn], timeout=seconds)
         except asyncio.CancelledError:
             if not turn.done():
                 self._leave(endpoint, state, turn)
@@ -218,11 +223,15 @@ class Bulkhead:
         free = self._free()
         return quick or self._waiting < (free * 3 // 4 if state.kind is Kind.PROVEN else free // 2)
 
-    def _awaits_first_answer(self, state: _Endpoint) -> bool:
-        """Whether all that is known of an endpoint, new or idle before, is that attempts began a moment ago."""
+    def _awaits_first_answer(self, state: _Endpoint) -> float:
+        """For how many seconds more, where all that is known of an endpoint, new or idle before, is that attempts began
+        a moment ago; else 0."""
         if state.kind is Kind.FAILING or not state.began or self._now() < self._wary_until:
-            return False
-        return state.freed_at <= state.began[0] and self._now() - state.began[0] < self._patience
+            return 0.0
+        if state.freed_at > state.began[0]:
+            return 0.0
+        patience = self._patience if len(self._lines) < FEW_LINES else QUICK_SECONDS
+        return max(0.0, patience - (self._now() - state.began[0]))
 
     def _expected_wait(self, state: _Endpoint) -> float:
         """Seconds; with each round of answers an endpoint has about twice as many attempts in flight. One that has not

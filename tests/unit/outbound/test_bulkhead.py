@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doubles.virtual_time import run
-from shared.outbound.bulkhead import FAILING_TOGETHER, PATIENCE_SECONDS, SLOTS, SLOW_SECONDS, WARY_SECONDS, Bulkhead
+from shared.outbound.bulkhead import (
+    FAILING_TOGETHER,
+    FEW_LINES,
+    PATIENCE_SECONDS,
+    QUICK_SECONDS,
+    SLOTS,
+    SLOW_SECONDS,
+    WARY_SECONDS,
+    Bulkhead,
+)
 
 HOST = Path(__file__).parents[3] / "host.json"
 QUARTER, HALF = SLOTS // 4, SLOTS // 2
@@ -256,6 +265,23 @@ def test_once_a_first_answer_was_awaited_in_vain_few_wait_for_others() -> None:
             assert sum(not task.done() for task in tasks) == 1, "the attempt itself"
         assert told[0] == told[2] == SLOTS
         assert told[1] <= HALF
+
+    run(main())
+
+
+def test_where_many_endpoints_are_new_their_first_answers_are_awaited_for_a_tenth_of_a_second() -> None:
+    """Beside a hundred that hang, the first events of the healthy came half a second late."""
+
+    async def main() -> None:
+        bulkhead = Bulkhead(asyncio.get_running_loop().time)
+        for number in range(100):
+            assert bulkhead.take(f"hung-{number}")
+        tasks = [asyncio.create_task(attempt(bulkhead, f"hung-{n % 100}", 30, False)) for n in range(156)]
+        await asyncio.sleep(QUICK_SECONDS / 2)
+        assert not any(task.done() for task in tasks), "an answer may come yet"
+        await asyncio.sleep(QUICK_SECONDS)
+        assert sum(not task.done() for task in tasks) == FEW_LINES, "those who waited before there were many"
+        assert not any(await asyncio.gather(*tasks))
 
     run(main())
 
