@@ -83,7 +83,7 @@ def complete(
     too_large = _size_problem(before, completed)
     if too_large:
         return too_large
-    if before is None or completed.auth != before.auth:
+    if before is None or (completed.auth, completed.format) != (before.auth, before.format):
         return _auth_problem(completed, allowed_audiences) or completed
     return completed
 
@@ -150,7 +150,7 @@ def _changed_auth(stored: Auth | None, change: Whole | Patch | None) -> Auth | I
 def _auth_problem(endpoint: Endpoint, allowed_audiences: Sequence[str]) -> Unfit | None:
     auth = endpoint.auth
     if auth is not None and auth.type == "entra":
-        problem = audience_problem(auth.audience, allowed_audiences)
+        problem = audience_problem(auth.audience, allowed_audiences, endpoint.url, endpoint.format)
         if problem:
             return Unfit(f"auth.audience: {problem}")
     conflict = conflict_of(endpoint)

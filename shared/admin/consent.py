@@ -69,4 +69,4 @@ def _origin(app: App, endpoint: Endpoint) -> str | None:
 
 
 def _headers(app: App, endpoint: Endpoint, auth: Auth) -> dict[str, str]:
-    return auth_headers(endpoint, auth, app.tokens, app.settings.allowed_token_audiences)
+    return auth_headers(endpoint, auth, endpoint.format, app.tokens, app.settings.allowed_token_audiences)

@@ -88,7 +88,8 @@ def _signed(
     """Headers and body. Raises Unsendable."""
     content_type, body = render(endpoint, message.format, event)
     auth = endpoint.auth
-    proved = {} if auth is None else auth_headers(endpoint, auth, app.tokens, app.settings.allowed_token_audiences)
+    allowed = app.settings.allowed_token_audiences
+    proved = {} if auth is None else auth_headers(endpoint, auth, message.format, app.tokens, allowed)
     headers = {
         **proved,
         "Content-Type": content_type,

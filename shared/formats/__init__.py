@@ -10,6 +10,8 @@ A format is one module here and one line in `FORMATS`. The module has
 - optionally `problems(settings, types) -> list[str]`: what a model cannot see, each a clause that names the field
   (`document: …`), found at registration; `types` are those that the endpoint asks for, patterns among them.
 - optionally `needs_auth(settings) -> bool`: whether its receivers let nobody in who does not say who it is.
+- optionally `mistakes(url, auth) -> list[str]`: what is probably wrong with a receiver's URL and authentication, each
+  a clause that names the field; whoever registers is told, and the registration stands.
 - optionally `consent(settings, host_name) -> str | None`: the origin for which the receiver is asked, at
   registration, whether it wants these requests (CloudEvents, "Abuse Protection"); None where it is not asked.
 
@@ -28,6 +30,7 @@ from shared.formats import (
     connectwise,
     jira,
     point,
+    sentinel,
     servicenow,
     slack,
     splunk_hec,
@@ -35,7 +38,7 @@ from shared.formats import (
     teams,
     template,
 )
-from shared.model import Model
+from shared.model import Auth, Model
 
 Body = tuple[str, bytes]
 """Content type and body."""
@@ -50,6 +53,7 @@ class Format:
     problems: Callable[[Any, Sequence[str]], list[str]] | None = None
     consent: Callable[[Any, str], str | None] | None = None
     needs_auth: Callable[[Any], bool] | None = None
+    mistakes: Callable[[str, Auth | None], list[str]] | None = None
     point_signature: bool = False
     """Whether a delivery carries `Signature` too, by the key that all receivers share. So only where the publisher and
     the app alone decide the bytes: whoever else could choose them would have words of their own signed for others."""
@@ -117,6 +121,13 @@ FORMATS: dict[str, Format] = {
         needs_auth=_always,
         title="Splunk",
         description="An event for the HTTP Event Collector.",
+    ),
+    "sentinel": Format(
+        sentinel.body,
+        needs_auth=_always,
+        mistakes=sentinel.mistakes,
+        title="Microsoft Sentinel",
+        description="A row of a table, by the Logs Ingestion API of Azure Monitor.",
     ),
     "template": Format(
         template.body,

@@ -46,9 +46,12 @@ def auth_values(auth: Auth | None, sent: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for value in given if value))
 
 
-def auth_headers(endpoint: Endpoint, auth: Auth, tokens: Tokens, allowed_audiences: Sequence[str]) -> dict[str, str]:
-    """The headers of an endpoint's `auth`. Raises Unsendable where it cannot or must not be used; what registration
-    refuses is refused here too, since settings and versions change. For `entra` it may wait for a token."""
+def auth_headers(
+    endpoint: Endpoint, auth: Auth, wire_format: str, tokens: Tokens, allowed_audiences: Sequence[str]
+) -> dict[str, str]:
+    """The headers of an endpoint's `auth`, for a body of this wire format. Raises Unsendable where it cannot or must
+    not be used; what registration refuses is refused here too, since settings and versions change. For `entra` it may
+    wait for a token."""
     conflict = conflict_of(endpoint)
     if conflict is not None:
         raise Unsendable(conflict)
@@ -58,7 +61,7 @@ def auth_headers(endpoint: Endpoint, auth: Auth, tokens: Tokens, allowed_audienc
         case "basic":
             return {**auth.headers, "Authorization": basic(auth.username, auth.password)}
         case "entra":
-            problem = audience_problem(auth.audience, allowed_audiences)
+            problem = audience_problem(auth.audience, allowed_audiences, endpoint.url, wire_format)
             if problem is not None:
                 raise Unsendable(f"the audience {auth.audience} {problem}")
             return {**auth.headers, "Authorization": f"Bearer {tokens.get(auth.audience)}"}

@@ -13,6 +13,7 @@ from shared.formats.rendering import settings_problems
 from shared.model.audiences import ALLOWED, audience_problem
 from shared.model.auth import AuthBody
 from shared.model.catalogue import type_problem
+from shared.model.ingestion import MONITORS
 
 PAGE = (Path(__file__).parents[3] / "docs" / "receivers.md").read_text(encoding="utf-8")
 CALLS: list[dict[str, Any]] = [
@@ -28,7 +29,8 @@ def test_a_registration_call_of_the_page_is_accepted(call: dict[str, Any]) -> No
     assert settings_problems(call["format"], call.get("settings", {}), call["types"]) == []
     if "auth" in call:
         auth: Any = TypeAdapter(AuthBody).validate_json(json.dumps(call["auth"]))
-        assert auth.type != "entra" or audience_problem(auth.audience, ALLOWED) is None
+        if auth.type == "entra":
+            assert audience_problem(auth.audience, (*ALLOWED, *MONITORS), call["endpoint"], call["format"]) is None
 
 
 def test_every_format_has_its_call() -> None:
@@ -61,6 +63,7 @@ def test_lists_of_formats_are_whole() -> None:
         "servicenow": "ServiceNow",
         "connectwise": "ConnectWise",
         "splunk-hec": "Splunk",
+        "sentinel": "Microsoft Sentinel",
         "teams": "Microsoft Teams",
     }
     titles |= {"cloudevents": "CloudEvents", "template": "any JSON by a template"}

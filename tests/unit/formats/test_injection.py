@@ -147,7 +147,7 @@ def test_a_joiner_that_a_script_needs_stays(word: str) -> None:
     assert readable(f"a\u200c{word}\u200d\u200c{word}\u200d") == f"a{word}{word}"
 
 
-@pytest.mark.parametrize("name", ["point", "spscan", "cloudevents", "splunk-hec"])
+@pytest.mark.parametrize("name", ["point", "spscan", "cloudevents", "splunk-hec", "sentinel"])
 def test_what_machines_read_is_as_it_was_written(name: str) -> None:
     text = f"x{''.join(UNSEEN[1:])}\u2028y"
     assert text in "".join(strings(read(name, attack(name=text))))

@@ -2,6 +2,7 @@
 something was left out."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from doubles.format_events import OWN_FORMATS, compact_json, events, make, read, sample_of
+from shared.formats.sentinel import COLUMNS, MOST_BYTES, MOST_FIELD_BYTES
 from shared.formats.shortening import MARK, in_utf16, short_key, shorten, within
 from shared.model import Event
 from shared.model.json_text import members
@@ -82,6 +84,16 @@ def splunk(body: dict[str, Any], raw: bytes) -> None:
     assert len(raw) <= MIB
 
 
+def sentinel(body: list[dict[str, Any]], raw: bytes) -> None:
+    [row] = body
+    assert len(raw) <= MOST_BYTES
+    assert row.keys() <= COLUMNS.keys()
+    assert all(len(compact_json(value).encode()) <= MOST_FIELD_BYTES + 2 for value in row.values())
+    assert isinstance(row["Content"], dict)
+    for name in ("TimeGenerated", "EventTime"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", row[name])
+
+
 def cloudevents(body: dict[str, Any], raw: bytes) -> None:
     attributes = {name: value for name, value in body.items() if name != "data"}
     assert all(isinstance(value, str) and value for value in attributes.values())
@@ -92,7 +104,7 @@ def template(body: dict[str, Any], raw: bytes) -> None:
     assert len(raw) <= MIB
 
 
-CHECKS: dict[str, Callable[[dict[str, Any], bytes], None]] = {
+CHECKS: dict[str, Callable[[Any, bytes], None]] = {
     "slack": slack,
     "teams": teams,
     "servicenow": servicenow,
@@ -100,6 +112,7 @@ CHECKS: dict[str, Callable[[dict[str, Any], bytes], None]] = {
     "connectwise": connectwise,
     "autotask": autotask,
     "splunk-hec": splunk,
+    "sentinel": sentinel,
     "cloudevents": cloudevents,
     "template": template,
 }
@@ -134,7 +147,7 @@ def test_where_content_is_passed_on_it_is_byte_for_byte(event: Event) -> None:
 LARGE = {f"field{number}": '\u0000é𝄞"<&>\\\n' * 40 for number in range(290)}
 
 
-@pytest.mark.parametrize("name", ["slack", "teams", "servicenow", "jira", "connectwise", "autotask"])
+@pytest.mark.parametrize("name", ["slack", "teams", "servicenow", "jira", "connectwise", "autotask", "sentinel"])
 def test_what_is_left_out_of_a_large_event_is_marked(name: str) -> None:
     content = compact_json(LARGE)
     assert 200 * 1024 < len(content.encode()) < 256 * 1024
