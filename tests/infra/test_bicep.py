@@ -105,7 +105,13 @@ LOST = ".description: unknown property"
 """The checker's data came without any property of this name; Azure's alert rules and role assignments have it."""
 
 
-NOT_STORED = {"Microsoft.Network/networkSecurityGroups"}
+NOT_STORED = {
+    "Microsoft.Network/networkSecurityGroups",
+    "Microsoft.Insights/dataCollectionRules",
+    "Microsoft.OperationalInsights/workspaces/savedSearches",
+    "Microsoft.OperationalInsights/workspaces/tables",
+    "Microsoft.SecurityInsights/alertRules",
+}
 """Types that the checker's data leaves out as resources of their own."""
 
 
@@ -201,6 +207,7 @@ MAKERS = {
     "network": "network",
     "plan": "app",
     "app": "app",
+    "dataCollectionRule": "ingestion",
 }
 """Which module makes what main.bicep names."""
 

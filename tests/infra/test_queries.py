@@ -122,8 +122,14 @@ def _line(event: str, **fields: object) -> str:
 
 @pytest.fixture(scope="module")
 def workspace(busy: Happening) -> Workspace:
+    arrived = {"TimeGenerated": "2026-11-22 10:00:00", "Severity": "critical"}
+    events = [
+        {**arrived, "EventType": "permission.anonymous_link_created", "Content": '{"itemType":"Site"}'},
+        {**arrived, "EventType": "storage.threshold_exceeded", "Content": "{}"},
+    ]
     failed = {"TimeGenerated": "2026-11-22 10:00:00", "OperationName": "dispatch", "InnermostType": "RpcException"}
-    return Workspace(busy.traces, busy.requests, [{**failed, "InnermostMessage": "storage", "OperationId": "0"}])
+    exceptions = [{**failed, "InnermostMessage": "storage", "OperationId": "0"}]
+    return Workspace(busy.traces, busy.requests, exceptions, events)
 
 
 def _written(busy: Happening, event: str) -> list[Row]:
