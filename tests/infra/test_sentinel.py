@@ -148,7 +148,7 @@ def test_every_rule_is_deployed_and_the_reader_has_the_name_that_they_use() -> N
         "sentinel/tenant-hooks"
     }
     assert literal(at(SENTINEL.one("reader").object, "properties.functionAlias")) == "TenantHooks"
-    assert literal(at(SENTINEL.one("table").object, "name")) in READER
+    assert str(literal(at(SENTINEL.one("table").object, "name"))) in READER
 
 
 def row(name: str, content: dict[str, Any], after: timedelta = timedelta(), **changes: Any) -> Row:
