@@ -16,6 +16,7 @@ from shared.outbound.background import BackgroundLoop
 from shared.outbound.breaker import Breaker
 from shared.outbound.bulkhead import Bulkhead
 from shared.outbound.client import WebhookClient
+from shared.outbound.gathering import Gathering
 from shared.outbound.pacing import Pacing
 from shared.outbound.tokens import Tokens
 from shared.settings import Settings, in_force, settings, unread_settings
@@ -68,6 +69,7 @@ class App:
     breaker: Breaker
     bulkhead: Bulkhead
     pacing: Pacing
+    gathering: Gathering[Any, Any]
     now: Callable[[], datetime]
     seconds: Callable[[], float]
     """A monotonic clock."""
@@ -140,6 +142,7 @@ def build_on(doors: Doors, settings: Settings) -> App:
         breaker=Breaker(settings.breaker_probe),
         bulkhead=Bulkhead(doors.seconds),
         pacing=Pacing(),
+        gathering=Gathering(),
         now=doors.now,
         seconds=doors.seconds,
         in_thread=doors.in_thread,

@@ -15,10 +15,11 @@ from datetime import datetime, timedelta
 
 from shared import logs
 from shared.app import App
-from shared.delivery.attempt import Attempted, attempt
-from shared.delivery.gate import Deferral, GiveUp, a_while, attempt_through_gate, held_back, held_by_pace
-from shared.delivery.publisher import NeverAccepted, accepted_event
-from shared.delivery.recorder import endpoint_of, follow_up, record, record_result, verdict_on
+from shared.delivery.attempt import Attempted
+from shared.delivery.batches import attempt_or_hold, due_in, keep_apart, was_refused_together
+from shared.delivery.gate import Deferral, GiveUp, a_while, held_by_pace
+from shared.delivery.publisher import NeverAccepted, accepted_event, longest_delivery
+from shared.delivery.recorder import delays_of, endpoint_of, follow_up, record, record_result, verdict_on
 from shared.delivery.schedule import Retry, asks_for_less
 from shared.delivery.transitions import ERASED, cancelled
 from shared.formats import FORMATS
@@ -144,18 +145,21 @@ async def _read(app: App, message: Message) -> Findings:
 
 
 async def _attempt_or_defer(app: App, message: Message, endpoint: Endpoint, event: Event, stored: Row) -> None:
-    held = await held_back(app, message, endpoint)
-    if held is None:
-        async with app.bulkhead.slot(endpoint.id) as taken:
-            if taken:
-                attempted = await attempt_through_gate(
-                    app, message, endpoint, lambda within: attempt(app, endpoint, message, event, within)
-                )
-        if taken:
-            await _conclude(app, message, endpoint, attempted, stored)
-            return
-        held = held_by_pace(app, message, endpoint) or Deferral("bulkhead", a_while(message))
-    await _put_off(app, message, held)
+    wait = due_in(message, endpoint, app.now())
+    if wait:
+        deadline_at = app.now() + wait + longest_delivery(app, endpoint)
+        await _defer(app, message, Deferral("digest", wait.total_seconds(), deadline_at))
+        return
+    known = None if stored is None else stored.value
+    outcome = await attempt_or_hold(app, message, endpoint, event, known, delays_of(app, endpoint))
+    if isinstance(outcome, Attempted) and was_refused_together(outcome):
+        log_attempt(message, endpoint, outcome, "apart")
+        keep_apart(app, message, endpoint)
+        outcome = await attempt_or_hold(app, message, endpoint, event, known, delays_of(app, endpoint))
+    if isinstance(outcome, Attempted):
+        await _conclude(app, message, endpoint, outcome, stored)
+    else:
+        await _put_off(app, message, outcome)
 
 
 async def _conclude(app: App, message: Message, endpoint: Endpoint, attempted: Attempted, stored: Row) -> None:
@@ -163,11 +167,11 @@ async def _conclude(app: App, message: Message, endpoint: Endpoint, attempted: A
     made = attempted.attempt
     if asks_for_less(made.status, attempted.retry_after):
         held = held_by_pace(app, message, endpoint) or Deferral("pacing", 1.0)
-        log_attempt(message, endpoint, made, "deferred" if isinstance(held, Deferral) else "exhausted")
+        log_attempt(message, endpoint, attempted, "deferred" if isinstance(held, Deferral) else "exhausted")
         await _put_off(app, message, held)
         return
     verdict = verdict_on(app, message, attempted, endpoint)
-    log_attempt(message, endpoint, made, verdict.word, verdict.after if isinstance(verdict, Retry) else None)
+    log_attempt(message, endpoint, attempted, verdict.word, verdict.after if isinstance(verdict, Retry) else None)
     delivery = await record(app, message, attempted, verdict, endpoint, stored)
     succeeded = delivery is not None and delivery.status == "delivered"
     app.counts.came(
@@ -178,10 +182,11 @@ async def _conclude(app: App, message: Message, endpoint: Endpoint, attempted: A
 
 
 def log_attempt(
-    message: Message, endpoint: Endpoint, made: Attempt, following: str, retry_in: timedelta | None = None
+    message: Message, endpoint: Endpoint, attempted: Attempted, following: str, retry_in: timedelta | None = None
 ) -> None:
     """The one line of an attempt, written when it is known what follows, and before that is recorded: so a crash leaves
     no recorded attempt without its line."""
+    made = attempted.attempt
     logs.info(
         "delivery.attempted",
         deliveryId=message.delivery,
@@ -194,6 +199,7 @@ def log_attempt(
         error=made.error,
         durationMs=made.duration_ms,
         next=following,
+        together=attempted.together if attempted.together > 1 else None,
         retryInSeconds=None if retry_in is None else max(0, round(retry_in.total_seconds())),
         manual=message.manual or None,
         test=True if following == "test" else None,
@@ -218,7 +224,7 @@ async def _put_off(app: App, message: Message, held: Deferral | GiveUp) -> None:
 async def _defer(app: App, message: Message, deferral: Deferral) -> None:
     """Puts the message back, spending no attempt."""
     delay = timedelta(seconds=deferral.seconds)
-    await app.queue.put(messages.deferred(message, app.now() + delay), delay)
+    await app.queue.put(messages.deferred(message, app.now() + delay, deferral.deadline_at), delay)
     logs.info(
         "delivery.deferred",
         deliveryId=message.delivery,

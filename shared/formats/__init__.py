@@ -14,14 +14,21 @@ A format is one module here and one line in `FORMATS`. The module has
   a clause that names the field; whoever registers is told, and the registration stands.
 - optionally `consent(settings, host_name) -> str | None`: the origin for which the receiver is asked, at
   registration, whether it wants these requests (CloudEvents, "Abuse Protection"); None where it is not asked.
+- optionally `join(events, settings) -> (content type, bytes)`, where the receiver takes several events in one request,
+  at most `most_bytes` in all: those that wait for their turn go together then. Of one event it is what `body` makes of
+  it, several stand in the order in which they were accepted, and each with its key: a request of several has a
+  `webhook-id` of its own.
+- optionally, beside it, `digest_every(settings) -> timedelta | None`: first attempts wait for the next multiple of that
+  period, and what has come until then goes together; None where this endpoint wants each event at once, by itself.
 
-`body` is pure: no clock, network or environment. It takes every event of the catalogue and any `custom.*` one, and
-raises `Unsendable` (shared/model/delivery.py) where this one cannot be said in this format: the delivery then
-fails with that reason, and nothing is sent.
+`body` and `join` are pure: no clock, network or environment. They take every event of the catalogue and any `custom.*`
+one, and raise `Unsendable` (shared/model/delivery.py) where one cannot be said in this format: its delivery then fails
+with that reason, and nothing is sent.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from shared.formats import (
@@ -38,7 +45,7 @@ from shared.formats import (
     teams,
     template,
 )
-from shared.model import Auth, Model
+from shared.model import Auth, Event, Model
 
 Body = tuple[str, bytes]
 """Content type and body."""
@@ -54,6 +61,9 @@ class Format:
     consent: Callable[[Any, str], str | None] | None = None
     needs_auth: Callable[[Any], bool] | None = None
     mistakes: Callable[[str, Auth | None], list[str]] | None = None
+    join: Callable[[Sequence[Event], Any], Body] | None = None
+    most_bytes: int = 2**20
+    digest_every: Callable[[Any], timedelta | None] | None = None
     point_signature: bool = False
     """Whether a delivery carries `Signature` too, by the key that all receivers share. So only where the publisher and
     the app alone decide the bytes: whoever else could choose them would have words of their own signed for others."""

@@ -3,6 +3,7 @@
 import functools
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
@@ -24,6 +25,28 @@ def render(endpoint: Endpoint, name: str, event: Event) -> Body:
     if known.settings is None:
         return known.body(event)
     return known.body(event, settings_of(endpoint, name))
+
+
+def render_together(endpoint: Endpoint, name: str, events: Sequence[Event]) -> Body:
+    """Content type and body of several events. Only where they go together. Raises Unsendable."""
+    join = FORMATS[name].join
+    assert join is not None  # noqa: S101 (asked before)
+    return join(events, settings_of(endpoint, name))
+
+
+def goes_together(endpoint: Endpoint, name: str) -> bool:
+    """Whether events in this wire format may go to the endpoint together, in one body."""
+    known = FORMATS[name]
+    return known.join is not None and (known.digest_every is None or digest_period(endpoint, name) is not None)
+
+
+def digest_period(endpoint: Endpoint, name: str) -> timedelta | None:
+    """How often the endpoint wants what has come since, where it does not want each event at once."""
+    every = FORMATS[name].digest_every
+    try:
+        return None if every is None else every(settings_of(endpoint, name))
+    except Unsendable:
+        return None  # the attempt says it
 
 
 def render_once(name: str, text: str, event: Event) -> Body:

@@ -167,9 +167,11 @@ def next_attempt(message: Message, number: int, due_at: datetime, deadline_at: d
     )
 
 
-def deferred(message: Message, due_at: datetime) -> Message:
-    """The same attempt later, unspent."""
-    update = {"due_at": due_at, "possible_duplicate": True, "deferrals": message.deferrals + 1}
+def deferred(message: Message, due_at: datetime, deadline_at: datetime | None = None) -> Message:
+    """The same attempt later, unspent. With a `deadline_at` the delivery is given so much longer."""
+    update: dict[str, object] = {"due_at": due_at, "possible_duplicate": True, "deferrals": message.deferrals + 1}
+    if deadline_at is not None:
+        update["deadline_at"] = deadline_at
     return message.model_copy(update=update)
 
 

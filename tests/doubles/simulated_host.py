@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
@@ -32,12 +33,14 @@ LEASE = timedelta(minutes=10)
 BACK_AFTER_FAILURE = timedelta(seconds=60)
 MOST_DEQUEUES = 10
 MOST_EXPIRIES = 8  # in one schedule: with no bound, leases could run out faster than work is done
+REFUSES_THE_BODY = Response(400, '{"error":{"code":"TriggerInputSchemaMismatch"}}', None)
+ASKS_FOR_LESS = Response(429, None, timedelta(seconds=20))
 FAILURES = (
     NoResponse("refused"),
     Response(500, None, timedelta(minutes=5)),
     Response(400, '{"error":{"code":"WorkflowTriggerIsNotEnabled"}}', None),
-    Response(400, '{"error":{"code":"TriggerInputSchemaMismatch"}}', None),
-    Response(429, None, timedelta(seconds=20)),
+    REFUSES_THE_BODY,
+    ASKS_FOR_LESS,
 )
 """An outage, a busy receiver, one that is switched off, a body that it will never take, and one that asks for less."""
 SETTINGS = read_settings(
@@ -59,15 +62,17 @@ class MoodyBreaker(Breaker):
 def _app(world: World) -> App:
     def post(url: str, headers: Any, body: bytes, spent: timedelta) -> Response | NoResponse:
         world.point()
-        key = headers["webhook-id"]
-        world.posts[key, url] += 1
+        keys = [headers["webhook-id"]] if world.format == "point" else [each["key"] for each in json.loads(body)]
+        world.most_together = max(world.most_together, len(keys))
+        world.posts.update((key, url) for key in keys)
         failed = world.chance(world.odds.receiver_fails)
         if not failed:
-            world.successes[f"{key} {url}"] += 1
+            world.successes.update(f"{key} {url}" for key in keys)
         world.point()
         failures = FAILURES if world.odds.failure is None else (FAILURES[world.odds.failure],)
         answer = world.random.choice(failures) if failed else Response(200, None, None)
-        world.put_off += answer == FAILURES[-1]
+        if answer == ASKS_FOR_LESS or (answer == REFUSES_THE_BODY and len(keys) > 1):
+            world.put_off += len(keys)
         return answer
 
     def pass_time(by: timedelta) -> None:
@@ -77,7 +82,7 @@ def _app(world: World) -> App:
     app = app_on(world.account, SETTINGS, post, lambda: world.now, pass_time=pass_time)
     return replace(
         app,
-        endpoints=cast(Endpoints, FixedEndpoints()),
+        endpoints=cast(Endpoints, FixedEndpoints(world.format)),
         options=cast(Options, FixedOptions()),
         breaker=MoodyBreaker(world),
         bulkhead=Bulkhead(app.seconds, patience_seconds=0),
@@ -90,8 +95,14 @@ class _Loop:
     def __init__(self, host: "Host") -> None:
         self._host = host
         self._soon: deque[Callable[[], None]] = deque()
+        self._timers: list[tuple[int, Callable[[], None]]] = []
+        """With the step at which each ends."""
+        self._step = 0
 
     def run_what_is_due(self) -> None:
+        self._step += 1
+        self._soon.extend(end for step, end in self._timers if step <= self._step)
+        self._timers = [timer for timer in self._timers if timer[0] > self._step]
         while self._soon:
             self._soon.popleft()()
 
@@ -119,9 +130,14 @@ class _Loop:
         return asyncio.Future(loop=cast(Any, self))
 
     def call_later(self, delay: float, callback: Callable[..., Any], *arguments: Any) -> "_Loop":
-        """Time passes at once."""
-        self._host.world.now += timedelta(seconds=delay)
-        self.call_soon(callback, *arguments)
+        """Time passes at once; and then, or where deliveries go together some steps later, the timer ends."""
+        world = self._host.world
+        world.now += timedelta(seconds=delay)
+        steps = 0 if world.format == "point" else world.random.randrange(40)
+        if steps:
+            self._timers.append((self._step + steps, lambda: callback(*arguments)))
+        else:
+            self.call_soon(callback, *arguments)
         return self
 
     def cancel(self) -> None:
