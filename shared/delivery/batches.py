@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared import logs
 from shared.app import App
 from shared.delivery.attempt import Attempted, Batch, attempt
 from shared.delivery.diagnosis import Ended, Paused, Unacceptable, diagnose
@@ -52,8 +53,7 @@ async def attempt_or_hold(
     app: App, message: Message, endpoint: Endpoint, event: Event, stored: Delivery | None, delays: Sequence[timedelta]
 ) -> Attempted | Deferral | GiveUp:
     """Makes an attempt when its turn comes, alone or in a batch, or says what stands against it. `stored` is the
-    delivery's row where one is known, `delays` its schedule. An attempt in a batch that was refused for its body is to
-    be made again: the endpoint's deliveries then go by themselves."""
+    delivery's row where one is known, `delays` its schedule."""
     if not may_go_along(message, endpoint, stored, delays):
         return await _alone(app, message, endpoint, event)
     while not app.gathering.are_apart(key := _key(message, endpoint), app.seconds()):
@@ -62,7 +62,7 @@ async def attempt_or_hold(
             outcome = await through_gate(
                 app, message, endpoint, lambda within, w=waiter: _attempt_first(app, endpoint, key, w, within), waiter
             )
-        if outcome is not None:
+        if outcome is not None and not (isinstance(outcome, Attempted) and _refused_together(outcome)):
             return outcome
     return await _alone(app, message, endpoint, event)
 
@@ -98,16 +98,6 @@ def refuses_body(made: Attempt) -> bool:
         return False
     status = made.status or 0
     return isinstance(meaning, Unacceptable) or (400 <= status <= 499 and status not in _OF_THE_ENDPOINT)
-
-
-def was_refused_together(attempted: Attempted) -> bool:
-    """Whether an attempt says nothing of the delivery, since a batch was refused for what is in it."""
-    return attempted.together > 1 and refuses_body(attempted.attempt)
-
-
-def keep_apart(app: App, message: Message, endpoint: Endpoint) -> None:
-    """From now on the endpoint's deliveries go by themselves, for a while."""
-    app.gathering.keep_apart(_key(message, endpoint), app.seconds())
 
 
 def batch_id(keys: Sequence[str]) -> str:
@@ -173,21 +163,32 @@ async def _attempt_with(
     """The attempt of a delivery together with others. Those for which there is no room in the end wait again."""
     try:
         batch = await _batch(app, endpoint, first, [other.item for other in others])
-    except Unsendable:  # whose event it is shows when each goes by itself
+    except Exception as error:  # whose event it is shows when each goes by itself
         app.gathering.keep_apart(key, app.seconds())
+        reason = str(error) if isinstance(error, Unsendable) else type(error).__name__
+        logs.warning("batch.unmade", endpointId=endpoint.id, reason=reason[:300], deliveries=1 + len(others))
         batch = None
     count = batch.size - 1 if batch else 0
     for left in others[count:]:
         left.settle(None)
     attempted = await attempt(app, endpoint, first.message, first.event, within, batch)
+    if _refused_together(attempted):
+        app.gathering.keep_apart(key, app.seconds())
+        status = attempted.attempt.status
+        logs.warning("batch.refused", endpointId=endpoint.id, host=endpoint.host, status=status, deliveries=1 + count)
     for other in others[:count]:
         made = attempted.attempt.model_copy(update={"number": other.item.message.attempt})
         other.settle(replace(attempted, attempt=made))
     return attempted
 
 
+def _refused_together(attempted: Attempted) -> bool:
+    """Whether an attempt says nothing of its delivery, since a batch was refused for what is in it."""
+    return attempted.together > 1 and refuses_body(attempted.attempt)
+
+
 async def _batch(app: App, endpoint: Endpoint, first: Sending, others: Sequence[Sending]) -> Batch | None:
-    """Raises Unsendable."""
+    """As `fitting_batch`, off the loop where it takes long."""
     size = len(first.event.content) + sum(len(other.event.content) for other in others)
     if size >= _RENDERED_IN_THREAD_CHARACTERS:
         batch: Batch | None = await app.in_thread(fitting_batch, endpoint, first, others)

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from shared import logs
 from shared.app import App
 from shared.delivery.attempt import Attempted
-from shared.delivery.batches import attempt_or_hold, due_in, keep_apart, was_refused_together
+from shared.delivery.batches import attempt_or_hold, due_in
 from shared.delivery.gate import Deferral, GiveUp, a_while, held_by_pace
 from shared.delivery.publisher import NeverAccepted, accepted_event, longest_delivery
 from shared.delivery.recorder import delays_of, endpoint_of, follow_up, record, record_result, verdict_on
@@ -152,10 +152,6 @@ async def _attempt_or_defer(app: App, message: Message, endpoint: Endpoint, even
         return
     known = None if stored is None else stored.value
     outcome = await attempt_or_hold(app, message, endpoint, event, known, delays_of(app, endpoint))
-    if isinstance(outcome, Attempted) and was_refused_together(outcome):
-        log_attempt(message, endpoint, outcome, "apart")
-        keep_apart(app, message, endpoint)
-        outcome = await attempt_or_hold(app, message, endpoint, event, known, delays_of(app, endpoint))
     if isinstance(outcome, Attempted):
         await _conclude(app, message, endpoint, outcome, stored)
     else:

@@ -10,7 +10,7 @@ from typing import Any, cast
 from doubles import registering
 from doubles.samples import NOW, URL
 from doubles.simulated_dispatch import BATCH, IN_HAND, STORAGE_SECONDS
-from doubles.simulated_host import BACK_AFTER_FAILURE, LEASE, SETTINGS
+from doubles.simulated_host import BACK_AFTER_FAILURE, LEASE, MOST_DEQUEUES, SETTINGS
 from doubles.simulated_storage import FixedOptions
 from doubles.storage_account import Account, Queued, app_on
 from shared.app import App
@@ -129,7 +129,11 @@ class VirtualHost:
     async def _dispatch(self, message: Queued) -> None:
         try:
             await dispatch(self.app, message.text.encode(), message.dequeues)
-        except StorageUnavailable:
+        except (StorageUnavailable, ValueError):
+            if message.dequeues >= MOST_DEQUEUES:
+                self.account.queues[DELIVERIES].remove(message)
+                self.account.enqueue(POISON, message.text, self.app.now())
+                return
             message.visible_at = self.app.now() + BACK_AFTER_FAILURE
             self.came_back += 1
             return
