@@ -136,8 +136,10 @@ FORMATS: dict[str, Format] = {
         sentinel.body,
         needs_auth=_always,
         mistakes=sentinel.mistakes,
+        join=sentinel.join,
+        most_bytes=sentinel.MOST_BYTES,
         title="Microsoft Sentinel",
-        description="A row of a table, by the Logs Ingestion API of Azure Monitor.",
+        description="Rows of a table, by the Logs Ingestion API of Azure Monitor.",
     ),
     "template": Format(
         template.body,
