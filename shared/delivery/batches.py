@@ -210,9 +210,9 @@ def fitting_batch(endpoint: Endpoint, first: Sending, others: Sequence[Sending])
     return None
 
 
-def _accepted(sending: Sending) -> str:
-    """By which deliveries are put in the order of their acceptance."""
-    return sending.message.delivery
+def _accepted(sending: Sending) -> tuple[int, str]:
+    """By which deliveries are put in the order in which their events were accepted."""
+    return sending.message.event_accepted_ms, sending.message.delivery
 
 
 def _key(message: Message, endpoint: Endpoint) -> Hashable:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 APART_SECONDS = 60.0
 """For how long after a receiver refused what several sent together each goes by itself: long enough for those that were
@@ -68,7 +68,7 @@ class Gathering(Generic[T, R]):
             if not waiters:
                 del self._waiters[key]
 
-    def take(self, key: Hashable, order: Callable[[T], str], wanted: Callable[[T], bool]) -> Sequence[Waiter[T, R]]:
+    def take(self, key: Hashable, order: Callable[[T], Any], wanted: Callable[[T], bool]) -> Sequence[Waiter[T, R]]:
         """Takes along those that wait and are wanted, which is asked of each in this order."""
         waiting = (each for each in self._waiters.get(key, ()) if not each.gone and not each.taken.done())
         found = [each for each in sorted(waiting, key=lambda each: order(each.item)) if wanted(each.item)]

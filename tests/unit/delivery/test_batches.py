@@ -122,6 +122,17 @@ def test_a_body_has_the_order_of_acceptance() -> None:
         assert post.keys == sorted(post.keys)
 
 
+def test_what_is_replayed_has_that_order_too() -> None:
+    events = [Sending(a_message(key=each.key, format="together"), each) for each in some(4)]
+    replayed = [
+        replace(each, message=each.message.model_copy(update={"event_accepted_ms": 1000 - number}))
+        for number, each in enumerate(events)
+    ]
+    batch = fitting_batch(an_endpoint(format="together"), replayed[2], [replayed[0], replayed[3], replayed[1]])
+    assert batch is not None
+    assert [each["key"] for each in json.loads(batch.body[1])] == ["key-003", "key-002", "key-001", "key-000"]
+
+
 def test_a_body_is_no_longer_than_its_receiver_takes() -> None:
     events = some(60, content=json.dumps({"text": "x" * 300}))
     host = drained(lambda post: (0.3, OK), events)
