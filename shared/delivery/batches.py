@@ -12,6 +12,7 @@ What keeps one bad event from failing its neighbours:
   schedule, and whatever an admin asked for.
 """
 
+import functools
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -59,9 +60,8 @@ async def attempt_or_hold(
     while not app.gathering.are_apart(key := _key(message, endpoint), app.seconds()):
         with app.gathering.waiter(key, Sending(message, event)) as waiter:
             await _gather(app, message, endpoint, waiter)
-            outcome = await through_gate(
-                app, message, endpoint, lambda within, w=waiter: _attempt_first(app, endpoint, key, w, within), waiter
-            )
+            attempt_first = functools.partial(_attempt_first, app, endpoint, key, waiter)
+            outcome = await through_gate(app, message, endpoint, attempt_first, waiter)
         if outcome is not None and not (isinstance(outcome, Attempted) and _refused_together(outcome)):
             return outcome
     return await _alone(app, message, endpoint, event)

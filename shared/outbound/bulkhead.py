@@ -26,6 +26,7 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 SLOTS = 224
 """host.json's newBatchThreshold: with more messages in hand than these the host receives no others."""
@@ -228,7 +229,7 @@ class Bulkhead:
         self._lines[endpoint] = state
         self._waiting += 1
         try:
-            ends = [turn] if taken_along is None else [turn, taken_along]
+            ends: list[asyncio.Future[Any]] = [turn] if taken_along is None else [turn, taken_along]
             await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             if not turn.done():
