@@ -23,6 +23,7 @@ from shared.formats.summary import summarise
 from shared.formats.tickets import description
 from shared.model import Event, Model, Tenant
 from shared.model.catalogue import CATALOGUE, EventType
+from shared.model.correlation import correlation_of
 from shared.model.delivery import Unsendable
 from shared.model.filters import type_matches
 from shared.model.json_text import elements, joined, members, quoted
@@ -79,12 +80,14 @@ class Values:
     @functools.cached_property
     def _root(self) -> dict[str, str]:
         event = self._event
-        summary = summarise(event)
+        summary, matter = summarise(event), correlation_of(event)
+        correlation = {"key": quoted(matter.key), "step": quoted(matter.step), "resolved": dumped(matter.is_resolved)}
         root = {
             "type": quoted(event.type),
             "severity": quoted(event.severity),
             "content": event.content,
             "meta": joined({"timeStamp": quoted(event.time_stamp), "idempotencyKey": quoted(event.key)}),
+            "correlation": joined(correlation),
             "title": quoted(summary.title),
             "text": quoted(description(summary, LONGEST_TEXT)),
         }
@@ -133,7 +136,8 @@ class Settings(Model):
             if placeholder.path[0] != "content" and any_event.at(placeholder.path) is None:
                 raise ValueError(
                     f"{placeholder} is known nowhere: take type, severity, title, subject, text, content.…, "
-                    "meta.timeStamp, meta.idempotencyKey, tenant.id, tenant.displayName or tenant.microsoftTenantId"
+                    "meta.timeStamp, meta.idempotencyKey, correlation.key, correlation.step, correlation.resolved, "
+                    "tenant.id, tenant.displayName or tenant.microsoftTenantId"
                 )
         return template
 

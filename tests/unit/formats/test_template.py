@@ -51,6 +51,8 @@ def settings(document: Any) -> template.Settings:
         ),
         ({"t": "{{tenant.id}}/{{tenant.displayName}}"}, '{"t":"contoso/Contoso"}'),
         ({"m": "{{meta}}"}, '{"m":{"timeStamp":"2026-11-22T10:00:00Z","idempotencyKey":"hr-90-7"}}'),
+        ({"c": "{{correlation}}"}, '{"c":{"key":"hr-90-7","step":"opens","resolved":false}}'),
+        ({"closes": "{{correlation.resolved}}"}, '{"closes":false}'),
         ({"a": 1, "b": None, "c": [True, 1.5]}, '{"a":1,"b":null,"c":[true,1.5]}'),
         ({"a": "{{{{issue.key}} {{title}}"}, '{"a":"{{issue.key}} X"}'),
         ("{{{{", '"{{"'),
@@ -141,6 +143,16 @@ def test_a_document_without_placeholders_is_sent_as_it_is(inner: Any) -> None:
     assert json.loads(filled({"inner": inner})) == {"inner": inner}
 
 
+def test_the_end_of_a_matter_names_what_its_beginning_has_opened() -> None:
+    document = {"id": "{{correlation.key}}", "state": "{{correlation.step}}", "closed": "{{correlation.resolved}}"}
+    opened, closed = (
+        json.loads(filled(document, sample_of(f"storage.threshold_{name}", key=name)))
+        for name in ("exceeded", "recovered")
+    )
+    assert (opened["state"], opened["closed"]) == ("opens", False)
+    assert closed == {"id": opened["id"], "state": "resolves", "closed": True}
+
+
 @pytest.mark.parametrize(
     ("document", "why"),
     [
@@ -156,6 +168,7 @@ def test_a_document_without_placeholders_is_sent_as_it_is(inner: Any) -> None:
         ({"a": "{{meta.key?}}"}, "is known nowhere"),
         ({"a": "{{tenant.name}}"}, "is known nowhere"),
         ({"a": ["{{type.x}}"]}, "is known nowhere"),
+        ({"a": "{{correlation.id}}"}, "is known nowhere"),
         ({"{{type}}": 1}, "name takes no placeholder"),
         (["{{type}}"] * 101, "more than 100 placeholders"),
         ("x" * 16_400, "more than 16384 characters"),
