@@ -2,13 +2,12 @@
 
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.app import App
 from shared.formats import FORMATS, Body
-from shared.formats.rendering import render
+from shared.formats.rendering import render, secrets_in
 from shared.model import Attempt, Endpoint, Event
 from shared.model.delivery import Unsendable
 from shared.outbound.client import NoResponse, Response
@@ -89,20 +88,20 @@ async def _post(
         return NoResponse(f"nothing was sent: {reason}"[:1000])
     spent = timedelta(seconds=time.monotonic() - began)
     result = await app.client.post(endpoint.url, headers, body, spent, within)
-    return await _without_secrets(app, result, endpoint, headers, key) if isinstance(result, Response) else result
+    if not isinstance(result, Response) or not result.response:
+        return result
+    hidden = (*auth_values(endpoint.auth, headers), *secrets_in(endpoint, message.format), key)
+    return await _without_secrets(app, result, endpoint, hidden)
 
 
-async def _without_secrets(
-    app: App, answer: Response, endpoint: Endpoint, headers: Mapping[str, str], key: str
-) -> Response:
+async def _without_secrets(app: App, answer: Response, endpoint: Endpoint, hidden: tuple[str, ...]) -> Response:
     """The answer as people may read it who may not see how its receiver is reached, whatever it echoes."""
-    if not answer.response:
-        return answer
-    signing = [text.removeprefix(SECRET_PREFIX) for text in endpoint.secrets_at(app.now())]
-    redact = redaction_of(endpoint.url, (*auth_values(endpoint.auth, headers), *signing, key)).redact
-    if len(answer.response) < _REDACTED_IN_THREAD_CHARACTERS:
-        return replace(answer, response=redact(answer.response))
-    return replace(answer, response=await app.in_thread(redact, answer.response))
+    text = answer.response or ""
+    signing = [each.removeprefix(SECRET_PREFIX) for each in endpoint.secrets_at(app.now())]
+    redact = redaction_of(endpoint.url, (*hidden, *signing)).redact
+    if len(text) < _REDACTED_IN_THREAD_CHARACTERS:
+        return replace(answer, response=redact(text))
+    return replace(answer, response=await app.in_thread(redact, text))
 
 
 def _signed(

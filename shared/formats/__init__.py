@@ -36,6 +36,7 @@ from shared.formats import (
     cloudevents,
     connectwise,
     jira,
+    pagerduty,
     point,
     sentinel,
     servicenow,
@@ -124,6 +125,12 @@ FORMATS: dict[str, Format] = {
         needs_auth=_always,
         title="Datto Autotask",
         description="A ticket in a queue.",
+    ),
+    "pagerduty": Format(
+        pagerduty.body,
+        pagerduty.Settings,
+        title="PagerDuty",
+        description="An alert, which the end of the matter resolves.",
     ),
     "splunk-hec": Format(
         splunk_hec.body,

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -107,6 +107,12 @@ def shown_settings(endpoint: Endpoint) -> dict[str, Any] | None:
     return shown or None
 
 
+def secrets_in(endpoint: Endpoint, name: str) -> tuple[str, ...]:
+    """The secrets among an endpoint's settings of a wire format, which no receiver's answer may show."""
+    settings = settings_of(endpoint, name)
+    return () if settings is None else tuple(_secrets(settings.model_dump()))
+
+
 @functools.lru_cache(256)
 def _parsed(kind: type[Model], text: str) -> Model:
     """Once for what many deliveries need: checking takes longer than making a body. Few are kept, since a template of
@@ -117,6 +123,14 @@ def _parsed(kind: type[Model], text: str) -> Model:
 
 def _checked(kind: type[Model], text: str) -> Model:
     return kind.model_validate_json(text, strict=True)
+
+
+def _secrets(value: Any) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _secrets(part)
 
 
 def _without_secrets(value: Any) -> Any:

@@ -62,6 +62,7 @@ def test_lists_of_formats_are_whole() -> None:
     titles = {
         "servicenow": "ServiceNow",
         "connectwise": "ConnectWise",
+        "pagerduty": "PagerDuty",
         "splunk-hec": "Splunk",
         "sentinel": "Microsoft Sentinel",
         "teams": "Microsoft Teams",

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from doubles.format_events import OWN_FORMATS, compact_json, events, make, read, sample_of
 from shared.formats.sentinel import COLUMNS, MOST_BYTES, MOST_FIELD_BYTES
+from doubles.pagerduty import faults as pagerduty_faults
 from shared.formats.shortening import MARK, in_utf16, short_key, shorten, within
 from shared.model import Event
 from shared.model.json_text import members
@@ -79,6 +80,13 @@ def autotask(body: dict[str, Any], raw: bytes) -> None:
     assert len(body["externalID"]) <= 50
 
 
+def pagerduty(body: dict[str, Any], raw: bytes) -> None:
+    assert pagerduty_faults({"Content-Type": "application/json"}, raw) == []
+    assert in_utf16(body["payload"]["summary"]) <= 1024
+    assert "\n" not in body["payload"]["summary"]
+    assert len(body.get("links", [])) <= 10
+
+
 def splunk(body: dict[str, Any], raw: bytes) -> None:
     assert isinstance(body["time"], float)
     assert len(raw) <= MIB
@@ -111,6 +119,7 @@ CHECKS: dict[str, Callable[[Any, bytes], None]] = {
     "jira": jira,
     "connectwise": connectwise,
     "autotask": autotask,
+    "pagerduty": pagerduty,
     "splunk-hec": splunk,
     "sentinel": sentinel,
     "cloudevents": cloudevents,
@@ -156,7 +165,7 @@ def test_what_is_left_out_of_a_large_event_is_marked(name: str) -> None:
     assert any(MARK in text for text in strings(body))
 
 
-@pytest.mark.parametrize("name", ["slack", "teams", "jira"])
+@pytest.mark.parametrize("name", ["slack", "teams", "jira", "pagerduty"])
 def test_facts_that_find_no_room_are_named_in_the_mark(name: str) -> None:
     body = read(name, sample_of("custom.large", content=compact_json(LARGE)))
     assert any("GET /v1.0/events/hr-90-7" in text for text in strings(body))
