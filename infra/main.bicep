@@ -104,6 +104,9 @@ param maxEndpointsPerOwner int = 50
 @description('Audiences for which an endpoint may be sent a token of the app\'s identity, separated by commas. Empty: Power Automate\'s and api://*.')
 param allowedTokenAudiences string = ''
 
+@description('Mailboxes that mails may be sent from, separated by commas. Empty: none. infra/scripts/grant-graph-permissions mail says how each is allowed.')
+param mailSenders string = ''
+
 @description('Address that callers use, where something such as API Management stands before the app. Empty: its own.')
 param publicUrl string = ''
 
@@ -497,6 +500,7 @@ module app 'modules/app.bicep' = {
       ALLOWED_ENDPOINT_PORTS: allowedEndpointPorts
       MAX_ENDPOINTS_PER_OWNER: string(maxEndpointsPerOwner)
       ALLOWED_TOKEN_AUDIENCES: tokenAudiences
+      MAIL_SENDERS: mailSenders
       PUBLIC_URL: publicUrl
       STORAGE_SCAN_SCHEDULE: storageScanSchedule
       STORAGE_THRESHOLDS: storageThresholds

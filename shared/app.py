@@ -10,6 +10,7 @@ from typing import Any
 
 from shared import __version__, logs
 from shared.identity import managed_identity
+from shared.model.clouds import CLOUDS
 from shared.model.dangers import dangers
 from shared.outbound.addresses import AddressPolicy
 from shared.outbound.background import BackgroundLoop
@@ -138,7 +139,10 @@ def build_on(doors: Doors, settings: Settings) -> App:
         sender=doors.loop_services,
         client=doors.client,
         background=BackgroundLoop(),
-        tokens=Tokens(lambda: managed_identity(settings.client_id)),
+        tokens=Tokens(
+            lambda: managed_identity(settings.client_id),
+            of_stand_ins={CLOUDS[settings.entra_cloud].graph_url: settings.graph_access_token},
+        ),
         breaker=Breaker(settings.breaker_probe),
         bulkhead=Bulkhead(doors.seconds),
         pacing=Pacing(),

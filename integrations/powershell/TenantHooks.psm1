@@ -192,7 +192,7 @@ function Register-TenantHooksEndpoint {
 
         [string] $Name,
 
-        [ValidateSet('point', 'spscan', 'cloudevents', 'slack', 'teams', 'servicenow', 'jira', 'connectwise', 'autotask', 'pagerduty', 'splunk-hec', 'sentinel', 'template')]
+        [ValidateSet('point', 'spscan', 'cloudevents', 'slack', 'teams', 'servicenow', 'jira', 'connectwise', 'autotask', 'pagerduty', 'email', 'splunk-hec', 'sentinel', 'template')]
         [string] $Format,
 
         [Collections.IDictionary] $Settings,
@@ -233,7 +233,7 @@ function Set-TenantHooksEndpoint {
         [string[]] $Types,
         [string] $Name,
 
-        [ValidateSet('point', 'spscan', 'cloudevents', 'slack', 'teams', 'servicenow', 'jira', 'connectwise', 'autotask', 'pagerduty', 'splunk-hec', 'sentinel', 'template')]
+        [ValidateSet('point', 'spscan', 'cloudevents', 'slack', 'teams', 'servicenow', 'jira', 'connectwise', 'autotask', 'pagerduty', 'email', 'splunk-hec', 'sentinel', 'template')]
         [string] $Format,
 
         [Collections.IDictionary] $Settings,

@@ -28,7 +28,8 @@ async def show_slack(story: Story, stack: Stack, inbox: Inbox) -> None:
     for line in message_lines(json.loads(received.body)):
         story.tell(f"[dim]│[/] {line}")
     story.tell(
-        "Also: teams, servicenow, jira, connectwise, autotask, pagerduty, splunk-hec, sentinel, cloudevents; template for any."
+        "Also: teams, servicenow, jira, connectwise, autotask, pagerduty, email, splunk-hec, sentinel, cloudevents; "
+        "template for any other."
     )
 
 

@@ -11,7 +11,7 @@ from shared.formats.rendering import render, secrets_in
 from shared.model import Attempt, Endpoint, Event
 from shared.model.delivery import Unsendable
 from shared.outbound.client import NoResponse, Response
-from shared.outbound.credentials import auth_headers, auth_values
+from shared.outbound.credentials import auth_headers, auth_values, token_rules
 from shared.outbound.redaction import redaction_of
 from shared.outbound.signing import SECRET_PREFIX, sign_point, sign_standard
 from shared.storage.messages import Message
@@ -110,8 +110,8 @@ def _signed(
     """Headers and body. Raises Unsendable."""
     content_type, body = batch.body if batch else render(endpoint, message.format, event)
     auth = endpoint.auth
-    allowed = app.settings.allowed_token_audiences
-    proved = {} if auth is None else auth_headers(endpoint, auth, message.format, app.tokens, allowed)
+    rules = token_rules(app.settings)
+    proved = {} if auth is None else auth_headers(endpoint, auth, message.format, app.tokens, rules)
     headers = {
         **proved,
         "Content-Type": content_type,

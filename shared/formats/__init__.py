@@ -35,6 +35,7 @@ from shared.formats import (
     autotask,
     cloudevents,
     connectwise,
+    email,
     jira,
     pagerduty,
     point,
@@ -65,6 +66,8 @@ class Format:
     join: Callable[[Sequence[Event], Any], Body] | None = None
     most_bytes: int = 2**20
     digest_every: Callable[[Any], timedelta | None] | None = None
+    max_per_second: float | None = None
+    """How many deliveries an endpoint is sent in a second at most where it does not say: what its receivers take."""
     point_signature: bool = False
     """Whether a delivery carries `Signature` too, by the key that all receivers share. So only where the publisher and
     the app alone decide the bytes: whoever else could choose them would have words of their own signed for others."""
@@ -131,6 +134,16 @@ FORMATS: dict[str, Format] = {
         pagerduty.Settings,
         title="PagerDuty",
         description="An alert, which the end of the matter resolves.",
+    ),
+    "email": Format(
+        email.body,
+        email.Settings,
+        email.problems,
+        needs_auth=_always,
+        mistakes=email.mistakes,
+        max_per_second=email.PACE_PER_SECOND,
+        title="E-mail",
+        description="A mail from a mailbox of the tenant, by Microsoft Graph. For admins.",
     ),
     "splunk-hec": Format(
         splunk_hec.body,

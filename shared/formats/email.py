@@ -19,11 +19,14 @@ from shared.formats import template
 from shared.formats.shortening import MARK, dumped, one_line, shorten
 from shared.formats.summary import Fact, is_link, summarise
 from shared.formats.tickets import description
-from shared.model import SEVERITIES, Event, Model
+from shared.model import SEVERITIES, Auth, Event, Model
 from shared.model.base import Whole
 from shared.model.correlation import correlation_of
+from shared.model.mailboxes import is_for_mail
 from shared.model.validation import Shaped
 
+PACE_PER_SECOND = 0.4
+"""A mailbox sends thirty messages in a minute; some of them are left to others, and to a second instance of the app."""
 MOST_RECIPIENTS = 50
 LONGEST_SUBJECT = 255
 """Of a subject in Exchange Online."""
@@ -67,7 +70,10 @@ class Settings(Model):
         Annotated[
             str,
             Field(max_length=400),
-            Shaped(r"https://[A-Za-z0-9.-]+(:\d{1,5})?/[A-Za-z0-9._~/-]*", "must be https://…/"),
+            Shaped(
+                r"https://[A-Za-z0-9.-]+(:\d{1,5})?/[A-Za-z0-9._~/-]*",
+                "must be the console's address, such as https://hooks.contoso.com/console/",
+            ),
         ]
         | None
     ) = Field(default=None, description="Where the console is, for links to events: https://<app>/console/")
@@ -92,6 +98,19 @@ def body(event: Event, settings: Settings) -> tuple[str, bytes]:
 
 def problems(settings: Settings, types: Sequence[str]) -> list[str]:
     return template.unfilled("subject", settings.subject, types) if settings.subject else []
+
+
+def mistakes(url: str, auth: Auth | None) -> list[str]:
+    """Clauses about what Graph is going to refuse."""
+    found = []
+    if not is_for_mail(url):
+        found.append("endpoint: mails are sent by https://graph.microsoft.com/v1.0/users/<mailbox>/sendMail")
+    if auth is None or auth.type != "entra":
+        found.append(
+            'auth: Microsoft Graph takes the app\'s token alone: give {"type": "entra", "audience": '
+            '"https://graph.microsoft.com"}, as an admin'
+        )
+    return found
 
 
 def digest_every(settings: Settings) -> timedelta | None:

@@ -9,10 +9,13 @@ managed identity").
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from shared.model.clouds import CLOUDS, GCC_MANAGEMENT, POWER_AUTOMATE
+from shared.model.endpoint import Endpoint
 from shared.model.ingestion import is_monitor, monitor_problem
+from shared.model.mailboxes import Mailboxes, is_graph, mail_problem
 
 ALLOWED = (*POWER_AUTOMATE, "api://*")
 """The default of ALLOWED_TOKEN_AUDIENCES; a `*` at the end stands for anything."""
@@ -55,6 +58,20 @@ _OWN_RIGHTS_IDS = (
 """The same services by their application ids, which Entra takes for audiences too."""
 _EXCHANGE = "azureadtokenexchange"
 """`api://AzureADTokenExchange`; each national cloud adds its name."""
+
+
+class TokenRules(NamedTuple):
+    """What a deployment allows: ALLOWED_TOKEN_AUDIENCES, and the mailboxes of MAIL_SENDERS."""
+
+    audiences: Sequence[str] = ALLOWED
+    mailboxes: Mailboxes = Mailboxes()
+
+
+def token_problem(endpoint: Endpoint, audience: str, wire_format: str, rules: TokenRules) -> str | None:
+    """Why no token is asked for with this audience, for deliveries of this wire format to the endpoint, or None."""
+    if rules.mailboxes.senders and is_graph(audience):
+        return mail_problem(audience, endpoint.url, wire_format, endpoint.by_admin, rules.mailboxes)
+    return audience_problem(audience, rules.audiences, endpoint.url, wire_format)
 
 
 def audience_problem(audience: str, allowed: Sequence[str], url: str = "", wire_format: str = "") -> str | None:

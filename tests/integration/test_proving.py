@@ -26,6 +26,8 @@ LEAST_SETTINGS = {
     "jira": JIRA,
     "connectwise": json.dumps({"company": 1}),
     "autotask": json.dumps({"companyId": 1, "queueId": 1}),
+    "pagerduty": json.dumps({"routingKey": "0" * 32}),
+    "email": json.dumps({"recipients": ["it@contoso.com"]}),
     "template": json.dumps({"template": {"type": "ProvisioningStarted", "content": {"name": "forged"}}}),
 }
 

@@ -119,7 +119,7 @@ def test_no_line_of_a_value_passes_for_a_fact_of_an_issue() -> None:
     assert "\u00a0" * 4 + "Event key: forged" in lines
 
 
-TEXTS = ["slack", "teams", "servicenow", "jira", "connectwise", "autotask", "pagerduty", "template"]
+TEXTS = ["slack", "teams", "servicenow", "jira", "connectwise", "autotask", "pagerduty", "email", "template"]
 """Formats that people read."""
 UNSEEN = [
     *"\u0007\u202e\u061c\u00ad\u200b\u200c\u200d\u2060\u2063\u206a\u3164\u115f\ufe0f\ufe00\ufeff\uffa0\ufffb\u180e",

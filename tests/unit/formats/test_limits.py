@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from doubles.format_events import OWN_FORMATS, compact_json, events, make, read, sample_of
+from doubles.pagerduty import faults as pagerduty_faults
+from local.m365.mail import Outbox
 from shared.formats.sentinel import COLUMNS, MOST_BYTES, MOST_FIELD_BYTES
 from doubles.pagerduty import faults as pagerduty_faults
 from shared.formats.shortening import MARK, in_utf16, short_key, shorten, within
@@ -87,6 +89,11 @@ def pagerduty(body: dict[str, Any], raw: bytes) -> None:
     assert len(body.get("links", [])) <= 10
 
 
+def email(body: dict[str, Any], raw: bytes) -> None:
+    assert Outbox(("contoso.com",)).take("it@contoso.com", {"Content-Type": "application/json"}, raw) is None
+    assert 1 <= in_utf16(body["message"]["subject"]) <= 255
+
+
 def splunk(body: dict[str, Any], raw: bytes) -> None:
     assert isinstance(body["time"], float)
     assert len(raw) <= MIB
@@ -120,6 +127,7 @@ CHECKS: dict[str, Callable[[Any, bytes], None]] = {
     "connectwise": connectwise,
     "autotask": autotask,
     "pagerduty": pagerduty,
+    "email": email,
     "splunk-hec": splunk,
     "sentinel": sentinel,
     "cloudevents": cloudevents,
@@ -165,7 +173,7 @@ def test_what_is_left_out_of_a_large_event_is_marked(name: str) -> None:
     assert any(MARK in text for text in strings(body))
 
 
-@pytest.mark.parametrize("name", ["slack", "teams", "jira", "pagerduty"])
+@pytest.mark.parametrize("name", ["slack", "teams", "jira", "pagerduty", "email"])
 def test_facts_that_find_no_room_are_named_in_the_mark(name: str) -> None:
     body = read(name, sample_of("custom.large", content=compact_json(LARGE)))
     assert any("GET /v1.0/events/hr-90-7" in text for text in strings(body))
