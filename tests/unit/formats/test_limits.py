@@ -60,6 +60,14 @@ def servicenow(body: dict[str, Any], raw: bytes) -> None:
     assert len(body["correlation_id"]) <= 100
 
 
+def servicenow_event(body: dict[str, Any], raw: bytes) -> None:
+    assert all(isinstance(value, str) and value for value in body.values())
+    assert all(in_utf16(body.get(name, "")) <= 100 for name in ("source", "node", "type", "resource"))
+    assert in_utf16(body["description"]) <= 4000
+    assert len(body["message_key"]) <= 128
+    assert isinstance(json.loads(body["additional_info"]), dict)
+
+
 def jira(body: dict[str, Any], raw: bytes) -> None:
     fields = body["fields"]
     assert 1 <= in_utf16(fields["summary"]) <= 255
@@ -149,6 +157,13 @@ def test_any_event_becomes_a_body_within_the_receivers_limits(event: Event) -> N
         assert content_type.startswith("application/")
         assert any(event.key in text for text in strings(body)), name
         assert make(name, event) == (content_type, raw)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(events)
+def test_any_event_becomes_an_event_of_servicenow(event: Event) -> None:
+    raw = make("servicenow", event, {"via": "event"})[1]
+    servicenow_event(json.loads(raw), raw)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
