@@ -34,8 +34,10 @@ MOST_TOLD = 50
 """Events that a digest tells in full, the newest; others are counted."""
 MOST_FACTS_OF_ONE = 10
 """That an event of a digest is told with."""
+MOST_BYTES = 3 * 1024 * 1024
+"""Of events that go together; Graph takes a request of 4 MB."""
 LARGEST_CONTENT_BYTES = 1024 * 1024
-"""Of a digest. Graph takes a request of 4 MB, but who reads it has to scroll."""
+"""Of a digest: who reads it has to scroll."""
 
 _MOST_KINDS = 10
 
