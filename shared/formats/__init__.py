@@ -132,6 +132,7 @@ FORMATS: dict[str, Format] = {
     "pagerduty": Format(
         pagerduty.body,
         pagerduty.Settings,
+        mistakes=pagerduty.mistakes,
         title="PagerDuty",
         description="An alert, which the end of the matter resolves.",
     ),

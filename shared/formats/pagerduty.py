@@ -15,9 +15,10 @@ from shared.formats.cloudevents import rfc3339
 from shared.formats.shortening import dumped, one_line, shorten
 from shared.formats.summary import Fact, Summary, is_link, summarise
 from shared.formats.tickets import Text, headline
-from shared.model import Event, Model, Severity
+from shared.model import Auth, Event, Model, Severity
 from shared.model.correlation import correlation_of
 
+URLS = ("https://events.pagerduty.com/v2/enqueue", "https://events.eu.pagerduty.com/v2/enqueue")
 LONGEST_SUMMARY = 1024
 LONGEST_FIELD = 255
 """Of source, component, group and class, for which no limit is told; it is that of `dedup_key`."""
@@ -42,6 +43,10 @@ class Settings(Model):
     severities: dict[Severity, Level] = Field(
         default={}, description="By severity; those that are not named keep the standard ones"
     )
+
+
+def mistakes(url: str, auth: Auth | None) -> list[str]:
+    return [] if url in URLS else [f"endpoint: PagerDuty takes events at {' or '.join(URLS)}"]
 
 
 def body(event: Event, settings: Settings) -> tuple[str, bytes]:

@@ -110,3 +110,10 @@ test("endpoints are found by state, format and text", () => {
 test("a threshold is a percentage or a size", () => {
   assert.deepEqual(["90", " 87.5 % ", "500GB"].map(written), [90, 87.5, "500GB"]);
 });
+
+test("a secret among settings is typed unseen, and stays where none is given", () => {
+  const schema = { properties: { routingKey: { type: "string", format: "password", writeOnly: true } }, required: ["routingKey"] };
+  const values = (kept) => form.fields(schema, {}, "settings", [], () => {}, kept)[0].values;
+  assert.ok(values(false).includes("password") && values(false).includes(true), "a new endpoint needs it");
+  assert.ok(values(true).includes("unchanged") && !values(true).includes(true), "an old one keeps it");
+});

@@ -129,7 +129,7 @@ export function editor({ params, update, go, holds }) {
       draft.settings = value;
       change();
     };
-    return html`<fieldset><legend>Settings of ${format.title}</legend>${fields(format.settingsSchema, draft.settings, "settings", error?.errors ?? [], changed)}${wrong("settings:")}</fieldset>`;
+    return html`<fieldset><legend>Settings of ${format.title}</legend>${fields(format.settingsSchema, draft.settings, "settings", error?.errors ?? [], changed, before?.format === draft.format)}${wrong("settings:")}</fieldset>`;
   }
 
   const authentication = () => html`<details ?open=${draft.auth !== "keep"}><summary>Authentication</summary>

@@ -94,3 +94,23 @@ def test_rows_need_their_url_and_their_token(url: str, auth: Auth | None, said: 
     warnings = likely_mistakes(an_endpoint(url, format="sentinel", auth=auth))
     assert [each[: len(start)] for each, start in zip(warnings, said, strict=True)] == said
     assert all(each.isascii() for each in warnings)
+
+
+MAIL = "https://graph.microsoft.com/v1.0/users/alerts@contoso.com/sendMail"
+GRAPH = Auth(type="entra", audience="https://graph.microsoft.com")
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "auth", "said"),
+    [
+        ("email", MAIL, GRAPH, []),
+        ("email", MAIL, None, ["auth: Microsoft Graph takes the app's token alone"]),
+        ("email", "https://mail.example/send", GRAPH, ["endpoint: mails are sent by https://graph.microsoft.com/"]),
+        ("pagerduty", "https://events.eu.pagerduty.com/v2/enqueue", None, []),
+        ("pagerduty", "https://events.pagerduty.com/", None, ["endpoint: PagerDuty takes events at https://events."]),
+    ],
+)
+def test_mails_and_alerts_need_their_url(name: str, url: str, auth: Auth | None, said: list[str]) -> None:
+    warnings = likely_mistakes(an_endpoint(url, format=name, auth=auth))
+    assert [each[: len(start)] for each, start in zip(warnings, said, strict=True)] == said
+    assert all(each.isascii() for each in warnings)
