@@ -109,8 +109,8 @@ def mistakes(url: str, auth: Auth | None) -> list[str]:
         found.append("endpoint: mails are sent by https://graph.microsoft.com/v1.0/users/<mailbox>/sendMail")
     if auth is None or auth.type != "entra":
         found.append(
-            'auth: Microsoft Graph takes the app\'s token alone: give {"type": "entra", "audience": '
-            '"https://graph.microsoft.com"}, as an admin'
+            "auth: Microsoft Graph takes the app's token alone: give auth of the type entra, with the audience "
+            "https://graph.microsoft.com, as an admin"
         )
     return found
 

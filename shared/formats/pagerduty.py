@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from shared.formats.cloudevents import rfc3339
 from shared.formats.shortening import dumped, one_line, shorten
-from shared.formats.summary import Fact, Summary, is_link, summarise
+from shared.formats.summary import Fact, Summary, is_link, summarise, text_in
 from shared.formats.tickets import Text, headline
 from shared.model import Auth, Event, Model, Severity
 from shared.model.correlation import correlation_of
@@ -55,10 +55,10 @@ def body(event: Event, settings: Settings) -> tuple[str, bytes]:
     tenant = one_line(event.tenant.display_name or event.tenant.id) if event.tenant else ""
     payload = {
         "summary": headline(summary, LONGEST_SUMMARY),
-        "source": _field(settings.source or _text(content, "siteUrl") or tenant or "Tenant Hooks"),
+        "source": _field(settings.source or text_in(content, "siteUrl") or tenant or "Tenant Hooks"),
         "severity": settings.severities.get(event.severity, LEVELS[event.severity]),
         "timestamp": rfc3339(event.time_stamp),
-        "component": _field(_text(content, "resourcePath") or _text(content, "name")),
+        "component": _field(text_in(content, "resourcePath") or text_in(content, "name")),
         "group": _field(tenant),
         "class": _field(one_line(event.type)),
         "custom_details": _details([*summary.about, *summary.facts]),
@@ -92,8 +92,3 @@ def _links(summary: Summary) -> list[dict[str, str]]:
 
 def _field(text: str) -> str:
     return shorten(text, LONGEST_FIELD)
-
-
-def _text(content: dict[str, Any], name: str) -> str:
-    value = content.get(name)
-    return one_line(value) if isinstance(value, str) else ""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from shared.formats.shortening import dumped, one_line, short_key, shorten
-from shared.formats.summary import Summary, summarise, time_text
+from shared.formats.summary import Summary, summarise, text_in, time_text
 from shared.formats.tickets import Fields, Text, description, headline
 from shared.model import Event, Model, Severity
 from shared.model.base import Whole
@@ -111,9 +111,9 @@ def _event(event: Event, summary: Summary, matter: Correlation, settings: Settin
     fields = {
         "source": settings.correlation_display,
         "event_class": _field(tenant),
-        "node": _field(_text(content, "siteUrl") or tenant or settings.correlation_display),
+        "node": _field(text_in(content, "siteUrl") or tenant or settings.correlation_display),
         "type": _field(event.type),
-        "resource": _field(_text(content, "resourcePath") or _text(content, "name")),
+        "resource": _field(text_in(content, "resourcePath") or text_in(content, "name")),
         "message_key": matter.key,
         "severity": str(level),
         "resolution_state": "Closing" if matter.is_resolved else "New",
@@ -126,8 +126,3 @@ def _event(event: Event, summary: Summary, matter: Correlation, settings: Settin
 
 def _field(text: str) -> str:
     return shorten(one_line(text), LONGEST_EVENT_FIELD)
-
-
-def _text(content: dict[str, Any], name: str) -> str:
-    value = content.get(name)
-    return value if isinstance(value, str) else ""

@@ -94,6 +94,12 @@ def subject(content: dict[str, Any]) -> str | None:
     return next((shorten(text, LONGEST_VALUE) for text in texts if text), None)
 
 
+def text_in(content: dict[str, Any], name: str) -> str:
+    """A member in one line; empty where it is no text."""
+    value = content.get(name)
+    return one_line(value) if isinstance(value, str) else ""
+
+
 def event_time(time_stamp: str) -> datetime:
     """The time of an event; without a zone it is UTC."""
     at = datetime.fromisoformat(time_stamp)
