@@ -36,8 +36,8 @@ def test_a_recovery_has_the_key_of_its_crossing_even_if_the_site_is_renamed(
     tenant = ScannedTenant(settings={"STORAGE_THRESHOLDS": "75:medium,87.5:high,900GB:critical"})
     opened: dict[tuple[str, str], str] = {}
     for number, usage in enumerate(history):
-        url = {"url": f"https://contoso.sharepoint.com/sites/round{number}"} if renamed else {}
-        told = tenant.scan(*(a_row(site, percent, **url) for site, percent in usage.items()), a_row(9, 1))
+        url = f"https://contoso.sharepoint.com/sites/{f'round{number}' if renamed else 'hr'}"
+        told = tenant.scan(*(a_row(site, percent, url=url) for site, percent in usage.items()), a_row(9, 1))
         for event in told:
             content, matter = json.loads(event.content), correlation_of(event)
             crossing = (event.key.split(":")[1], str(content.get("threshold", content.get("thresholdBytes"))))
