@@ -27,7 +27,7 @@ LEAST_SETTINGS = {
     "connectwise": json.dumps({"company": 1}),
     "autotask": json.dumps({"companyId": 1, "queueId": 1}),
     "pagerduty": json.dumps({"routingKey": "0" * 32}),
-    "email": json.dumps({"recipients": ["it@contoso.com"]}),
+    "email": json.dumps({"recipients": ["it@contoso.com"], "digestMinutes": 0}),
     "template": json.dumps({"template": {"type": "ProvisioningStarted", "content": {"name": "forged"}}}),
 }
 

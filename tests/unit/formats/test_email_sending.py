@@ -112,7 +112,12 @@ def test_an_endpoint_for_mails_is_moved_to_no_other_format_with_its_token() -> N
 def test_the_same_is_asked_again_at_each_attempt(changed: dict[str, Any], says: str) -> None:
     """Rows that registration would have refused: from before a setting, or a role, was changed."""
     graph = Graph()
-    given = {"url": URL, "format": "email", "by_admin": True, "auth": Auth.model_validate(AUTH)} | changed
+    given: dict[str, Any] = {
+        "url": URL,
+        "format": "email",
+        "by_admin": True,
+        "auth": Auth.model_validate(AUTH),
+    } | changed
     graph.app.register(**given, types=("*",), settings={"email": json.dumps(MAIL)}, retry_delays=())
     delivery = graph.deliver()
     assert says in str(delivery.attempts[0].error)
