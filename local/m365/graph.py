@@ -45,7 +45,7 @@ class GraphStandIn:
         """What was sent by mail."""
         self.token = secrets.token_urlsafe(24)
         """The bearer token that it takes."""
-        self.download_url = ""
+        self.url = self.download_url = ""
         self.activity = ActivityStandIn(self.tenant.id)
         self._requests: deque[Seen] = deque(maxlen=REQUESTS_KEPT)
         self._on_request = on_request
@@ -205,8 +205,8 @@ class GraphStandIn:
 @contextlib.asynccontextmanager
 async def serving_graph(graph: GraphStandIn, port: int = 0) -> AsyncIterator[str]:
     """Serve Graph on `port` (0: any free one) and its downloads on another; the value is Graph's URL."""
-    async with serving(graph.downloads()) as graph.download_url, serving(graph.application(), port) as url:
-        yield url
+    async with serving(graph.downloads()) as graph.download_url, serving(graph.application(), port) as graph.url:
+        yield graph.url
 
 
 def _quota(site: Site) -> dict[str, Any]:

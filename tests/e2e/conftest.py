@@ -57,6 +57,7 @@ class Graph:
             "SHAREPOINT_ACCESS_TOKEN": token,
             "MANAGEMENT_BASE_URL": self.url,
             "MANAGEMENT_ACCESS_TOKEN": self.stand_in.activity.token,
+            "MAIL_SENDERS": "alerts@contoso.com",
             "SHARING_POLL_SCHEDULE": "0 0 0 2 1 *",  # tests run it when they want it
             "SHARING_EVENTS": ",".join(name for name in CATALOGUE if name.startswith("permission.")),
         }
