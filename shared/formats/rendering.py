@@ -2,13 +2,14 @@
 
 import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
 from shared.formats import FORMATS, Body
+from shared.formats.shortening import MARK, dumped
 from shared.model import Endpoint, Event, Model
 from shared.model.delivery import Unsendable
 from shared.model.validation import clauses
@@ -50,10 +51,13 @@ def digest_period(endpoint: Endpoint, name: str) -> timedelta | None:
 
 
 def render_once(name: str, text: str, event: Event) -> Body:
-    """As `render`, with settings that fit and that perhaps no endpoint has, as text: nothing of them is kept. Raises
-    Unsendable."""
+    """As `render`, for people to look at: with settings that fit and that perhaps no endpoint has, as text, of which
+    nothing is kept, and with `…` in place of the secrets among them. Raises Unsendable."""
     known = FORMATS[name]
-    return known.body(event) if known.settings is None else known.body(event, _checked(known.settings, text))
+    if known.settings is None:
+        return known.body(event)
+    settings = _checked(known.settings, text)
+    return without(known.body(event, settings), _secrets(settings.model_dump()))
 
 
 def settings_of(endpoint: Endpoint, name: str) -> Any:
@@ -105,6 +109,14 @@ def shown_settings(endpoint: Endpoint) -> dict[str, Any] | None:
         return None
     shown: dict[str, Any] = _without_secrets(settings.model_dump(by_alias=True, exclude_unset=True))
     return shown or None
+
+
+def without(body: Body, secrets: Iterable[str]) -> Body:
+    """A body with `…` in place of secrets, as JSON writes them."""
+    content_type, shown = body
+    for secret in secrets:
+        shown = shown.replace(dumped(secret)[1:-1].encode(), MARK.encode())
+    return content_type, shown
 
 
 def secrets_in(endpoint: Endpoint, name: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from doubles.delivering import Deployment
 from doubles.format_events import SETTINGS, compact_json, read, sample_of
 from doubles.pagerduty import URLS, PagerDuty, faults
 from shared.formats import FORMATS
-from shared.formats.rendering import secrets_in, settings_text, shown_settings
+from shared.formats.rendering import render_once, secrets_in, settings_text, shown_settings
 from shared.model import SEVERITIES
 from shared.model.catalogue import CATALOGUE
 
@@ -93,6 +93,12 @@ def test_the_key_is_a_secret() -> None:
     assert secrets_in(endpoint, "pagerduty") == (KEY,)
     assert secrets_in(endpoint, "slack") == ()
     assert KEY not in repr(_settings())
+
+
+def test_who_looks_at_a_body_does_not_see_the_key() -> None:
+    shown = render_once("pagerduty", settings_text({"routingKey": KEY}), sample_of("permission.granted"))[1].decode()
+    assert json.loads(shown)["routing_key"] == "…"
+    assert KEY not in shown
 
 
 @pytest.mark.parametrize("name", [*CATALOGUE, "custom.test"])
