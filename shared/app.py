@@ -33,6 +33,7 @@ from shared.storage.events import Events
 from shared.storage.loop_clients import LoopServices
 from shared.storage.notices import Notices
 from shared.storage.queues import DELIVERIES, POISON, Queue
+from shared.storage.sequences import Sequences
 from shared.storage.sharing import Sharing
 from shared.storage.signature_keys import Options
 from shared.storage.sites import Sites
@@ -58,6 +59,7 @@ class App:
     sites: Sites
     sharing: Sharing
     notices: Notices
+    sequences: Sequences
     queue: DeliveryQueue
     poison: Queue
     workspaces: Workspaces
@@ -131,6 +133,7 @@ def build_on(doors: Doors, settings: Settings) -> App:
         sites=Sites(services),
         sharing=Sharing(services),
         notices=Notices(services),
+        sequences=Sequences(services),
         queue=DeliveryQueue(doors.deliveries, doors.loop_services, doors.now, doors.seconds, doors.several),
         poison=doors.poison,
         workspaces=Workspaces(services),

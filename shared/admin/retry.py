@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.app import App
-from shared.delivery.publisher import longest_delivery
+from shared.delivery.deadlines import longest_delivery
 from shared.model import Delivery, DeliveryId, utc_text
 from shared.storage.messages import Message, retried
 

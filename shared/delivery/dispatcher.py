@@ -21,6 +21,7 @@ from shared.delivery.gate import Deferral, GiveUp, a_while, held_by_pace
 from shared.delivery.publisher import NeverAccepted, accepted_event, longest_delivery
 from shared.delivery.recorder import delays_of, endpoint_of, follow_up, record, record_result, verdict_on
 from shared.delivery.schedule import Retry, asks_for_less
+from shared.delivery.succession import pass_on
 from shared.delivery.transitions import ERASED, cancelled
 from shared.formats import FORMATS
 from shared.model import Attempt, Delivery, Endpoint, Event
@@ -116,17 +117,22 @@ async def dispatch(app: App, body: bytes, dequeue_count: int) -> None:
 
 async def _handle(app: App, message: Message, body: bytes) -> None:
     found = await _read(app, message)
+    known: Delivery | None = None
     match what_to_do(message, found):
         case MakeAttempt(endpoint, event):
-            await _attempt_or_defer(app, message, endpoint, event, found.stored)
+            known = await _attempt_or_defer(app, message, endpoint, event, found.stored)
         case FollowUp(delivery):
             await follow_up(app, message, delivery, await endpoint_of(app, message))
+            known = delivery
         case RecordResult(result):
-            await record_result(app, message, result, found.endpoint)
+            known = await record_result(app, message, result, found.endpoint)
         case Cancel(reason):
-            await _cancel(app, message, reason, found.stored)
+            known = await _cancel(app, message, reason, found.stored)
         case Poison():
             await app.sender.put(POISON, body.decode())
+        case Nothing() if found.stored is not None and found.stored.value.erased:
+            known = found.stored.value  # no other message of it may come
+    await pass_on(app, message, known)
 
 
 async def _read(app: App, message: Message) -> Findings:
@@ -144,28 +150,33 @@ async def _read(app: App, message: Message) -> Findings:
     return Findings(stored, endpoint, event)
 
 
-async def _attempt_or_defer(app: App, message: Message, endpoint: Endpoint, event: Event, stored: Row) -> None:
+async def _attempt_or_defer(
+    app: App, message: Message, endpoint: Endpoint, event: Event, stored: Row
+) -> Delivery | None:
+    """Returns the row where this attempt stands in it."""
     wait = due_in(message, endpoint, app.now())
     if wait:
         deadline_at = app.now() + wait + longest_delivery(app, endpoint)
         await _defer(app, message, Deferral("digest", wait.total_seconds(), deadline_at))
-        return
+        return None
     known = None if stored is None else stored.value
     outcome = await attempt_or_hold(app, message, endpoint, event, known, delays_of(app, endpoint))
     if isinstance(outcome, Attempted):
-        await _conclude(app, message, endpoint, outcome, stored)
-    else:
-        await _put_off(app, message, outcome)
+        return await _conclude(app, message, endpoint, outcome, stored)
+    await _put_off(app, message, outcome)
+    return None
 
 
-async def _conclude(app: App, message: Message, endpoint: Endpoint, attempted: Attempted, stored: Row) -> None:
+async def _conclude(
+    app: App, message: Message, endpoint: Endpoint, attempted: Attempted, stored: Row
+) -> Delivery | None:
     """Records the attempt, or where the endpoint asked for less puts it off unspent."""
     made = attempted.attempt
     if asks_for_less(made.status, attempted.retry_after):
         held = held_by_pace(app, message, endpoint) or Deferral("pacing", 1.0)
         log_attempt(message, endpoint, attempted, "deferred" if isinstance(held, Deferral) else "exhausted")
         await _put_off(app, message, held)
-        return
+        return None
     verdict = verdict_on(app, message, attempted, endpoint)
     log_attempt(message, endpoint, attempted, verdict.word, verdict.after if isinstance(verdict, Retry) else None)
     delivery = await record(app, message, attempted, verdict, endpoint, stored)
@@ -175,6 +186,7 @@ async def _conclude(app: App, message: Message, endpoint: Endpoint, attempted: A
     )
     if succeeded and endpoint.health.first_failure_at is not None:
         await app.in_thread(app.endpoints.change_health, endpoint, lambda health: note_success(health, made.started_at))
+    return delivery
 
 
 def log_attempt(
@@ -202,12 +214,13 @@ def log_attempt(
     )
 
 
-async def _cancel(app: App, message: Message, reason: str, stored: Row) -> None:
+async def _cancel(app: App, message: Message, reason: str, stored: Row) -> Delivery | None:
     delivery = await change_on_loop(app.rows, message.delivery_id, lambda now: cancelled(now, message, reason), stored)
     if message.manual and delivery is not None and delivery.status == "cancelled":
         await app.in_thread(app.alerts.renew, message.delivery_id, delivery)
     app.counts.came(app.now(), message.delivery_id, "cancelled")
     logs.info("delivery.cancelled", deliveryId=message.delivery, reason=reason)
+    return delivery
 
 
 async def _put_off(app: App, message: Message, held: Deferral | GiveUp) -> None:

@@ -79,6 +79,7 @@ def unattempted(row: EventRow, recipient: Recipient) -> Delivery:
         apart=row.apart,
         format=recipient.format,
         generation=recipient.generation,
+        sequence=recipient.sequence,
         event_accepted_ms=row.accepted_ms,
         traceparent=row.traceparent,
         status="pending",

@@ -81,8 +81,10 @@ def first(
     longest: timedelta,
     *,
     possible_duplicate: bool = False,
+    called_at: datetime | None = None,
 ) -> Message:
-    """The first message of a delivery of an accepted event. `longest` is how long the delivery may take."""
+    """The first message of a delivery of an accepted event. `longest` is how long the delivery may take; that counts
+    from when it was called, where it waited for others."""
     return Message(
         delivery=str(delivery_id),
         type=row.event.type,
@@ -90,10 +92,11 @@ def first(
         apart=row.apart,
         format=recipient.format,
         generation=recipient.generation,
+        sequence=recipient.sequence,
         event_accepted_ms=row.accepted_ms,
         traceparent=row.traceparent,
         due_at=due_at,
-        deadline_at=from_ms(row.accepted_ms) + longest,
+        deadline_at=(called_at or from_ms(row.accepted_ms)) + longest,
         possible_duplicate=possible_duplicate,
         event=row.event,
     )
@@ -123,8 +126,9 @@ def again(
     *,
     possible_duplicate: bool = False,
 ) -> Message:
-    """The first message of a new delivery of what `delivery` brought; the event is read from its table."""
-    terms = delivery.terms | {"generation": generation, "schedule_start": 1}
+    """The first message of a new delivery of what `delivery` brought, which is in no sequence; the event is read from
+    its table."""
+    terms = delivery.terms | {"generation": generation, "schedule_start": 1, "sequence": ""}
     return Message(
         delivery=str(delivery_id),
         due_at=due_at,
@@ -137,9 +141,9 @@ def again(
 def retried(
     delivery_id: DeliveryId, delivery: Delivery, generation: int, due_at: datetime, longest: timedelta
 ) -> Message:
-    """The next attempt of a delivery that has ended, from which its schedule starts anew."""
+    """The next attempt of a delivery that has ended, from which its schedule starts anew. It has left its sequence."""
     number = delivery.last_number + 1
-    terms = delivery.terms | {"generation": generation, "schedule_start": number}
+    terms = delivery.terms | {"generation": generation, "schedule_start": number, "sequence": ""}
     return Message(
         delivery=str(delivery_id),
         attempt=number,

@@ -18,6 +18,7 @@ from shared.app import App
 from shared.delivery.dispatcher import dispatch
 from shared.delivery.poison import exhausted
 from shared.delivery.publisher import Accepted, publish
+from shared.delivery.succession import OVERDUE, tend
 from shared.model import Event
 from shared.outbound.breaker import Breaker
 from shared.outbound.bulkhead import Bulkhead
@@ -64,6 +65,8 @@ def _app(world: World) -> App:
         world.point()
         keys = [headers["webhook-id"]] if world.format == "point" else [each["key"] for each in json.loads(body)]
         world.most_together = max(world.most_together, len(keys))
+        for key in keys:
+            world.posting(key, url)
         world.posts.update((key, url) for key in keys)
         failed = world.chance(world.odds.receiver_fails)
         if not failed:
@@ -82,7 +85,7 @@ def _app(world: World) -> App:
     app = app_on(world.account, SETTINGS, post, lambda: world.now, pass_time=pass_time)
     return replace(
         app,
-        endpoints=cast(Endpoints, FixedEndpoints(world.format)),
+        endpoints=cast(Endpoints, FixedEndpoints(world.format, world.ordered)),
         options=cast(Options, FixedOptions()),
         breaker=MoodyBreaker(world),
         bulkhead=Bulkhead(app.seconds, patience_seconds=0),
@@ -174,34 +177,49 @@ def _in_a_loop(host: "Host") -> Iterator[None]:
 class Host:
     """Receives, leases, runs, deletes, and moves what fails too often, as the Functions host does (local/README.md)."""
 
-    def __init__(self, world: World) -> None:
-        self.world, self.app = world, _app(world)
+    def __init__(self, world: World, instances: int = 1) -> None:
+        self.world = world
+        self.apps = [_app(world) for _ in range(instances)]
         self.running: list[greenlet] = []
         self.accepted: list[Event] = []
         self.expired = 0
         self.loop = _Loop(self)
 
+    @property
+    def app(self) -> App:
+        """One of the instances."""
+        return self.apps[0] if len(self.apps) == 1 else self.world.random.choice(self.apps)
+
     def run(self, events: list[Event]) -> None:
-        """Until nothing is left to do."""
+        """Until nothing is left to do; each event has a publisher of its own."""
+        self.run_publishers([[event] for event in events])
+
+    def run_publishers(self, publishers: list[list[Event]], gives_up: float = 0.0) -> None:
+        """Until nothing is left to do. A publisher publishes one event after the other; with these odds it does not try
+        again when it learns nothing, and goes on."""
         with _in_a_loop(self):
-            self._run_all(events)
+            self._run_all(publishers, gives_up)
 
     def poisons(self, body: bytes) -> None:
         """Handles a message of the poison queue now."""
         with _in_a_loop(self):
             _run(self.world, exhausted(self.app, body, None))
 
-    def _run_all(self, events: list[Event]) -> None:
-        for event in events:
-            self.start(lambda event=event: self._publish(event))  # type: ignore[misc]
+    def _run_all(self, publishers: list[list[Event]], gives_up: float) -> None:
+        for events in publishers:
+            self.start(lambda events=events: self._publish_all(events, gives_up))  # type: ignore[misc]
         for _ in range(20_000):
             if self.running:
                 self._advance_one()
             elif not self._receive():
                 waiting = [message.visible_at for message in (*self.world.queue, *self.world.poison)]
-                if not waiting:
+                if waiting:
+                    self.world.now = max(self.world.now, min(waiting))
+                elif self.world.account.tables.get("sequences"):
+                    self.world.now += OVERDUE + timedelta(milliseconds=1)
+                    self.start(self._tend)
+                else:
                     return
-                self.world.now = max(self.world.now, min(waiting))
         raise AssertionError("the world never came to rest: something loops")
 
     def _advance_one(self) -> None:
@@ -222,12 +240,16 @@ class Host:
             try:
                 body()
             except Crash:
-                self.app = _app(self.world)  # what others do meanwhile, another instance does
+                self.apps = [_app(self.world) for _ in self.apps]  # what others do meanwhile, others do
 
         self.running.append(greenlet(guarded))
 
-    def _publish(self, event: Event) -> None:
-        """A caller that tries again until it is told that the event was accepted."""
+    def _publish_all(self, events: list[Event], gives_up: float) -> None:
+        for event in events:
+            self._publish(event, gives_up)
+
+    def _publish(self, event: Event, gives_up: float) -> None:
+        """A caller that tries again until it is told that the event was accepted, or gives up."""
         while True:
             try:
                 result = publish(self.app, [event])
@@ -237,6 +259,13 @@ class Host:
                 return
             except (StorageUnavailable, Crash):
                 self.world.main.switch()
+                if self.world.chance(gives_up):
+                    return
+
+    def _tend(self) -> None:
+        """The timer, which comes again where it has failed."""
+        with contextlib.suppress(StorageUnavailable):
+            tend(self.app)
 
     def _receive(self) -> bool:
         for messages, function in ((self.world.queue, self._dispatch), (self.world.poison, self._exhausted)):

@@ -76,6 +76,10 @@ class World:
     """Of both endpoints."""
     most_together: int = 1
     """Deliveries in one POST, at most."""
+    ordered: bool = False
+    """Both endpoints are."""
+    posting: Callable[[str, str], None] = lambda key, url: None
+    """Called when a POST begins, with its event's key."""
     main: greenlet = field(default_factory=getcurrent)
 
     def __post_init__(self) -> None:
@@ -125,8 +129,8 @@ class World:
 class FixedEndpoints:
     """Two that nobody changes."""
 
-    def __init__(self, format: str) -> None:
-        self.known = {endpoint_id(url): _endpoint(url, format) for url in URLS}
+    def __init__(self, format: str, ordered: bool) -> None:
+        self.known = {endpoint_id(url): _endpoint(url, format, ordered) for url in URLS}
 
     def all(self) -> list[Endpoint]:
         return list(self.known.values())
@@ -152,7 +156,7 @@ class FixedOptions:
         return self.signature_key(now)
 
 
-def _endpoint(url: str, format: str) -> Endpoint:
+def _endpoint(url: str, format: str, ordered: bool) -> Endpoint:
     return Endpoint(
         id=endpoint_id(url),
         url=url,
@@ -160,6 +164,7 @@ def _endpoint(url: str, format: str) -> Endpoint:
         secret="whsec_" + "A" * 32,
         generation=1,
         types=("*",),
+        ordered=ordered,
         created_at=START,
         updated_at=START,
         health=Health(generation=1),
