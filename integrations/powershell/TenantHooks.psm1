@@ -205,9 +205,10 @@ function Register-TenantHooksEndpoint {
         [bool] $Enabled,
         [double[]] $RetryDelays,
         [double] $MaxPerSecond,
+        [bool] $Ordered,
         [Collections.IDictionary] $Auth
     )
-    $names = 'Endpoint', 'Types', 'Name', 'Format', 'Settings', 'MinSeverity', 'Tenants', 'Sites', 'Enabled', 'RetryDelays', 'MaxPerSecond', 'Auth'
+    $names = 'Endpoint', 'Types', 'Name', 'Format', 'Settings', 'MinSeverity', 'Tenants', 'Sites', 'Enabled', 'RetryDelays', 'MaxPerSecond', 'Ordered', 'Auth'
     $body = Get-Body $PSBoundParameters $names
     if ($PSCmdlet.ShouldProcess(([uri]$Endpoint).Host, 'Register an endpoint')) {
         Invoke-Api Post '/v1.0/webhooks/endpoints' $body @{ Prefer = 'return=representation' }
@@ -246,13 +247,14 @@ function Set-TenantHooksEndpoint {
         [bool] $Enabled,
         [double[]] $RetryDelays,
         [double] $MaxPerSecond,
+        [bool] $Ordered,
         [Collections.IDictionary] $Auth,
 
-        [ValidateSet('types', 'name', 'format', 'settings', 'minSeverity', 'tenants', 'sites', 'enabled', 'retryDelays', 'maxPerSecond', 'auth')]
+        [ValidateSet('types', 'name', 'format', 'settings', 'minSeverity', 'tenants', 'sites', 'enabled', 'retryDelays', 'maxPerSecond', 'ordered', 'auth')]
         [string[]] $Clear
     )
     process {
-        $names = 'Types', 'Name', 'Format', 'Settings', 'MinSeverity', 'Tenants', 'Sites', 'Enabled', 'RetryDelays', 'MaxPerSecond', 'Auth'
+        $names = 'Types', 'Name', 'Format', 'Settings', 'MinSeverity', 'Tenants', 'Sites', 'Enabled', 'RetryDelays', 'MaxPerSecond', 'Ordered', 'Auth'
         $body = Get-Body $PSBoundParameters $names
         foreach ($field in $Clear) { $body[$field] = $null }
         if ($PSCmdlet.ShouldProcess($Id, "Change $($body.Keys -join ', ') of the endpoint")) {

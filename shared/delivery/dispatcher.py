@@ -21,7 +21,7 @@ from shared.delivery.gate import Deferral, GiveUp, a_while, held_by_pace
 from shared.delivery.publisher import NeverAccepted, accepted_event, longest_delivery
 from shared.delivery.recorder import delays_of, endpoint_of, follow_up, record, record_result, verdict_on
 from shared.delivery.schedule import Retry, asks_for_less
-from shared.delivery.succession import pass_on
+from shared.delivery.succession import handle_in_turn
 from shared.delivery.transitions import ERASED, cancelled
 from shared.formats import FORMATS
 from shared.model import Attempt, Delivery, Endpoint, Event
@@ -108,31 +108,35 @@ async def dispatch(app: App, body: bytes, dequeue_count: int) -> None:
         return
     if dequeue_count > 1:
         message = messages.redelivered(message)
+    await handle_in_turn(app, message, body, _handle_alone)
+
+
+async def _handle_alone(app: App, message: Message, body: bytes) -> Delivery | None:
     with app.queue.claim(message) as alone:
         if alone:
-            await _handle(app, message, body)
-        else:
-            await _defer(app, message, Deferral("duplicate", a_while(message)))
+            return await _handle(app, message, body)
+        await _defer(app, message, Deferral("duplicate", a_while(message)))
+        return None
 
 
-async def _handle(app: App, message: Message, body: bytes) -> None:
+async def _handle(app: App, message: Message, body: bytes) -> Delivery | None:
+    """Returns the delivery's row, where this message has seen to its end."""
     found = await _read(app, message)
-    known: Delivery | None = None
     match what_to_do(message, found):
         case MakeAttempt(endpoint, event):
-            known = await _attempt_or_defer(app, message, endpoint, event, found.stored)
+            return await _attempt_or_defer(app, message, endpoint, event, found.stored)
         case FollowUp(delivery):
             await follow_up(app, message, delivery, await endpoint_of(app, message))
-            known = delivery
+            return delivery
         case RecordResult(result):
-            known = await record_result(app, message, result, found.endpoint)
+            return await record_result(app, message, result, found.endpoint)
         case Cancel(reason):
-            known = await _cancel(app, message, reason, found.stored)
+            return await _cancel(app, message, reason, found.stored)
         case Poison():
             await app.sender.put(POISON, body.decode())
         case Nothing() if found.stored is not None and found.stored.value.erased:
-            known = found.stored.value  # no other message of it may come
-    await pass_on(app, message, known)
+            return found.stored.value  # no other message of it may come
+    return None
 
 
 async def _read(app: App, message: Message) -> Findings:

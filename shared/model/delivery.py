@@ -81,7 +81,7 @@ class DeliveryTerms(Stored):
     event_accepted_ms: Annotated[int, Field(ge=0, lt=2**47, alias="eventMs")]
     traceparent: Annotated[str, AfterValidator(_traceparent)]
     schedule_start: Annotated[int, Field(ge=1, le=1_000_000, alias="roundStart")] = 1
-    sequence: Annotated[str, Field(max_length=26)] = ""
+    sequence: Annotated[str, Field(pattern="^([A-Z2-7]{26})?$")] = ""
     """The sequence that it is in, until it ends; empty where it waits for no other."""
 
     @property

@@ -184,6 +184,12 @@ def redelivered(message: Message) -> Message:
     return message.model_copy(update={"redelivered": True})
 
 
+def repeated(message: Message, delivery: Delivery) -> Message:
+    """A message of the newest recorded attempt, as the queue gives it out again: it finishes what was left undone."""
+    update = {"attempt": delivery.last_number, "schedule_start": delivery.schedule_start, "redelivered": True}
+    return message.model_copy(update=update)
+
+
 def unrecorded(message: Message, attempt: Attempt, retry_after: timedelta | None, now: datetime) -> Message:
     """An attempt that was made and could not be recorded; the event is not needed any more."""
     seconds = None if retry_after is None else retry_after.total_seconds()

@@ -81,9 +81,13 @@ def _simulate(seed: int, odds: Odds, gives_up: float = 0.0) -> tuple[World, Host
         pytest.param(Odds(crash=0.02, lease_runs_out=0.01, held=0.3), id="held-by-the-breaker"),
     ],
 )
-@pytest.mark.parametrize("gives_up", [0.0, 0.5])
-def test_whatever_breaks_the_order_is_kept_and_nobody_waits_for_ever(odds: Odds, gives_up: float) -> None:
-    for seed in range(60):
+@pytest.mark.parametrize(("gives_up", "run_seconds"), [(0.0, 20.0), (0.5, 20.0), (0.2, 0.0)])
+def test_whatever_breaks_the_order_is_kept_and_nobody_waits_for_ever(
+    odds: Odds, gives_up: float, run_seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With and without invocations that go on with the next delivery themselves."""
+    monkeypatch.setattr("shared.delivery.succession.LONGEST_RUN_SECONDS", run_seconds)
+    for seed in range(50):
         try:
             _, host = _simulate(seed, odds, gives_up)
             assert gives_up or len(host.accepted) == SUBJECTS * EACH
@@ -91,7 +95,11 @@ def test_whatever_breaks_the_order_is_kept_and_nobody_waits_for_ever(odds: Odds,
             raise AssertionError(f"seed {seed} with {odds}") from error
 
 
-def test_without_faults_every_attempt_is_posted_once_though_there_are_two_instances() -> None:
+@pytest.mark.parametrize("run_seconds", [20.0, 0.0])
+def test_without_faults_every_attempt_is_posted_once_though_there_are_two_instances(
+    run_seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.delivery.succession.LONGEST_RUN_SECONDS", run_seconds)
     for seed in range(100):
         world, _ = _simulate(seed, Odds())
         made = sum(len(row.attempts) for row in world.rows().values())
