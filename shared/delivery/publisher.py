@@ -18,7 +18,7 @@ from shared.model.fingerprint import fingerprint, is_fingerprint_of
 from shared.model.json_text import dump
 from shared.model.subject import subject_of
 from shared.storage.events import EventRow, Recipient
-from shared.storage.messages import Message, first
+from shared.storage.messages import Message, encode, first
 from shared.storage.rows import Versioned
 from shared.storage.sequences import sequence_name
 from shared.storage.weeks import week_start
@@ -209,15 +209,20 @@ def publish_own(app: App, event: Event) -> None:
 
 def _put_first_messages(app: App, stored: EventRow, now: datetime, repeated: bool) -> None:
     """But for deliveries that wait for others: they are put when it is their turn."""
-    delay, put = REPEAT_DELAY if repeated else timedelta(), []
-    for delivery_id, recipient in zip(delivery_ids(stored), stored.recipients, strict=True):
-        if stored.erased or (repeated and not _is_untouched(app.deliveries.get(delivery_id))):
-            continue
+    delay = REPEAT_DELAY if repeated else timedelta()
+
+    def put(delivery_id: DeliveryId, recipient: Recipient) -> None:
         longest = longest_delivery(app, app.endpoints.get(recipient.id))
         message = first(stored, delivery_id, recipient, now + delay, longest, possible_duplicate=repeated)
         if not recipient.sequence or join(app, message, stored, recipient, repeated=repeated):
-            put.append(message)
-    app.queue.put_many(put, delay)
+            app.queue.raw.put(encode(message), delay)
+
+    waiting = [
+        each
+        for each in zip(delivery_ids(stored), stored.recipients, strict=True)
+        if not stored.erased and (not repeated or _is_untouched(app.deliveries.get(each[0])))
+    ]
+    app.queue.with_each(lambda each: put(*each), waiting)
 
 
 def _is_untouched(stored: Versioned[Delivery] | None) -> bool:

@@ -198,7 +198,7 @@ def test_there_is_an_end_to_how_many_wait(world: World, monkeypatch: pytest.Monk
     world.run()
     assert world.order == ["one", "two"]
     assert world.row("three").status == "failed"
-    assert world.row("three").reason == "5000 deliveries of its subject wait already"
+    assert world.row("three").reason == "1000 deliveries of its subject wait already"
 
 
 def test_turned_off_what_waits_keeps_its_order_and_new_events_go_at_once(world: World) -> None:
