@@ -18,7 +18,7 @@ from shared.model.fingerprint import fingerprint, is_fingerprint_of
 from shared.model.json_text import dump
 from shared.model.subject import subject_of
 from shared.storage.events import EventRow, Recipient
-from shared.storage.messages import Message, encode, first
+from shared.storage.messages import Message, first
 from shared.storage.rows import Versioned
 from shared.storage.sequences import sequence_name
 from shared.storage.weeks import week_start
@@ -209,20 +209,29 @@ def publish_own(app: App, event: Event) -> None:
 
 def _put_first_messages(app: App, stored: EventRow, now: datetime, repeated: bool) -> None:
     """But for deliveries that wait for others: they are put when it is their turn."""
-    delay = REPEAT_DELAY if repeated else timedelta()
+    delay, wait = REPEAT_DELAY if repeated else timedelta(), set[str]()
 
-    def put(delivery_id: DeliveryId, recipient: Recipient) -> None:
-        longest = longest_delivery(app, app.endpoints.get(recipient.id))
-        message = first(stored, delivery_id, recipient, now + delay, longest, possible_duplicate=repeated)
-        if not recipient.sequence or join(app, message, stored, recipient, repeated=repeated):
-            app.queue.raw.put(encode(message), delay)
+    def take_place(message: Message, recipient: Recipient) -> None:
+        if not join(app, message, stored, recipient, repeated=repeated):
+            wait.add(message.delivery)
 
-    waiting = [
-        each
-        for each in zip(delivery_ids(stored), stored.recipients, strict=True)
-        if not stored.erased and (not repeated or _is_untouched(app.deliveries.get(each[0])))
+    made = [
+        (
+            first(
+                stored,
+                delivery_id,
+                recipient,
+                now + delay,
+                longest_delivery(app, app.endpoints.get(recipient.id)),
+                possible_duplicate=repeated,
+            ),
+            recipient,
+        )
+        for delivery_id, recipient in zip(delivery_ids(stored), stored.recipients, strict=True)
+        if not stored.erased and (not repeated or _is_untouched(app.deliveries.get(delivery_id)))
     ]
-    app.queue.with_each(lambda each: put(*each), waiting)
+    app.queue.with_each(lambda each: take_place(*each), [each for each in made if each[1].sequence])
+    app.queue.put_many([message for message, _ in made if message.delivery not in wait], delay)
 
 
 def _is_untouched(stored: Versioned[Delivery] | None) -> bool:

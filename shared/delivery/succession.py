@@ -66,7 +66,7 @@ async def pass_on(app: App, message: Message, delivery: Delivery | None, *, here
     where it is to be handled `here`; else it is put."""
     if not message.sequence or delivery is None or delivery.status == "pending":
         return None
-    called = await app.in_thread(_next, app, message.delivery_id, message.sequence, message.redelivered)
+    called: Message | None = await app.in_thread(_next, app, message.delivery_id, message.sequence, message.redelivered)
     if called is None or (here and not called.abandoned and not called.redelivered):
         return called
     await app.in_thread(_put, app, called)

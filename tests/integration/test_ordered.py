@@ -64,7 +64,7 @@ def test_what_waits_is_in_the_delivery_log_and_comes_in_order(api: Api) -> None:
     assert len(scene.queue.held) == 1
     shown = api(deliveries.get, route=str(scene.ids(about("two"))[0])).body
     assert (shown["status"], shown["reason"], shown["attempts"]) == ("pending", WAITS, [])
-    listed = api(deliveries.list_some, endpointId=endpoint.id, status="pending").body["value"]
+    listed = api(deliveries.list_some, endpoint=endpoint.id, status="pending").body["value"]
     assert {each["idempotencyKey"] for each in listed} == {"two", "three"}
     scene.run()
     assert keys_of(scene) == ["one", "one", "two", "three"]

@@ -87,7 +87,7 @@ def test_whatever_breaks_the_order_is_kept_and_nobody_waits_for_ever(
 ) -> None:
     """With and without invocations that go on with the next delivery themselves."""
     monkeypatch.setattr("shared.delivery.succession.LONGEST_RUN_SECONDS", run_seconds)
-    for seed in range(50):
+    for seed in range(30):
         try:
             _, host = _simulate(seed, odds, gives_up)
             assert gives_up or len(host.accepted) == SUBJECTS * EACH
@@ -100,7 +100,7 @@ def test_without_faults_every_attempt_is_posted_once_though_there_are_two_instan
     run_seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.delivery.succession.LONGEST_RUN_SECONDS", run_seconds)
-    for seed in range(100):
+    for seed in range(40):
         world, _ = _simulate(seed, Odds())
         made = sum(len(row.attempts) for row in world.rows().values())
         assert sum(world.posts.values()) == made + world.put_off
