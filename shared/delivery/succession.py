@@ -121,20 +121,20 @@ def tend(app: App) -> None:
     before it, may have died at the wrong moment. Raises StorageUnavailable."""
     now = app.now()
     for held in app.sequences.held_since(now - OVERDUE):
-        head = held.stored.value.head(held.endpoint)
+        head, waiting = held.stored.value.head(held.endpoint), len(held.stored.value.members) - 1
+        seconds = round((now - held.stored.value.called_at).total_seconds())
         stored = app.deliveries.get(head)
         delivery = None if stored is None else stored.value
-        is_held = delivery is not None and _is_on_its_way(app, head, delivery, now)
-        logs.warning(
-            "sequence.held" if is_held else "sequence.resumed",
-            endpointId=held.endpoint,
-            deliveryId=str(head),
-            waiting=len(held.stored.value.members) - 1,
-            seconds=round((now - held.stored.value.called_at).total_seconds()),
-        )
-        if is_held:
+        if delivery is not None and _is_on_its_way(app, head, delivery, now):
             app.sequences.note_seen(held, now)
+            if waiting:
+                logs.warning(
+                    "sequence.held", endpointId=held.endpoint, deliveryId=str(head), waiting=waiting, seconds=seconds
+                )
         else:
+            logs.warning(
+                "sequence.resumed", endpointId=held.endpoint, deliveryId=str(head), waiting=waiting, seconds=seconds
+            )
             _call_again(app, held, head, delivery, now)
 
 

@@ -1,5 +1,6 @@
 """Ordered endpoints, on storage in memory: who waits for whom, for how long, and what it costs."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -346,7 +347,9 @@ class TestTheTimer:
         world.run()
         assert world.order == ["two"]
 
-    def test_leaves_alone_who_is_to_be_attempted_again(self, world: World) -> None:
+    def test_says_of_who_is_to_be_attempted_again_that_others_wait(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
         world.register(retry_delays=(timedelta(hours=2),))
         world.failing = {"one"}
         world.publish("one")
@@ -356,6 +359,8 @@ class TestTheTimer:
         world.now += OVERDUE + timedelta(seconds=1)
         tend(world.app)
         assert world.queued() == put
+        lines = [line for line in map(json.loads, caplog.messages) if line["event"].startswith("sequence.")]
+        assert [(line["event"], line["waiting"], line["seconds"]) for line in lines] == [("sequence.held", 1, 901)]
         calls = world.account.calls
         tend(world.app)
         assert world.account.calls == calls + 1, "it was looked at a moment ago"
