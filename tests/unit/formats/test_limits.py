@@ -13,6 +13,8 @@ from shared.formats.shortening import MARK, in_utf16, short_key, shorten, within
 from shared.model import Event
 from shared.model.json_text import members
 
+TOLD_IN = "docs/receivers.md#receivers-own-formats"
+
 MIB = 1024 * 1024
 
 

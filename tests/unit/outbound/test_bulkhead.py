@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from doubles.virtual_time import run
 from shared.outbound.bulkhead import FAILING_TOGETHER, PATIENCE_SECONDS, SLOTS, SLOW_SECONDS, WARY_SECONDS, Bulkhead
 
+TOLD_IN = "docs/operations.md#endpoints-that-fail-or-hang"
+
 HOST = Path(__file__).parents[3] / "host.json"
 QUARTER, HALF = SLOTS // 4, SLOTS // 2
 
