@@ -33,10 +33,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         hint = f" Did you mean {meant[0]}?" if meant else ""
         parser.error(
             f"`{options.command}` does not know {' '.join(unknown)}.{hint} "
-            f"`python3 dev.py {options.command} --help` tells its options."
+            f"`python3 dev.py {options.command} --help` lists its options."
         )
     if options.command is None:
-        parser.error(f"name a command, for example: {EXAMPLE}. `python3 dev.py --help` tells all of them.")
+        parser.error(f"name a command, for example: {EXAMPLE}. `python3 dev.py --help` lists them.")
     return options
 
 
@@ -47,7 +47,7 @@ def command_line() -> argparse.ArgumentParser:
         allow_abbrev=False,
         description="Runs Tenant Hooks on your own machine and checks it. The first run installs what is needed "
         "into .venv and node_modules; nothing else on the machine changes.",
-        epilog="`python3 dev.py COMMAND --help` tells the options of one command.",
+        epilog="`python3 dev.py COMMAND --help` lists the options of one command.",
     )
     parser.add_argument("--version", action="version", version=f"Tenant Hooks {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")

@@ -132,7 +132,7 @@ class Settings(Model):
         for placeholder in named:
             if placeholder.path[0] != "content" and any_event.at(placeholder.path) is None:
                 raise ValueError(
-                    f"{placeholder} is known nowhere: take type, severity, title, subject, text, content.…, "
+                    f"{placeholder} is unknown: take type, severity, title, subject, text, content.…, "
                     "meta.timeStamp, meta.idempotencyKey, tenant.id, tenant.displayName or tenant.microsoftTenantId"
                 )
         return template

@@ -81,7 +81,17 @@ SCHEDULE = sum(default("RETRY_DELAYS"), timedelta())
 LATEST = (SCHEDULE + default("BREAKER_GRACE_SECONDS")).total_seconds() / 60
 NUMBERS = {4: "four", 5: "five"}
 *BETWEEN, LAST = (int(factor * default("BREAKER_PROBE_SECONDS").total_seconds() / 60) for factor in PROBE_FACTORS)
+TIMERS = {
+    name: schedule
+    for schedule, name in re.findall(
+        r'timer_trigger\("timer", "([^"]+)"[^)]*\)\n(?:async )?def (\w+)', (ROOT / "function_app.py").read_text("utf-8")
+    )
+}
+"""Schedules in seconds, minutes and hours, by function."""
 FIGURES = {
+    r"`sweep`[^.;]{0,60}every (\w+) minutes": NUMBERS[int(TIMERS["sweep"].split()[1].removeprefix("*/"))],
+    r"`retire`, every day at (\d+:\d+)": "{2:0>2}:{1:0>2}".format(*TIMERS["retire"].split()),
+    r"`reencrypt`, every day at (\d+:\d+)": "{2:0>2}:{1:0>2}".format(*TIMERS["reencrypt"].split()),
     r"\d+ s, \d+ min, \d+ min": ", ".join(map(minutes, default("RETRY_DELAYS"))),
     r"(\w+) attempts in about": NUMBERS[len(default("RETRY_DELAYS")) + 1],
     r"(?:attempts in|comes) about (\d+) minutes": str(math.ceil(SCHEDULE.total_seconds() / 60)),

@@ -18,6 +18,8 @@ from shared.model.catalogue import CATALOGUE
 from shared.model.delivery import Unsendable
 from shared.model.json_text import MAX_VALUES, members
 
+TOLD_IN = "docs/receivers.md#any-other-receiver-template"
+
 CONTENT = (
     r'{"siteUrl":"https:\/\/x\u00e9","n":1.10,"big":1e3,"yes":true,"none":null,"deep":{"a":["x",{"b":2}]},"q":"\"\n"}'
 )
@@ -152,10 +154,10 @@ def test_a_document_without_placeholders_is_sent_as_it_is(inner: Any) -> None:
         ({"a": "{{#each content}}"}, "is no placeholder"),
         ({"a": "{{content.x:0}}"}, "is no placeholder"),
         ({"a": "{{content.x|upper}} {{content x}}"}, "is no placeholder"),
-        ({"a": "{{siteUrl}}"}, "is known nowhere: take type, severity"),
-        ({"a": "{{meta.key?}}"}, "is known nowhere"),
-        ({"a": "{{tenant.name}}"}, "is known nowhere"),
-        ({"a": ["{{type.x}}"]}, "is known nowhere"),
+        ({"a": "{{siteUrl}}"}, "is unknown: take type, severity"),
+        ({"a": "{{meta.key?}}"}, "is unknown"),
+        ({"a": "{{tenant.name}}"}, "is unknown"),
+        ({"a": ["{{type.x}}"]}, "is unknown"),
         ({"{{type}}": 1}, "name takes no placeholder"),
         (["{{type}}"] * 101, "more than 100 placeholders"),
         ("x" * 16_400, "more than 16384 characters"),
