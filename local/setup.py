@@ -164,7 +164,7 @@ def make_ready(parts: Sequence[Part], state: Path) -> None:
 
 
 def _make_all(parts: Sequence[Part], state: Path) -> None:
-    """What one folder waits for on the network the other does not. Raises Problem once nothing is at work any more."""
+    """One folder is made while another waits for the network. Raises Problem once nothing is at work any more."""
     folders: dict[Path, list[Part]] = {}
     for part in parts:
         folders.setdefault(part.folder, []).append(part)

@@ -52,6 +52,7 @@ function arrive() {
   [arrived, text] = [true, ""];
   const one = source.value.operations.find((each) => each.id === asked());
   if (one) open.add(one.id);
+  if (one && !found([one], "", role).length) role = "";
   update();
   queueMicrotask(() => {
     const place = document.querySelector(one ? `#${one.id} > summary` : "main > h1");
@@ -98,8 +99,8 @@ function shown({ api, operations }) {
 
 const choosing = (api) => html`<div class="bar">
   <label>Commands for <select @change=${chooseShell}>${Object.entries(SHELLS).map(([name, title]) => html`<option value=${name} ?selected=${name === shell}>${title}</option>`)}</select></label>
-  <label>What may be done with <select @change=${narrow((value) => (role = value))}><option value="">any role</option>
-    ${api.components.schemas.Role.enum.map((name) => html`<option ?selected=${name === role}>${name}</option>`)}</select></label></div>`;
+  <label>What may be done with <select @change=${narrow((value) => (role = value))}><option value="" .selected=${!role}>any role</option>
+    ${api.components.schemas.Role.enum.map((name) => html`<option .selected=${name === role}>${name}</option>`)}</select></label></div>`;
 
 function operationsIn(api, tag, listed) {
   const about = text.trim() ? `${listed.length} of the operations` : tag.description;

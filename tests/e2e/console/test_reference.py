@@ -86,6 +86,9 @@ def test_operations_are_found_by_words_and_by_role_with_the_keyboard_alone(conso
     expect(page.get_by_role("heading", level=1)).to_have_text("Keys")
     page.get_by_label("What may be done with").select_option("Point.Read")
     expect(page.get_by_text("None for Point.Read.")).to_be_visible()
+    page.evaluate("() => { location.hash = '#optionsRotate'; }")  # which that role may not do
+    expect(page.locator("#optionsRotate > summary")).to_be_focused()
+    expect(page.get_by_label("What may be done with")).to_have_value("")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
