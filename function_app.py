@@ -34,7 +34,7 @@ from shared.api.http.auth import Role
 from shared.api.http.kept import kept
 from shared.api.http.routing import Routes
 from shared.app import get_app
-from shared.delivery import dispatcher, operational_events, poison, queue_metrics
+from shared.delivery import dispatcher, operational_events, poison, queue_metrics, succession
 from shared.model.setting_values import DAY
 from shared.provisioning import worker
 from shared.storage import reencryption, retention
@@ -184,6 +184,7 @@ http.route("me_get", "GET", "v1.0/me", me.get, ADMIN, PUBLISH, READ, SUBSCRIBE, 
 def measure(timer: func.TimerRequest) -> None:
     queue_metrics.measure(get_app())
     operational_events.tell_waiting(get_app())
+    succession.tend(get_app())
 
 
 @app.timer_trigger("timer", "0 30 3 * * *")

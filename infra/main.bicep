@@ -104,6 +104,9 @@ param maxEndpointsPerOwner int = 50
 @description('Audiences for which an endpoint may be sent a token of the app\'s identity, separated by commas. Empty: Power Automate\'s and api://*.')
 param allowedTokenAudiences string = ''
 
+@description('Mailboxes that mails may be sent from, separated by commas. Empty: none. infra/scripts/grant-graph-permissions mail says how each is allowed.')
+param mailSenders string = ''
+
 @description('Address that callers use, where something such as API Management stands before the app. Empty: its own.')
 param publicUrl string = ''
 
@@ -240,6 +243,17 @@ param alertEmails string = ''
 @secure()
 param alertWebhookUrl string = ''
 
+// Microsoft Sentinel
+
+@description('Resource id of a Log Analytics workspace that takes events as rows: makes the table TenantHooks_CL there, its reader and the way in. Empty: none.')
+param sentinelWorkspaceId string = ''
+
+@description('Azure region of that workspace. Empty: the one of this deployment.')
+param sentinelLocation string = ''
+
+@description('Make two analytics rules there. Needs Microsoft Sentinel on the workspace.')
+param sentinelRules bool = true
+
 var token = toLower(uniqueString(subscription().id, environmentName, location))
 
 // Every module is given the names of what others make from here, and not from their outputs, which nobody knows before they
@@ -254,6 +268,7 @@ var names = {
   network: 'vnet-${token}'
   plan: 'plan-${token}'
   app: 'func-${token}'
+  dataCollectionRule: 'dcr-${token}'
 }
 
 var tags = { 'azd-env-name': environmentName }
@@ -264,6 +279,28 @@ var cloudsOfMicrosoft365 = {
   AzureUSGovernment: 'gcchigh'
   AzureChinaCloud: 'china'
 }
+
+// A resource id has its subscription, resource group and name in these places; the empty one must have them, too.
+var noWorkspace = '${subscription().id}/resourceGroups/none/providers/Microsoft.OperationalInsights/workspaces/none'
+var sentinelId = split(empty(sentinelWorkspaceId) ? noWorkspace : sentinelWorkspaceId, '/')
+
+// What ALLOWED_TOKEN_AUDIENCES allows by itself, where the setting must name Azure Monitor beside it.
+var defaultTokenAudiences = [
+  'https://service.flow.microsoft.com/'
+  'https://gov.service.flow.microsoft.us/'
+  'https://high.service.flow.microsoft.us/'
+  'https://service.flow.appsplatform.us/'
+  'https://service.powerautomate.cn/'
+  'api://*'
+]
+var audiencesOfMonitor = {
+  AzureCloud: 'https://monitor.azure.com'
+  AzureUSGovernment: 'https://monitor.azure.us'
+  AzureChinaCloud: 'https://monitor.azure.cn'
+}
+var chosenTokenAudiences = empty(allowedTokenAudiences) ? join(defaultTokenAudiences, ',') : allowedTokenAudiences
+var withMonitor = '${chosenTokenAudiences},${audiencesOfMonitor[environment().name]}'
+var tokenAudiences = empty(sentinelWorkspaceId) ? allowedTokenAudiences : withMonitor
 
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: empty(resourceGroupName) ? 'rg-${environmentName}' : resourceGroupName
@@ -369,6 +406,28 @@ module roles 'modules/roles.bicep' = {
   }
 }
 
+module sentinel 'modules/sentinel.bicep' = if (!empty(sentinelWorkspaceId)) {
+  scope: resourceGroup(sentinelId[2], sentinelId[4])
+  params: {
+    workspaceName: sentinelId[8]
+    withRules: sentinelRules
+  }
+}
+
+module ingestion 'modules/ingestion.bicep' = if (!empty(sentinelWorkspaceId)) {
+  scope: group
+  dependsOn: [
+    sentinel // the rule is refused where the table is not there
+  ]
+  params: {
+    name: names.dataCollectionRule
+    location: empty(sentinelLocation) ? location : sentinelLocation
+    tags: tags
+    workspaceId: sentinelWorkspaceId
+    principalId: identity.outputs.principalId
+  }
+}
+
 // By its name in network.bicep.
 var appSubnetId = resourceId(
   subscription().subscriptionId,
@@ -440,7 +499,8 @@ module app 'modules/app.bicep' = {
       ALLOWED_ENDPOINT_HOSTS: allowedEndpointHosts
       ALLOWED_ENDPOINT_PORTS: allowedEndpointPorts
       MAX_ENDPOINTS_PER_OWNER: string(maxEndpointsPerOwner)
-      ALLOWED_TOKEN_AUDIENCES: allowedTokenAudiences
+      ALLOWED_TOKEN_AUDIENCES: tokenAudiences
+      MAIL_SENDERS: mailSenders
       PUBLIC_URL: publicUrl
       STORAGE_SCAN_SCHEDULE: storageScanSchedule
       STORAGE_THRESHOLDS: storageThresholds
@@ -484,3 +544,6 @@ output APP_IDENTITY_PRINCIPAL_ID string = identity.outputs.principalId
 
 @description('The address that deliveries come from; empty without a network of the app\'s own.')
 output OUTBOUND_ADDRESS string = privateNetwork ? network!.outputs.outboundAddress : ''
+
+@description('The URL to register for the wire format sentinel; empty without such a workspace.')
+output SENTINEL_ENDPOINT string = empty(sentinelWorkspaceId) ? '' : ingestion!.outputs.endpoint

@@ -162,6 +162,7 @@ def host_environment(plan: Plan, issuer_url: str, graph_url: str, graph: GraphSt
         settings |= {"GRAPH_BASE_URL": graph_url, "GRAPH_ACCESS_TOKEN": graph.token}
         settings |= {"SHAREPOINT_BASE_URL": graph_url, "SHAREPOINT_ACCESS_TOKEN": graph.token}
         settings.setdefault("PROVISIONING_KINDS", "teams,groups,sites,yammer")
+        settings.setdefault("MAIL_SENDERS", "alerts@contoso.com")
     if not settings.get("MANAGEMENT_BASE_URL"):
         settings |= {"MANAGEMENT_BASE_URL": graph_url, "MANAGEMENT_ACCESS_TOKEN": graph.activity.token}
     settings.setdefault("STORAGE_SCAN_SCHEDULE", SCAN_SCHEDULE)  # a file made from an older sample lacks it

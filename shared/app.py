@@ -10,12 +10,14 @@ from typing import Any
 
 from shared import __version__, logs
 from shared.identity import managed_identity
+from shared.model.clouds import CLOUDS
 from shared.model.dangers import dangers
 from shared.outbound.addresses import AddressPolicy
 from shared.outbound.background import BackgroundLoop
 from shared.outbound.breaker import Breaker
 from shared.outbound.bulkhead import Bulkhead
 from shared.outbound.client import WebhookClient
+from shared.outbound.gathering import Gathering
 from shared.outbound.pacing import Pacing
 from shared.outbound.tokens import Tokens
 from shared.settings import Settings, in_force, settings, unread_settings
@@ -31,6 +33,7 @@ from shared.storage.events import Events
 from shared.storage.loop_clients import LoopServices
 from shared.storage.notices import Notices
 from shared.storage.queues import DELIVERIES, POISON, Queue
+from shared.storage.sequences import Sequences
 from shared.storage.sharing import Sharing
 from shared.storage.signature_keys import Options
 from shared.storage.sites import Sites
@@ -56,6 +59,7 @@ class App:
     sites: Sites
     sharing: Sharing
     notices: Notices
+    sequences: Sequences
     queue: DeliveryQueue
     poison: Queue
     workspaces: Workspaces
@@ -68,6 +72,7 @@ class App:
     breaker: Breaker
     bulkhead: Bulkhead
     pacing: Pacing
+    gathering: Gathering[Any, Any]
     now: Callable[[], datetime]
     seconds: Callable[[], float]
     """A monotonic clock."""
@@ -128,6 +133,7 @@ def build_on(doors: Doors, settings: Settings) -> App:
         sites=Sites(services),
         sharing=Sharing(services),
         notices=Notices(services),
+        sequences=Sequences(services),
         queue=DeliveryQueue(doors.deliveries, doors.loop_services, doors.now, doors.seconds, doors.several),
         poison=doors.poison,
         workspaces=Workspaces(services),
@@ -136,10 +142,14 @@ def build_on(doors: Doors, settings: Settings) -> App:
         sender=doors.loop_services,
         client=doors.client,
         background=BackgroundLoop(),
-        tokens=Tokens(lambda: managed_identity(settings.client_id)),
+        tokens=Tokens(
+            lambda: managed_identity(settings.client_id),
+            of_stand_ins={CLOUDS[settings.entra_cloud].graph_url: settings.graph_access_token},
+        ),
         breaker=Breaker(settings.breaker_probe),
         bulkhead=Bulkhead(doors.seconds),
         pacing=Pacing(),
+        gathering=Gathering(),
         now=doors.now,
         seconds=doors.seconds,
         in_thread=doors.in_thread,

@@ -30,6 +30,7 @@ from shared.model.setting_values import (
     Ports,
     PublicUrl,
     Seconds,
+    Senders,
     SharingEvents,
     SizeLimits,
     Words,
@@ -89,6 +90,7 @@ class Settings(BaseModel):
     allowed_endpoint_ports: Ports = Field((), alias="ALLOWED_ENDPOINT_PORTS")
     max_endpoints_per_owner: int = Field(50, alias="MAX_ENDPOINTS_PER_OWNER", ge=1, le=1000)
     allowed_token_audiences: Words = Field(ALLOWED, alias="ALLOWED_TOKEN_AUDIENCES")
+    mail_senders: Senders = Field((), alias="MAIL_SENDERS")
     host_name: str = Field("localhost", alias="WEBSITE_HOSTNAME")
     disabled_functions: FunctionNames = Field(frozenset(), alias="AzureWebJobs.*.Disabled")
     azure_instance: str = Field("", alias="WEBSITE_INSTANCE_ID")

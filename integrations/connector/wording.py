@@ -18,6 +18,7 @@ FIELDS = {
     "meta": "Time and key of the event",
     "microsoftTenantId": "The tenant's id in Microsoft Entra",
     "minSeverity": "Only events at least so severe",
+    "ordered": "Yes sends the events of one subject, such as a site, one after the other",
     "owners": "Sign-in names or mail addresses; the template may add some",
     "retryDelays": "Seconds between attempts, instead of the deployment's",
     "isPrivate": "Where the template lets it choose",

@@ -192,7 +192,7 @@ function Register-TenantHooksEndpoint {
 
         [string] $Name,
 
-        [ValidateSet('point', 'spscan', 'cloudevents', 'slack', 'teams', 'servicenow', 'jira', 'connectwise', 'autotask', 'splunk-hec', 'template')]
+        [ValidateSet('point', 'spscan', 'cloudevents', 'slack', 'teams', 'servicenow', 'jira', 'connectwise', 'autotask', 'pagerduty', 'email', 'splunk-hec', 'sentinel', 'template')]
         [string] $Format,
 
         [Collections.IDictionary] $Settings,
@@ -205,9 +205,10 @@ function Register-TenantHooksEndpoint {
         [bool] $Enabled,
         [double[]] $RetryDelays,
         [double] $MaxPerSecond,
+        [bool] $Ordered,
         [Collections.IDictionary] $Auth
     )
-    $names = 'Endpoint', 'Types', 'Name', 'Format', 'Settings', 'MinSeverity', 'Tenants', 'Sites', 'Enabled', 'RetryDelays', 'MaxPerSecond', 'Auth'
+    $names = 'Endpoint', 'Types', 'Name', 'Format', 'Settings', 'MinSeverity', 'Tenants', 'Sites', 'Enabled', 'RetryDelays', 'MaxPerSecond', 'Ordered', 'Auth'
     $body = Get-Body $PSBoundParameters $names
     if ($PSCmdlet.ShouldProcess(([uri]$Endpoint).Host, 'Register an endpoint')) {
         Invoke-Api Post '/v1.0/webhooks/endpoints' $body @{ Prefer = 'return=representation' }
@@ -233,7 +234,7 @@ function Set-TenantHooksEndpoint {
         [string[]] $Types,
         [string] $Name,
 
-        [ValidateSet('point', 'spscan', 'cloudevents', 'slack', 'teams', 'servicenow', 'jira', 'connectwise', 'autotask', 'splunk-hec', 'template')]
+        [ValidateSet('point', 'spscan', 'cloudevents', 'slack', 'teams', 'servicenow', 'jira', 'connectwise', 'autotask', 'pagerduty', 'email', 'splunk-hec', 'sentinel', 'template')]
         [string] $Format,
 
         [Collections.IDictionary] $Settings,
@@ -246,13 +247,14 @@ function Set-TenantHooksEndpoint {
         [bool] $Enabled,
         [double[]] $RetryDelays,
         [double] $MaxPerSecond,
+        [bool] $Ordered,
         [Collections.IDictionary] $Auth,
 
-        [ValidateSet('types', 'name', 'format', 'settings', 'minSeverity', 'tenants', 'sites', 'enabled', 'retryDelays', 'maxPerSecond', 'auth')]
+        [ValidateSet('types', 'name', 'format', 'settings', 'minSeverity', 'tenants', 'sites', 'enabled', 'retryDelays', 'maxPerSecond', 'ordered', 'auth')]
         [string[]] $Clear
     )
     process {
-        $names = 'Types', 'Name', 'Format', 'Settings', 'MinSeverity', 'Tenants', 'Sites', 'Enabled', 'RetryDelays', 'MaxPerSecond', 'Auth'
+        $names = 'Types', 'Name', 'Format', 'Settings', 'MinSeverity', 'Tenants', 'Sites', 'Enabled', 'RetryDelays', 'MaxPerSecond', 'Ordered', 'Auth'
         $body = Get-Body $PSBoundParameters $names
         foreach ($field in $Clear) { $body[$field] = $null }
         if ($PSCmdlet.ShouldProcess($Id, "Change $($body.Keys -join ', ') of the endpoint")) {

@@ -27,7 +27,10 @@ async def show_slack(story: Story, stack: Stack, inbox: Inbox) -> None:
     story.tell(f"{TYPE} in the wire format [bold]slack[/], {len(received.body)} bytes; in the channel it reads:")
     for line in message_lines(json.loads(received.body)):
         story.tell(f"[dim]│[/] {line}")
-    story.tell("Also: teams, servicenow, jira, connectwise, autotask, splunk-hec, cloudevents; template for any other.")
+    story.tell(
+        "Also: teams, servicenow, jira, connectwise, autotask, pagerduty, email, splunk-hec, sentinel, cloudevents; "
+        "template for any other."
+    )
 
 
 def message_lines(message: dict[str, Any]) -> list[str]:

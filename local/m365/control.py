@@ -9,7 +9,7 @@ from pydantic import ConfigDict, NonNegativeInt, PositiveInt, TypeAdapter, Valid
 
 from local.m365.tenant import JSON_NAMES, Crowd, Site, Tenant
 
-GRANTED = frozenset({"Reports.Read.All", "Sites.Read.All", "ReportSettings.Read.All", "Domain.Read.All"})
+GRANTED = frozenset({"Reports.Read.All", "Sites.Read.All", "ReportSettings.Read.All", "Domain.Read.All", "Mail.Send"})
 EXPLANATION = """\
 This stands in for Microsoft Graph. Under /v1.0/ it answers the calls of a storage scan, for its own bearer token.
 It tells of sites that you can change; the next scan sees it:

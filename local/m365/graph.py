@@ -19,6 +19,8 @@ from local.m365.activity import ActivityStandIn
 from local.m365.control import Behaviour, Seen, add_control
 from local.m365.directory import Directory
 from local.m365.file_activity import FileActivity
+from local.m365.mail import EXPLANATION as MAIL_EXPLANATION
+from local.m365.mail import LARGEST_REQUEST_BYTES, Outbox, add_outbox
 from local.m365.tenant import Crowd, Site, Tenant, contoso, report
 from local.m365.workspace_routes import WORKSPACES_EXPLANATION, add_workspaces
 from local.m365.workspaces import Manners
@@ -39,9 +41,11 @@ class GraphStandIn:
         self.workspaces = Directory(lambda: datetime.now(UTC), manners=Manners(wait_seconds=1))
         """What is made in the tenant."""
         self.workspaces.add_group("Finance", "finance")
+        self.outbox = Outbox(self.tenant.domains)
+        """What was sent by mail."""
         self.token = secrets.token_urlsafe(24)
         """The bearer token that it takes."""
-        self.download_url = ""
+        self.url = self.download_url = ""
         self.activity = ActivityStandIn(self.tenant.id)
         self._requests: deque[Seen] = deque(maxlen=REQUESTS_KEPT)
         self._on_request = on_request
@@ -54,7 +58,7 @@ class GraphStandIn:
 
     def application(self) -> web.Application:
         """Graph itself, and the control API beside it."""
-        app = web.Application(middlewares=[self._guard])
+        app = web.Application(middlewares=[self._guard], client_max_size=2 * LARGEST_REQUEST_BYTES)
         get = app.router.add_get
         get("/v1.0/reports/getSharePointSiteUsageDetail(period='{period}')", self._report)
         get("/v1.0/admin/reportSettings", self._report_settings)
@@ -62,7 +66,9 @@ class GraphStandIn:
         get("/v1.0/sites/{site:.+}/drive", self._drive)
         get("/v1.0/organization", self._organization)
         get("/v1.0/domains", self._domains)
-        add_control(app, self, [activity.EXPLANATION, WORKSPACES_EXPLANATION])
+        app.router.add_post("/v1.0/users/{mailbox}/sendMail", self._send_mail)
+        add_control(app, self, [activity.EXPLANATION, WORKSPACES_EXPLANATION, MAIL_EXPLANATION])
+        add_outbox(app, self.outbox)
         add_workspaces(app, self.workspaces, self.token)
         self.activity.add_routes(app)
         return app
@@ -184,6 +190,12 @@ class GraphStandIn:
             return _denied()
         return web.json_response({"value": [{"id": name, "isVerified": True} for name in self.tenant.domains]})
 
+    async def _send_mail(self, request: web.Request) -> web.Response:
+        if self._lacks("Mail.Send"):
+            return _error(403, "ErrorAccessDenied", "Access is denied. Check credentials and try again.")
+        refusal = self.outbox.take(request.match_info["mailbox"], request.headers, await request.read())
+        return _error(*refusal) if refusal else web.Response(status=202)
+
     def _see(self, origin: Literal["graph", "download"], request: web.Request) -> None:
         seen = Seen(origin, request.path, "Authorization" in request.headers, time.monotonic())
         self._requests.append(seen)
@@ -193,8 +205,8 @@ class GraphStandIn:
 @contextlib.asynccontextmanager
 async def serving_graph(graph: GraphStandIn, port: int = 0) -> AsyncIterator[str]:
     """Serve Graph on `port` (0: any free one) and its downloads on another; the value is Graph's URL."""
-    async with serving(graph.downloads()) as graph.download_url, serving(graph.application(), port) as url:
-        yield url
+    async with serving(graph.downloads()) as graph.download_url, serving(graph.application(), port) as graph.url:
+        yield graph.url
 
 
 def _quota(site: Site) -> dict[str, Any]:

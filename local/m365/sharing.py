@@ -62,7 +62,8 @@ class _Maker:
 
     def __init__(self, action: Action, tenant_id: str) -> None:
         self.action = action
-        self.item_id, self.link_id, self.correlation_id = (str(uuid.uuid4()) for _ in range(3))
+        self.item_id, self.correlation_id = (str(uuid.uuid4()) for _ in range(2))
+        self.link_id = _link_id(action)
         self.site = "/".join(action.item.split("/")[:5])
         self.name = action.item.rpartition("/")[2]
         self._tenant_id = tenant_id
@@ -125,6 +126,18 @@ class _Maker:
             yield self.record("SharingSet", EventData=data, **target)
         broken = "<copyRoleAssignments>False</copyRoleAssignments><clearSubScopes>False</clearSubScopes>"
         yield self.record("SharingInheritanceBroken", EventData=broken)
+
+
+_LINKS = {"share": "people", "revoke": "people"} | {
+    do: do.removeprefix("remove").lower()
+    for do in ("anonymousLink", "removeAnonymousLink", "organizationLink", "removeOrganizationLink")
+}
+"""Which link of an item is made or removed."""
+
+
+def _link_id(action: Action) -> str:
+    """The same when a link is made and when it is removed, as SharePoint has it; an item has one link of each sort."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{action.item}#{_LINKS.get(action.do, action.do)}"))
 
 
 def _share(made: _Maker) -> Iterator[Record]:

@@ -1,15 +1,16 @@
 """What is asked of an endpoint, and whether all of it goes together. Pure."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from shared.formats import FORMATS
 from shared.formats.rendering import settings_problems, settings_text
 from shared.model import Auth, Endpoint
-from shared.model.audiences import audience_problem
+from shared.model.audiences import TokenRules, token_problem
 from shared.model.auth import AuthBody, merge_patch, patched_auth, stored_auth
 from shared.model.validation import clauses
 from shared.outbound.credentials import conflict_of
@@ -66,14 +67,14 @@ class Unfit(Rejected):
 
 
 def complete(
-    before: Endpoint | None, after: Endpoint, changes: Changes, allowed_audiences: Sequence[str]
+    before: Endpoint | None, after: Endpoint, changes: Changes, rules: TokenRules
 ) -> Endpoint | Invalid | Unfit:
     """The endpoint with its settings and authentication, when all of it goes together. `after` has its other fields as
     they are to be; `before` is the endpoint as it is, None where it is new.
 
     What has not changed is not checked again: an endpoint that no longer fits can still be disabled.
     """
-    with_settings = _with_settings(before, after, changes.settings)
+    with_settings = _with_settings(before, _paced(after), changes.settings)
     if isinstance(with_settings, Invalid):
         return with_settings
     auth = _changed_auth(with_settings.auth, changes.auth)
@@ -83,9 +84,17 @@ def complete(
     too_large = _size_problem(before, completed)
     if too_large:
         return too_large
-    if before is None or completed.auth != before.auth:
-        return _auth_problem(completed, allowed_audiences) or completed
+    if before is None or (completed.auth, completed.format) != (before.auth, before.format):
+        return _auth_problem(completed, rules) or completed
     return completed
+
+
+def _paced(endpoint: Endpoint) -> Endpoint:
+    """With the pace that all receivers of its format have, where it has none of its own."""
+    known = FORMATS.get(endpoint.format)
+    if endpoint.max_per_second is not None or known is None or known.max_per_second is None:
+        return endpoint
+    return endpoint.model_copy(update={"max_per_second": known.max_per_second})
 
 
 def _size_problem(before: Endpoint | None, after: Endpoint) -> Unfit | None:
@@ -147,10 +156,10 @@ def _changed_auth(stored: Auth | None, change: Whole | Patch | None) -> Auth | I
         return Invalid(tuple(clauses(error, AuthBody, wanted, "auth")))
 
 
-def _auth_problem(endpoint: Endpoint, allowed_audiences: Sequence[str]) -> Unfit | None:
+def _auth_problem(endpoint: Endpoint, rules: TokenRules) -> Unfit | None:
     auth = endpoint.auth
     if auth is not None and auth.type == "entra":
-        problem = audience_problem(auth.audience, allowed_audiences)
+        problem = token_problem(endpoint, auth.audience, endpoint.format, rules)
         if problem:
             return Unfit(f"auth.audience: {problem}")
     conflict = conflict_of(endpoint)

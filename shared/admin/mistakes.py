@@ -16,7 +16,10 @@ def likely_mistakes(endpoint: Endpoint, unresolved: Unresolved | None = None) ->
             f"endpoint: the name {unresolved.host} does not resolve now, and deliveries fail until it does: if it is "
             "misspelt, register the right URL and delete this endpoint"
         )
-    if endpoint.auth is None and _needs_auth(endpoint):
+    of_format = FORMATS[endpoint.format].mistakes
+    if of_format is not None:
+        found += of_format(endpoint.url, endpoint.auth)
+    if endpoint.auth is None and _needs_auth(endpoint) and not any(each.startswith("auth:") for each in found):
         found.append(
             f"auth: receivers of {endpoint.format} ask who calls: without it they are likely to answer 401; give auth, "
             "unless the URL itself is the secret"

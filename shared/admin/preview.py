@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.app import App
 from shared.formats import FORMATS, Body
-from shared.formats.rendering import render, render_once, settings_problems, settings_text
+from shared.formats.rendering import render, render_once, secrets_in, settings_problems, settings_text, without
 from shared.model import Delivery, DeliveryId, Endpoint, Event
 from shared.model.auth import merge_patch
 from shared.model.delivery import Unsendable
@@ -26,8 +26,9 @@ class Unavailable:
 
 @dataclass(frozen=True)
 class Sent:
-    """A request as its receiver got it. Signatures and the values of `auth` are not told: headers say that they were
-    there. `changed_at`: the endpoint has changed since the first attempt, so the body may be another."""
+    """A request as its receiver got it. Signatures, the values of `auth` and secrets among the settings are not told:
+    `…` says that they were there. `changed_at`: the endpoint has changed since the first attempt, so the body may be
+    another."""
 
     url: str
     headers: Mapping[str, str]
@@ -58,7 +59,8 @@ def request_sent(app: App, delivery_id: DeliveryId, delivery: Delivery) -> Sent 
     if endpoint is None:
         return Unavailable("Its endpoint is not registered any more, and its settings went with it")
     try:
-        content_type, body = render(endpoint, delivery.format, row.event)
+        made = render(endpoint, delivery.format, row.event)
+        content_type, body = without(made, secrets_in(endpoint, delivery.format))
     except Unsendable as reason:
         return Unavailable(f"It cannot be made: {reason}")
     first_at = delivery.attempts[0].started_at if delivery.attempts else None

@@ -4,7 +4,7 @@ A registration is read, what is asked is merged into it and checked, a receiver 
 then the row is written in the loop of storage/rows.py, which merges and checks again where somebody else was faster.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -14,10 +14,12 @@ from shared.admin.consent import NotConsented, consent_problem
 from shared.admin.reachability import Busy
 from shared.app import App
 from shared.model import Endpoint, endpoint_id
+from shared.model.audiences import TokenRules
 from shared.model.endpoint import merge, rotate
 from shared.model.endpoint import register as new_endpoint
 from shared.model.filters import MOST_LISTENERS, is_listener
 from shared.model.health import renew
+from shared.outbound.credentials import token_rules
 from shared.outbound.signing import make_secret
 from shared.storage.rows import Rejected, change
 
@@ -79,16 +81,16 @@ class Registered:
 
 def register(app: App, wanted: Registration) -> Registered | Refusal:
     """Registers a URL, or changes what is said of its registration; what is not said stays."""
-    now, full, allowed = app.now(), _full(app, wanted), app.settings.allowed_token_audiences
+    now, full, rules = app.now(), _full(app, wanted), token_rules(app.settings)
     loud = _loud(app, wanted)
 
     def transition(stored: Endpoint | None) -> Endpoint | Refusal:
         if stored is None:
-            made = full or _made(wanted, now, allowed)
+            made = full or _made(wanted, now, rules)
         elif wanted.only_own and stored.owner != wanted.owner:
             return OthersEndpoint()
         else:
-            made = _merged(_of_role(stored, wanted), wanted.changes, now, allowed, wanted.by_admin)
+            made = _merged(_of_role(stored, wanted), wanted.changes, now, rules, wanted.by_admin)
         begins = isinstance(made, Endpoint) and is_listener(made) and not (stored and is_listener(stored))
         return loud if loud is not None and begins else made
 
@@ -99,10 +101,10 @@ def register(app: App, wanted: Registration) -> Registered | Refusal:
 
 def change_endpoint(app: App, endpoint_id: str, changes: Changes) -> Endpoint | Refusal | None:
     """Changes a registration for an admin; None where there is none."""
-    now, allowed = app.now(), app.settings.allowed_token_audiences
+    now, rules = app.now(), token_rules(app.settings)
 
     def transition(stored: Endpoint | None) -> Endpoint | Refusal | None:
-        return None if stored is None else _merged(stored, changes, now, allowed, by_admin=True)
+        return None if stored is None else _merged(stored, changes, now, rules, by_admin=True)
 
     return _write(app, endpoint_id, changes, transition, by_admin=True)
 
@@ -144,7 +146,7 @@ def _of_role(stored: Endpoint, wanted: Registration) -> Endpoint:
     return stored.model_copy(update={"by_admin": wanted.by_admin}) if stored.owner == wanted.owner else stored
 
 
-def _made(wanted: Registration, now: datetime, allowed_audiences: Sequence[str]) -> Endpoint | Invalid | Unfit:
+def _made(wanted: Registration, now: datetime, rules: TokenRules) -> Endpoint | Invalid | Unfit:
     fields = {**wanted.if_new, **wanted.changes.fields}
     if "types" not in fields:
         return Unfit("types: is required")
@@ -152,13 +154,13 @@ def _made(wanted: Registration, now: datetime, allowed_audiences: Sequence[str])
         fields["disabled_by_admin"] = True
     fields["by_admin"] = wanted.by_admin
     made = new_endpoint(wanted.url, wanted.secret, wanted.owner, fields, now)
-    return complete(None, made, wanted.changes, allowed_audiences)
+    return complete(None, made, wanted.changes, rules)
 
 
 def _merged(
-    stored: Endpoint, changes: Changes, now: datetime, allowed_audiences: Sequence[str], by_admin: bool
+    stored: Endpoint, changes: Changes, now: datetime, rules: TokenRules, by_admin: bool
 ) -> Endpoint | Invalid | Unfit:
-    return complete(stored, merge(stored, changes.fields, now, by_admin=by_admin), changes, allowed_audiences)
+    return complete(stored, merge(stored, changes.fields, now, by_admin=by_admin), changes, rules)
 
 
 def _write(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.app import App
-from shared.delivery.publisher import REPEAT_DELAY, longest_delivery
+from shared.delivery.deadlines import REPEAT_DELAY, longest_delivery
 from shared.model import Delivery, DeliveryId, Endpoint, Status, from_ms, to_ms
 from shared.storage.messages import again
 from shared.storage.pages import Filters

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.app import App
-from shared.delivery.publisher import longest_delivery
+from shared.delivery.deadlines import longest_delivery
 from shared.model import Delivery, DeliveryId, utc_text
 from shared.storage.messages import Message, retried
 
@@ -38,8 +38,10 @@ def retry(app: App, delivery_id: DeliveryId, delivery: Delivery, *, dry_run: boo
         due_at = delivery.next_attempt_at
         longest = longest_delivery(app, app.endpoints.get(delivery_id.endpoint)) + LOST_AFTER
         if due_at is None or now - due_at < longest:
-            when = f" at {utc_text(due_at)}" if due_at else ""
             of_many = "It is still on its way"
+            if delivery.sequence and not delivery.attempts:
+                return Refusal(f"{of_many}: it waits for its turn, after earlier deliveries of its subject", of_many)
+            when = f" at {utc_text(due_at)}" if due_at else ""
             return Refusal(f"{of_many}: its next attempt is due{when or ' soon'}", of_many)
     endpoint = app.endpoints.get(delivery_id.endpoint) if dry_run else app.endpoints.read(delivery_id.endpoint)
     if endpoint is None:

@@ -27,8 +27,9 @@ def send_test(app: App, endpoint: Endpoint, wanted: str | None) -> Attempt | str
     now = app.now()
     event = own_event(app, name, sample_content(name), f"test-{uuid.uuid4()}", at=now)
     message = sample(endpoint, event, now, make_traceparent())
-    made = app.background.run(attempt(app, endpoint, message, event)).attempt
-    log_attempt(message, endpoint, made, "test")
+    attempted = app.background.run(attempt(app, endpoint, message, event))
+    log_attempt(message, endpoint, attempted, "test")
+    made = attempted.attempt
     if is_success(made.status) or diagnose(made.status, made.response) is not None:
         app.breaker.record(endpoint.id, message.delivery, True, app.seconds())
     return made

@@ -72,6 +72,9 @@ RetryDelays = Annotated[
     Field(max_length=MOST_RETRIES, description="Seconds between attempts, instead of the deployment's RETRY_DELAYS"),
     AfterValidator(_schedule),
 ]
+Ordered = Annotated[
+    bool, Field(strict=True, description="Events of one subject, such as a site, are sent one after the other")
+]
 PerSecond = Annotated[float, Field(ge=0.01, le=1000, description="Deliveries in a second, at most and from the start")]
 
 
@@ -101,6 +104,7 @@ class EndpointFields(Model):
     enabled: Annotated[bool, Field(strict=True)] | None = None
     retry_delays: RetryDelays | None = None
     max_per_second: PerSecond | None = None
+    ordered: Ordered | None = None
 
     def given(self) -> dict[str, Any]:
         """The fields that an endpoint takes as they are."""

@@ -76,6 +76,9 @@ class Endpoint(View):
     enabled: bool
     retry_delays: Annotated[list[float], Field(description="Seconds between attempts")] | None = None
     max_per_second: Annotated[float, Field(description="Deliveries in a second, at most")] | None = None
+    ordered: (
+        Annotated[bool, Field(description="Events of one subject come one after the other; else absent")] | None
+    ) = None
     created_at: Time
     updated_at: Time
     health: EndpointHealth
@@ -147,6 +150,7 @@ def endpoint_view(endpoint: model.Endpoint, warnings: Sequence[str] = ()) -> End
         if endpoint.retry_delays is None
         else [delay.total_seconds() for delay in endpoint.retry_delays],
         max_per_second=endpoint.max_per_second,
+        ordered=endpoint.ordered or None,
         created_at=endpoint.created_at,
         updated_at=endpoint.updated_at,
         health=EndpointHealth(

@@ -15,7 +15,7 @@ from shared.admin.changes import Changes, Whole
 from shared.admin.mistakes import likely_mistakes
 from shared.admin.registration import Registration
 from shared.api import endpoint_views as views
-from shared.api.endpoint_bodies import EndpointFields, Pattern, PerSecond, RetryDelays, Sites, TypeName
+from shared.api.endpoint_bodies import EndpointFields, Ordered, Pattern, PerSecond, RetryDelays, Sites, TypeName
 from shared.api.endpoint_views import EXAMPLE_CALLBACK
 from shared.api.endpoints import audit, check_url, may_see, registration_problem, store
 from shared.api.http.call import Request, Response, validated
@@ -68,6 +68,7 @@ class FamilySubscriptionRequest(Model):
     sites: Sites | None = None
     retry_delays: RetryDelays | None = None
     max_per_second: PerSecond | None = None
+    ordered: Ordered | None = None
 
 
 @operation(

@@ -3,8 +3,9 @@
 import { html, nothing } from "./vendor/lit-html.js";
 
 /** Fields for the members of an object. `value` is what there is; `changed(value)` is told the object with each change.
- * `errors` are the API's clauses that begin with `under.member`. */
-export function fields(schema, value, under, errors, changed) {
+ * `errors` are the API's clauses that begin with `under.member`. With `kept` there are such settings already: a secret
+ * among them is not shown, and stays where none is given. */
+export function fields(schema, value, under, errors, changed, kept = false) {
   const required = new Set(schema.required ?? []);
   const set = (name, given) => {
     const next = { ...value };
@@ -16,7 +17,8 @@ export function fields(schema, value, under, errors, changed) {
     const kind = kindOf(property, schema.$defs ?? {});
     const wrong = errors.filter((clause) => clause.startsWith(`${under}.${name}`));
     const about = html`${kind.description ? html`<span class="hint">${kind.description}</span>` : nothing}${wrong.map((clause) => html`<span class="wrong">${clause}</span>`)}`;
-    return field(name, kind, value[name], required.has(name), (given) => set(name, given), about);
+    const hidden = kept && kind.writeOnly;
+    return field(name, hidden ? { ...kind, default: "unchanged" } : kind, value[name], required.has(name) && !hidden, (given) => set(name, given), about);
   });
 }
 
@@ -33,7 +35,7 @@ function field(name, kind, value, required, set, about) {
     return html`<label class="field">${title}<input type="number" step=${kind.type === "integer" ? 1 : "any"} ?required=${required} .value=${value ?? ""} placeholder=${kind.default ?? ""} @change=${(event) => set(event.target.value === "" ? undefined : Number(event.target.value))}>${about}</label>`;
   }
   if (kind.type === "string") {
-    return html`<label class="field">${title}<input ?required=${required} .value=${value ?? ""} placeholder=${kind.default ?? ""} spellcheck="false" @change=${(event) => set(event.target.value || undefined)}>${about}</label>`;
+    return html`<label class="field">${title}<input type=${kind.writeOnly ? "password" : "text"} autocomplete="off" ?required=${required} .value=${value ?? ""} placeholder=${kind.default ?? ""} spellcheck="false" @change=${(event) => set(event.target.value || undefined)}>${about}</label>`;
   }
   return json(title, value, set, about);
 }

@@ -2,17 +2,16 @@
 
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.app import App
-from shared.formats import FORMATS
-from shared.formats.rendering import render
+from shared.formats import FORMATS, Body
+from shared.formats.rendering import render, secrets_in
 from shared.model import Attempt, Endpoint, Event
 from shared.model.delivery import Unsendable
 from shared.outbound.client import NoResponse, Response
-from shared.outbound.credentials import auth_headers, auth_values
+from shared.outbound.credentials import auth_headers, auth_values, token_rules
 from shared.outbound.redaction import redaction_of
 from shared.outbound.signing import SECRET_PREFIX, sign_point, sign_standard
 from shared.storage.messages import Message
@@ -29,15 +28,31 @@ class Attempted:
 
     attempt: Attempt
     retry_after: timedelta | None
+    together: int = 1
+    """How many deliveries went in its request."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What several deliveries send in one request: its `webhook-id`, its body, and how many they are."""
+
+    id: str
+    body: Body
+    size: int
 
 
 async def attempt(
-    app: App, endpoint: Endpoint, message: Message, event: Event, within: timedelta | None = None
+    app: App,
+    endpoint: Endpoint,
+    message: Message,
+    event: Event,
+    within: timedelta | None = None,
+    batch: Batch | None = None,
 ) -> Attempted:
-    """Signs and POSTs an event; the attempt says what happened. `within` is its deadline, where it is not the usual
-    one."""
+    """Signs and POSTs an event, or the batch that it goes in; the attempt says what happened. `within` is its deadline,
+    where it is not the usual one."""
     started_at, began = app.now(), time.monotonic()
-    result = await _post(app, endpoint, message, event, started_at, within)
+    result = await _post(app, endpoint, message, event, batch, started_at, within)
     answer = result if isinstance(result, Response) else None
     made = Attempt(
         number=message.attempt,
@@ -48,52 +63,60 @@ async def attempt(
         response=answer.response if answer else None,
         token=secrets.token_hex(8),
     )
-    return Attempted(made, answer.retry_after if answer else None)
+    return Attempted(made, answer.retry_after if answer else None, batch.size if batch else 1)
 
 
 async def _post(
-    app: App, endpoint: Endpoint, message: Message, event: Event, at: datetime, within: timedelta | None
+    app: App,
+    endpoint: Endpoint,
+    message: Message,
+    event: Event,
+    batch: Batch | None,
+    at: datetime,
+    within: timedelta | None,
 ) -> Response | NoResponse:
     began = time.monotonic()
     key = await app.options.signature_key_on_loop(at, app.in_thread)
     blocks = endpoint.auth is not None and endpoint.auth.type == "entra"
+    size = len(batch.body[1] if batch else event.content)
     try:
-        if blocks or len(event.content) >= _RENDERED_IN_THREAD_BYTES:
-            headers, body = await app.in_thread(_signed, app, endpoint, message, event, at, key)
+        if blocks or size >= _RENDERED_IN_THREAD_BYTES:
+            headers, body = await app.in_thread(_signed, app, endpoint, message, event, batch, at, key)
         else:
-            headers, body = _signed(app, endpoint, message, event, at, key)
+            headers, body = _signed(app, endpoint, message, event, batch, at, key)
     except Unsendable as reason:
         return NoResponse(f"nothing was sent: {reason}"[:1000])
     spent = timedelta(seconds=time.monotonic() - began)
     result = await app.client.post(endpoint.url, headers, body, spent, within)
-    return await _without_secrets(app, result, endpoint, headers, key) if isinstance(result, Response) else result
+    if not isinstance(result, Response) or not result.response:
+        return result
+    hidden = (*auth_values(endpoint.auth, headers), *secrets_in(endpoint, message.format), key)
+    return await _without_secrets(app, result, endpoint, hidden)
 
 
-async def _without_secrets(
-    app: App, answer: Response, endpoint: Endpoint, headers: Mapping[str, str], key: str
-) -> Response:
+async def _without_secrets(app: App, answer: Response, endpoint: Endpoint, hidden: tuple[str, ...]) -> Response:
     """The answer as people may read it who may not see how its receiver is reached, whatever it echoes."""
-    if not answer.response:
-        return answer
-    signing = [text.removeprefix(SECRET_PREFIX) for text in endpoint.secrets_at(app.now())]
-    redact = redaction_of(endpoint.url, (*auth_values(endpoint.auth, headers), *signing, key)).redact
-    if len(answer.response) < _REDACTED_IN_THREAD_CHARACTERS:
-        return replace(answer, response=redact(answer.response))
-    return replace(answer, response=await app.in_thread(redact, answer.response))
+    text = answer.response or ""
+    signing = [each.removeprefix(SECRET_PREFIX) for each in endpoint.secrets_at(app.now())]
+    redact = redaction_of(endpoint.url, (*hidden, *signing)).redact
+    if len(text) < _REDACTED_IN_THREAD_CHARACTERS:
+        return replace(answer, response=redact(text))
+    return replace(answer, response=await app.in_thread(redact, text))
 
 
 def _signed(
-    app: App, endpoint: Endpoint, message: Message, event: Event, at: datetime, key: str
+    app: App, endpoint: Endpoint, message: Message, event: Event, batch: Batch | None, at: datetime, key: str
 ) -> tuple[dict[str, str], bytes]:
     """Headers and body. Raises Unsendable."""
-    content_type, body = render(endpoint, message.format, event)
+    content_type, body = batch.body if batch else render(endpoint, message.format, event)
     auth = endpoint.auth
-    proved = {} if auth is None else auth_headers(endpoint, auth, app.tokens, app.settings.allowed_token_audiences)
+    rules = token_rules(app.settings)
+    proved = {} if auth is None else auth_headers(endpoint, auth, message.format, app.tokens, rules)
     headers = {
         **proved,
         "Content-Type": content_type,
         **(sign_point(body, key) if FORMATS[message.format].point_signature else {}),
-        **sign_standard(event.key, at, body, endpoint.secrets_at(at)),
+        **sign_standard(batch.id if batch else event.key, at, body, endpoint.secrets_at(at)),
         "traceparent": f"{message.traceparent[:36]}{secrets.token_hex(8)}{message.traceparent[52:]}",
     }
     return headers, body

@@ -56,6 +56,10 @@ _WORDS = {
     "DirectApiAuthorizationRequired": "the trigger wants the whole URL with its sig, or an Entra token: see `auth`",
     "DirectApiRequestHasMoreThanOneAuthorization": "the URL has a sig, and a token came too: it takes one of them",
     "MisMatchingOAuthClaims": "the token does not fit who may call the trigger: allow the app's identity there",
+    "ErrorAccessDenied": "the app's identity may not send from this mailbox: docs/receivers.md says how to allow it",
+    "ErrorInvalidUser": "there is no such mailbox: correct MAIL_SENDERS and the endpoint's URL",
+    "MailboxNotEnabledForRESTAPI": "this user has no mailbox in Exchange Online: send from one that has",
+    "ErrorInvalidRecipients": "an address in `recipients` is wrong: correct the endpoint's settings",
 }
 """Codes that are no more than explained."""
 

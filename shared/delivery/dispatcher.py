@@ -15,11 +15,13 @@ from datetime import datetime, timedelta
 
 from shared import logs
 from shared.app import App
-from shared.delivery.attempt import Attempted, attempt
-from shared.delivery.gate import Deferral, GiveUp, a_while, attempt_through_gate, held_back, held_by_pace
-from shared.delivery.publisher import NeverAccepted, accepted_event
-from shared.delivery.recorder import endpoint_of, follow_up, record, record_result, verdict_on
+from shared.delivery.attempt import Attempted
+from shared.delivery.batches import attempt_or_hold, due_in
+from shared.delivery.gate import Deferral, GiveUp, a_while, held_by_pace
+from shared.delivery.publisher import NeverAccepted, accepted_event, longest_delivery
+from shared.delivery.recorder import delays_of, endpoint_of, follow_up, record, record_result, verdict_on
 from shared.delivery.schedule import Retry, asks_for_less
+from shared.delivery.succession import handle_in_turn
 from shared.delivery.transitions import ERASED, cancelled
 from shared.formats import FORMATS
 from shared.model import Attempt, Delivery, Endpoint, Event
@@ -106,26 +108,35 @@ async def dispatch(app: App, body: bytes, dequeue_count: int) -> None:
         return
     if dequeue_count > 1:
         message = messages.redelivered(message)
+    await handle_in_turn(app, message, body, _handle_alone)
+
+
+async def _handle_alone(app: App, message: Message, body: bytes) -> Delivery | None:
     with app.queue.claim(message) as alone:
         if alone:
-            await _handle(app, message, body)
-        else:
-            await _defer(app, message, Deferral("duplicate", a_while(message)))
+            return await _handle(app, message, body)
+        await _defer(app, message, Deferral("duplicate", a_while(message)))
+        return None
 
 
-async def _handle(app: App, message: Message, body: bytes) -> None:
+async def _handle(app: App, message: Message, body: bytes) -> Delivery | None:
+    """Returns the delivery's row, where this message has seen to its end."""
     found = await _read(app, message)
     match what_to_do(message, found):
         case MakeAttempt(endpoint, event):
-            await _attempt_or_defer(app, message, endpoint, event, found.stored)
+            return await _attempt_or_defer(app, message, endpoint, event, found.stored)
         case FollowUp(delivery):
             await follow_up(app, message, delivery, await endpoint_of(app, message))
+            return delivery
         case RecordResult(result):
-            await record_result(app, message, result, found.endpoint)
+            return await record_result(app, message, result, found.endpoint)
         case Cancel(reason):
-            await _cancel(app, message, reason, found.stored)
+            return await _cancel(app, message, reason, found.stored)
         case Poison():
             await app.sender.put(POISON, body.decode())
+        case Nothing() if found.stored is not None and found.stored.value.erased:
+            return found.stored.value  # no other message of it may come
+    return None
 
 
 async def _read(app: App, message: Message) -> Findings:
@@ -143,31 +154,35 @@ async def _read(app: App, message: Message) -> Findings:
     return Findings(stored, endpoint, event)
 
 
-async def _attempt_or_defer(app: App, message: Message, endpoint: Endpoint, event: Event, stored: Row) -> None:
-    held = await held_back(app, message, endpoint)
-    if held is None:
-        async with app.bulkhead.slot(endpoint.id) as taken:
-            if taken:
-                attempted = await attempt_through_gate(
-                    app, message, endpoint, lambda within: attempt(app, endpoint, message, event, within)
-                )
-        if taken:
-            await _conclude(app, message, endpoint, attempted, stored)
-            return
-        held = held_by_pace(app, message, endpoint) or Deferral("bulkhead", a_while(message))
-    await _put_off(app, message, held)
+async def _attempt_or_defer(
+    app: App, message: Message, endpoint: Endpoint, event: Event, stored: Row
+) -> Delivery | None:
+    """Returns the row where this attempt stands in it."""
+    wait = due_in(message, endpoint, app.now())
+    if wait:
+        deadline_at = app.now() + wait + longest_delivery(app, endpoint)
+        await _defer(app, message, Deferral("digest", wait.total_seconds(), deadline_at))
+        return None
+    known = None if stored is None else stored.value
+    outcome = await attempt_or_hold(app, message, endpoint, event, known, delays_of(app, endpoint))
+    if isinstance(outcome, Attempted):
+        return await _conclude(app, message, endpoint, outcome, stored)
+    await _put_off(app, message, outcome)
+    return None
 
 
-async def _conclude(app: App, message: Message, endpoint: Endpoint, attempted: Attempted, stored: Row) -> None:
+async def _conclude(
+    app: App, message: Message, endpoint: Endpoint, attempted: Attempted, stored: Row
+) -> Delivery | None:
     """Records the attempt, or where the endpoint asked for less puts it off unspent."""
     made = attempted.attempt
     if asks_for_less(made.status, attempted.retry_after):
         held = held_by_pace(app, message, endpoint) or Deferral("pacing", 1.0)
-        log_attempt(message, endpoint, made, "deferred" if isinstance(held, Deferral) else "exhausted")
+        log_attempt(message, endpoint, attempted, "deferred" if isinstance(held, Deferral) else "exhausted")
         await _put_off(app, message, held)
-        return
+        return None
     verdict = verdict_on(app, message, attempted, endpoint)
-    log_attempt(message, endpoint, made, verdict.word, verdict.after if isinstance(verdict, Retry) else None)
+    log_attempt(message, endpoint, attempted, verdict.word, verdict.after if isinstance(verdict, Retry) else None)
     delivery = await record(app, message, attempted, verdict, endpoint, stored)
     succeeded = delivery is not None and delivery.status == "delivered"
     app.counts.came(
@@ -175,13 +190,15 @@ async def _conclude(app: App, message: Message, endpoint: Endpoint, attempted: A
     )
     if succeeded and endpoint.health.first_failure_at is not None:
         await app.in_thread(app.endpoints.change_health, endpoint, lambda health: note_success(health, made.started_at))
+    return delivery
 
 
 def log_attempt(
-    message: Message, endpoint: Endpoint, made: Attempt, following: str, retry_in: timedelta | None = None
+    message: Message, endpoint: Endpoint, attempted: Attempted, following: str, retry_in: timedelta | None = None
 ) -> None:
     """The one line of an attempt, written when it is known what follows, and before that is recorded: so a crash leaves
     no recorded attempt without its line."""
+    made = attempted.attempt
     logs.info(
         "delivery.attempted",
         deliveryId=message.delivery,
@@ -194,18 +211,20 @@ def log_attempt(
         error=made.error,
         durationMs=made.duration_ms,
         next=following,
+        together=attempted.together if attempted.together > 1 else None,
         retryInSeconds=None if retry_in is None else max(0, round(retry_in.total_seconds())),
         manual=message.manual or None,
         test=True if following == "test" else None,
     )
 
 
-async def _cancel(app: App, message: Message, reason: str, stored: Row) -> None:
+async def _cancel(app: App, message: Message, reason: str, stored: Row) -> Delivery | None:
     delivery = await change_on_loop(app.rows, message.delivery_id, lambda now: cancelled(now, message, reason), stored)
     if message.manual and delivery is not None and delivery.status == "cancelled":
         await app.in_thread(app.alerts.renew, message.delivery_id, delivery)
     app.counts.came(app.now(), message.delivery_id, "cancelled")
     logs.info("delivery.cancelled", deliveryId=message.delivery, reason=reason)
+    return delivery
 
 
 async def _put_off(app: App, message: Message, held: Deferral | GiveUp) -> None:
@@ -218,7 +237,7 @@ async def _put_off(app: App, message: Message, held: Deferral | GiveUp) -> None:
 async def _defer(app: App, message: Message, deferral: Deferral) -> None:
     """Puts the message back, spending no attempt."""
     delay = timedelta(seconds=deferral.seconds)
-    await app.queue.put(messages.deferred(message, app.now() + delay), delay)
+    await app.queue.put(messages.deferred(message, app.now() + delay, deferral.deadline_at), delay)
     logs.info(
         "delivery.deferred",
         deliveryId=message.delivery,

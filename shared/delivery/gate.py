@@ -1,23 +1,26 @@
 """What an attempt must pass: the breaker, the endpoint's pace and the bulkhead; and what they learn of its outcome.
 
 Each of the three decides by itself (shared/outbound); here they are asked in turn, and a message that cannot go ahead
-now is put off without spending an attempt, or given up when its time is over.
+now is put off without spending an attempt, or given up when its time is over. One that may go in the request of another
+is taken along while it waits (shared/delivery/batches.py).
 """
 
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from shared import logs
 from shared.app import App
 from shared.delivery.attempt import Attempted
 from shared.delivery.diagnosis import diagnose
 from shared.delivery.schedule import asks_for_less, is_success
+from shared.formats.rendering import goes_together
 from shared.model import Endpoint
 from shared.model.retry_after import LONGEST_RETRY_AFTER
 from shared.outbound.breaker import PROBE_DEADLINE
+from shared.outbound.gathering import Waiter
 from shared.outbound.pacing import MOST_IN_MEMORY, SOON_SECONDS
 from shared.storage.messages import Message
 
@@ -31,13 +34,22 @@ PACED_EARLY_SECONDS = 2.0
 PACED_LONGEST = timedelta(hours=24)
 """A delivery that pacing holds may be so much later than others, while its endpoint takes deliveries."""
 
+_ONE_PLACE = ""
+"""In the line of an endpoint whose deliveries go together: who comes first when it is time takes the others along."""
+
+_MOST_DEFERRALS_OF_ONE_PLACE = 4
+"""For the pause after which one comes back that found no room to wait: the line is short, however many are in it."""
+
 _STILL_TAKING = timedelta(minutes=15)
 _SHORTEST_SLEEP_SECONDS = 0.001
 
 MakeAttempt = Callable[[timedelta | None], Awaitable[Attempted]]
 """Makes an attempt within a deadline, where it is not the usual one."""
 
-By = Literal["breaker", "bulkhead", "pacing", "duplicate"]
+MayGoAlong = Waiter[Any, Attempted | None]
+"""Of a delivery that another may take along. None comes of it where there was no room for it in the end."""
+
+By = Literal["breaker", "bulkhead", "pacing", "duplicate", "digest"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +58,8 @@ class Deferral:
 
     by: By
     seconds: float
+    deadline_at: datetime | None = None
+    """The delivery's new one, where it was put off by nothing that is wrong."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +69,25 @@ class GiveUp:
     reason: str
 
 
-async def held_back(app: App, message: Message, endpoint: Endpoint) -> Deferral | GiveUp | None:
+async def through_gate(
+    app: App, message: Message, endpoint: Endpoint, make: MakeAttempt, waiter: MayGoAlong | None = None
+) -> Attempted | Deferral | GiveUp | None:
+    """Has an attempt made when its turn comes, or says what stands against it. A `waiter` may be taken along by another
+    delivery meanwhile: then what came of that is returned."""
+    held = None if _goes_along(waiter) else await held_back(app, message, endpoint, waiter)
+    if held is None and not _goes_along(waiter):
+        async with app.bulkhead.slot(endpoint.id, waiter.taken if waiter else None) as taken:
+            if taken and not _goes_along(waiter):
+                if waiter:
+                    waiter.gone = True
+                return await attempt_through_gate(app, message, endpoint, make)
+        held = held_by_pace(app, message, endpoint) or Deferral("bulkhead", a_while(message))
+    return await waiter.outcome if waiter and waiter.taken.done() else held
+
+
+async def held_back(
+    app: App, message: Message, endpoint: Endpoint, waiter: MayGoAlong | None = None
+) -> Deferral | GiveUp | None:
     """What stands against an attempt now: the breaker, or the endpoint's pace, for whose next place it may wait."""
     left_seconds = (message.deadline_at - app.now()).total_seconds()
     wait = app.breaker.wait_seconds(endpoint.id, message.delivery, app.seconds())
@@ -68,7 +100,9 @@ async def held_back(app: App, message: Message, endpoint: Endpoint) -> Deferral 
         if overdue or wait > SOON_SECONDS or app.pacing.waiting >= MOST_IN_MEMORY:
             return _put_off_by_pace(app, message, endpoint, wait)
         with app.pacing.in_memory():
-            await app.sleep(max(wait, _SHORTEST_SLEEP_SECONDS))
+            await (waiter.sleep if waiter else app.sleep)(max(wait, _SHORTEST_SLEEP_SECONDS))
+        if _goes_along(waiter):
+            break
     return None
 
 
@@ -106,6 +140,10 @@ def a_while(message: Message) -> float:
     return min(first * 2.0 ** min(message.deferrals, 10), most) * random.uniform(1.0, 1.5)  # noqa: S311 (jitter)
 
 
+def _goes_along(waiter: MayGoAlong | None) -> bool:
+    return waiter is not None and waiter.taken.done()
+
+
 def _put_off_by_pace(app: App, message: Message, endpoint: Endpoint, wait: float) -> Deferral | GiveUp:
     if app.now() >= message.deadline_at and not _keeps_taking(app, message, endpoint):
         return GiveUp("the receiver kept asking for less (429) until the delivery's time was over")
@@ -113,9 +151,10 @@ def _put_off_by_pace(app: App, message: Message, endpoint: Endpoint, wait: float
 
 
 def _paced(app: App, message: Message, endpoint: Endpoint) -> float:
-    return app.pacing.wait_seconds(
-        endpoint.id, message.delivery, app.seconds(), endpoint.max_per_second, message.deferrals
-    )
+    place, deferrals = message.delivery, message.deferrals
+    if goes_together(endpoint, message.format):
+        place, deferrals = _ONE_PLACE, min(deferrals, _MOST_DEFERRALS_OF_ONE_PLACE)
+    return app.pacing.wait_seconds(endpoint.id, place, app.seconds(), endpoint.max_per_second, deferrals)
 
 
 def _keeps_taking(app: App, message: Message, endpoint: Endpoint) -> bool:

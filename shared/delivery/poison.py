@@ -17,6 +17,7 @@ from shared.delivery.operational_events import (
 )
 from shared.delivery.publisher import NeverAccepted, accepted_event
 from shared.delivery.recorder import endpoint_of, put_next, record_result
+from shared.delivery.succession import pass_on
 from shared.delivery.transitions import failed
 from shared.model import Delivery, Endpoint, digest, to_ms
 from shared.model.catalogue import OPERATIONAL_PREFIX
@@ -50,7 +51,9 @@ async def exhausted(app: App, body: bytes, inserted_at: datetime | None) -> None
         await app.in_thread(_keep, app, body, inserted_at, event.reason)
         return
     if message.result is not None:
-        await record_result(app, redelivered(message), message.result, await endpoint_of(app, message))
+        again = redelivered(message)
+        known = await record_result(app, again, message.result, await endpoint_of(app, message))
+        await pass_on(app, again, known)
         return
     reason = message.abandoned or _CRASHED
     delivery = await change_on_loop(app.rows, message.delivery_id, lambda now: failed(now, message, reason))
@@ -62,6 +65,7 @@ async def exhausted(app: App, body: bytes, inserted_at: datetime | None) -> None
     elif delivery.status == "failed" and delivery.last_number <= message.attempt:
         await app.in_thread(_alert, app, message, delivery)
         await app.in_thread(_tell, app, message.delivery_id.endpoint)
+    await pass_on(app, message, delivery)
 
 
 async def sweep(app: App, length: timedelta = _SWEEP_LENGTH) -> int:

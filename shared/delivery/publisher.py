@@ -8,14 +8,19 @@ from typing import Any
 
 from shared import logs
 from shared.app import App
-from shared.model import TRACEPARENT, DeliveryId, Endpoint, Event, Severity, read_time, to_ms, utc_text
+from shared.delivery.deadlines import REPEAT_DELAY, longest_delivery
+from shared.delivery.succession import join
+from shared.model import TRACEPARENT, Delivery, DeliveryId, Endpoint, Event, Severity, read_time, to_ms, utc_text
 from shared.model.catalogue import default_severity
 from shared.model.event import OWN_KEYS, THE_APP
 from shared.model.filters import Matcher
 from shared.model.fingerprint import fingerprint, is_fingerprint_of
 from shared.model.json_text import dump
+from shared.model.subject import subject_of
 from shared.storage.events import EventRow, Recipient
 from shared.storage.messages import Message, first
+from shared.storage.rows import Versioned
+from shared.storage.sequences import sequence_name
 from shared.storage.weeks import week_start
 
 
@@ -41,9 +46,6 @@ def accepted_event(app: App, message: Message) -> Event | NeverAccepted | None:
 MOST_EVENTS = 100
 MOST_DELIVERIES = 2000
 """Of one call that publishes several events: events × endpoints."""
-
-REPEAT_DELAY = timedelta(seconds=120)
-"""A message put again waits so long that the one it may repeat has been attempted and recorded."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,7 @@ def publish(
     now = app.now()
     rows = []
     for event in events:
-        to = tuple(
-            Recipient(id=endpoint.id, generation=endpoint.generation, format=endpoint.format)
-            for endpoint in matcher.matching(event)
-        )
+        to = _recipients(event, matcher.matching(event))
         rows.append(
             EventRow(
                 event=event,
@@ -107,6 +106,19 @@ def publish(
 def make_traceparent() -> str:
     """A W3C trace context of a new, sampled trace."""
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def _recipients(event: Event, endpoints: Sequence[Endpoint]) -> tuple[Recipient, ...]:
+    subject = subject_of(event) if any(endpoint.ordered for endpoint in endpoints) else ""
+    return tuple(
+        Recipient(
+            id=endpoint.id,
+            generation=endpoint.generation,
+            format=endpoint.format,
+            sequence=sequence_name(endpoint.generation, subject) if endpoint.ordered else "",
+        )
+        for endpoint in endpoints
+    )
 
 
 def delivery_ids(row: EventRow) -> list[DeliveryId]:
@@ -196,32 +208,36 @@ def publish_own(app: App, event: Event) -> None:
 
 
 def _put_first_messages(app: App, stored: EventRow, now: datetime, repeated: bool) -> None:
-    waiting = [
-        (delivery_id, recipient)
-        for delivery_id, recipient in zip(delivery_ids(stored), stored.recipients, strict=True)
-        if not stored.erased and (not repeated or app.deliveries.get(delivery_id) is None)
-    ]
-    delay = REPEAT_DELAY if repeated else timedelta()
-    app.queue.put_many(
-        [
+    """But for deliveries that wait for others: they are put when it is their turn."""
+    delay, wait = REPEAT_DELAY if repeated else timedelta(), set[str]()
+
+    def take_place(message: Message, recipient: Recipient) -> None:
+        if not join(app, message, stored, recipient, repeated=repeated):
+            wait.add(message.delivery)
+
+    made = [
+        (
             first(
                 stored,
-                *each,
+                delivery_id,
+                recipient,
                 now + delay,
-                longest_delivery(app, app.endpoints.get(each[1].id)),
+                longest_delivery(app, app.endpoints.get(recipient.id)),
                 possible_duplicate=repeated,
-            )
-            for each in waiting
-        ],
-        delay,
-    )
+            ),
+            recipient,
+        )
+        for delivery_id, recipient in zip(delivery_ids(stored), stored.recipients, strict=True)
+        if not stored.erased and (not repeated or _is_untouched(app.deliveries.get(delivery_id)))
+    ]
+    app.queue.with_each(lambda each: take_place(*each), [each for each in made if each[1].sequence])
+    app.queue.put_many([message for message, _ in made if message.delivery not in wait], delay)
 
 
-def longest_delivery(app: App, endpoint: Endpoint | None) -> timedelta:
-    """For how long a delivery waits for its endpoint before it is given up: its schedule, and a while."""
-    own = None if endpoint is None else endpoint.retry_delays
-    delays = app.settings.retry_delays if own is None else own
-    return sum(delays, timedelta()) + app.settings.breaker_grace
+def _is_untouched(stored: Versioned[Delivery] | None) -> bool:
+    """Whether no message of a delivery may have been handled; one that waits for others has a row before that."""
+    row = None if stored is None else stored.value
+    return row is None or (row.sequence != "" and row.status == "pending" and not row.attempts)
 
 
 def _says_the_same(stored: EventRow, event: Event) -> bool:

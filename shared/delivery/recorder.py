@@ -63,12 +63,12 @@ async def record(
     return delivery
 
 
-async def record_result(app: App, message: Message, made: Attempt, endpoint: Endpoint | None) -> None:
-    """Records the attempt of an unrecorded message."""
+async def record_result(app: App, message: Message, made: Attempt, endpoint: Endpoint | None) -> Delivery | None:
+    """Records the attempt of an unrecorded message; returns the row where it stands in it."""
     seconds = message.retry_after_seconds
     retry_after = None if seconds is None else timedelta(seconds=seconds)
     attempted = Attempted(made, retry_after)
-    await record(app, message, attempted, verdict_on(app, message, attempted, endpoint), endpoint)
+    return await record(app, message, attempted, verdict_on(app, message, attempted, endpoint), endpoint)
 
 
 async def follow_up(app: App, message: Message, delivery: Delivery, endpoint: Endpoint | None) -> None:

@@ -24,7 +24,7 @@ def recorded(
     ended_at: datetime,
 ) -> Delivery:
     """The row with this attempt in it. *Delivered* is final and overwrites everything else; otherwise the first record
-    of an attempt stands."""
+    of an attempt stands. What has ended of a sequence begins no new attempt by itself: others have gone on."""
     base = current or new(message)
     if base.status == "delivered" or base.holds(made.number, made.token):
         return base
@@ -43,6 +43,8 @@ def recorded(
     match verdict:
         case Delivered():
             update |= {"status": "delivered"}
+        case Retry() if message.sequence and base.status != "pending":
+            update |= {"reason": base.reason, "gone": base.gone}
         case Retry(after):
             update |= {"status": "pending", "next_attempt_at": ended_at + after}
         case Gone() if base.erased:
@@ -79,6 +81,7 @@ def unattempted(row: EventRow, recipient: Recipient) -> Delivery:
         apart=row.apart,
         format=recipient.format,
         generation=recipient.generation,
+        sequence=recipient.sequence,
         event_accepted_ms=row.accepted_ms,
         traceparent=row.traceparent,
         status="pending",

@@ -11,6 +11,7 @@ from shared.formats.shortening import dumped, in_json, indented, within
 from shared.formats.summary import Fact, Summary, is_link, left_out, summarise
 from shared.formats.tickets import Fields, Text, description, headline
 from shared.model import Event, Model, Severity
+from shared.model.correlation import correlation_of
 from shared.model.validation import Shaped
 
 LONGEST_SUMMARY = 255
@@ -32,6 +33,9 @@ class Settings(Model):
     priorities: dict[Severity, Text] = Field(
         default={**PRIORITIES}, description="By severity; one that is not named gets no priority, {} sends none"
     )
+    correlation_label: Annotated[
+        bool, Field(description="Whether an issue has the correlation key for a label, by which a rule finds it")
+    ] = False
     fields: Fields = Field(default_factory=dict)
     via: Literal["issue", "automation"] = "issue"
 
@@ -54,23 +58,26 @@ def needs_auth(settings: Settings) -> bool:
 
 
 def _issue(event: Event, summary: Summary, settings: Settings) -> dict[str, Any]:
-    """The idempotency key is an entity property, which rules and JQL (through an app) can read."""
+    """The keys are in an entity property, which rules and JQL (through an app) can read."""
+    matter = correlation_of(event)
     fields: dict[str, Any] = {
         "project": {"key": settings.project_key},
         "issuetype": {"name": settings.issue_type},
         "summary": headline(summary, LONGEST_SUMMARY),
         "description": _document(event, summary),
     }
-    if settings.labels:
-        fields["labels"] = list(settings.labels)
+    labels = [*settings.labels, *([matter.key] if settings.correlation_label else [])]
+    if labels:
+        fields["labels"] = labels
     if event.severity in settings.priorities:
         fields["priority"] = {"name": settings.priorities[event.severity]}
-    value = {"idempotencyKey": event.key, "type": event.type, "severity": event.severity}
+    value = {"idempotencyKey": event.key, "correlationKey": matter.key, "type": event.type, "severity": event.severity}
     return {"fields": fields | settings.fields, "properties": [{"key": PROPERTY, "value": value}]}
 
 
 def _data(event: Event, summary: Summary, settings: Settings) -> dict[str, Any]:
     """What a rule reads as `{{webhookData.summary}}` and so on."""
+    matter = correlation_of(event)
     data: dict[str, Any] = {
         "summary": headline(summary, LONGEST_SUMMARY),
         "description": description(summary, LONGEST_DESCRIPTION),
@@ -78,6 +85,8 @@ def _data(event: Event, summary: Summary, settings: Settings) -> dict[str, Any]:
         "severity": event.severity,
         "time": event.time_stamp,
         "idempotencyKey": event.key,
+        "correlationKey": matter.key,
+        "resolved": matter.is_resolved,
         "labels": list(settings.labels),
     }
     optional = {

@@ -2,12 +2,14 @@
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
 from shared.formats import FORMATS, Body
+from shared.formats.shortening import MARK, dumped
 from shared.model import Endpoint, Event, Model
 from shared.model.delivery import Unsendable
 from shared.model.validation import clauses
@@ -26,11 +28,36 @@ def render(endpoint: Endpoint, name: str, event: Event) -> Body:
     return known.body(event, settings_of(endpoint, name))
 
 
-def render_once(name: str, text: str, event: Event) -> Body:
-    """As `render`, with settings that fit and that perhaps no endpoint has, as text: nothing of them is kept. Raises
-    Unsendable."""
+def render_together(endpoint: Endpoint, name: str, events: Sequence[Event]) -> Body:
+    """Content type and body of several events. Only where they go together. Raises Unsendable."""
+    join = FORMATS[name].join
+    assert join is not None  # noqa: S101 (asked before)
+    return join(events, settings_of(endpoint, name))
+
+
+def goes_together(endpoint: Endpoint, name: str) -> bool:
+    """Whether events in this wire format may go to the endpoint together, in one body."""
     known = FORMATS[name]
-    return known.body(event) if known.settings is None else known.body(event, _checked(known.settings, text))
+    return known.join is not None and (known.digest_every is None or digest_period(endpoint, name) is not None)
+
+
+def digest_period(endpoint: Endpoint, name: str) -> timedelta | None:
+    """How often the endpoint wants what has come since, where it does not want each event at once."""
+    every = FORMATS[name].digest_every
+    try:
+        return None if every is None else every(settings_of(endpoint, name))
+    except Unsendable:
+        return None  # the attempt says it
+
+
+def render_once(name: str, text: str, event: Event) -> Body:
+    """As `render`, for people to look at: with settings that fit and that perhaps no endpoint has, as text, of which
+    nothing is kept, and with `…` in place of the secrets among them. Raises Unsendable."""
+    known = FORMATS[name]
+    if known.settings is None:
+        return known.body(event)
+    settings = _checked(known.settings, text)
+    return without(known.body(event, settings), _secrets(settings.model_dump()))
 
 
 def settings_of(endpoint: Endpoint, name: str) -> Any:
@@ -84,6 +111,20 @@ def shown_settings(endpoint: Endpoint) -> dict[str, Any] | None:
     return shown or None
 
 
+def without(body: Body, secrets: Iterable[str]) -> Body:
+    """A body with `…` in place of secrets, as JSON writes them."""
+    content_type, shown = body
+    for secret in secrets:
+        shown = shown.replace(dumped(secret)[1:-1].encode(), MARK.encode())
+    return content_type, shown
+
+
+def secrets_in(endpoint: Endpoint, name: str) -> tuple[str, ...]:
+    """The secrets among an endpoint's settings of a wire format, which no receiver's answer may show."""
+    settings = settings_of(endpoint, name)
+    return () if settings is None else tuple(_secrets(settings.model_dump()))
+
+
 @functools.lru_cache(256)
 def _parsed(kind: type[Model], text: str) -> Model:
     """Once for what many deliveries need: checking takes longer than making a body. Few are kept, since a template of
@@ -94,6 +135,14 @@ def _parsed(kind: type[Model], text: str) -> Model:
 
 def _checked(kind: type[Model], text: str) -> Model:
     return kind.model_validate_json(text, strict=True)
+
+
+def _secrets(value: Any) -> Iterator[str]:
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _secrets(part)
 
 
 def _without_secrets(value: Any) -> Any:

@@ -1,18 +1,28 @@
-"""An incident in ServiceNow: `POST /api/now/table/incident` (Table API)."""
+"""An incident in ServiceNow: `POST /api/now/table/incident` (Table API), which makes one for each event.
 
-from typing import Annotated, Any
+Two ways more lead to incidents that are resolved when the matter ends: a row of a staging table, `POST /api/now/import/
+{table}` (Import Set API), whose transform map finds the incident by its correlation id; and an event of Event
+Management, `POST /api/now/table/em_event`, which opens and closes alerts by their message key (servicenow.com, "Event
+field format for event collection").
+"""
+
+import json
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from shared.formats.shortening import dumped, short_key
-from shared.formats.summary import summarise
+from shared.formats.shortening import dumped, one_line, short_key, shorten
+from shared.formats.summary import Summary, summarise, text_in, time_text
 from shared.formats.tickets import Fields, Text, description, headline
 from shared.model import Event, Model, Severity
 from shared.model.base import Whole
+from shared.model.correlation import Correlation, correlation_of
 
 LONGEST_SHORT_DESCRIPTION = 160
 LONGEST_DESCRIPTION = 4000
 LONGEST_CORRELATION_ID = 100
+LONGEST_EVENT_FIELD = 100
+"""Of an event's source, node, type and resource."""
 
 Level = Annotated[int, Whole, Field(ge=1, le=3, description="1 high, 2 medium, 3 low")]
 
@@ -33,7 +43,13 @@ WEIGHTS: dict[Severity, Weight] = {
 """Priorities 1, 2, 3 and 5 of a new instance."""
 
 
+CLEAR = 0
+LEVELS: dict[Severity, int] = {"critical": 1, "high": 2, "medium": 3, "low": 4}
+"""Event Management's own: Critical, Major, Minor, Warning."""
+
+
 class Settings(Model):
+    via: Literal["table", "import", "event"] = "table"
     assignment_group: Text | None = None
     category: Text | None = None
     subcategory: Text | None = None
@@ -49,7 +65,17 @@ class Settings(Model):
 
 def body(event: Event, settings: Settings) -> tuple[str, bytes]:
     """Numbers are texts, as the Table API answers them."""
-    summary = summarise(event)
+    summary, matter = summarise(event), correlation_of(event)
+    if settings.via == "event":
+        made = _event(event, summary, matter, settings)
+    else:
+        made = _incident(event, summary, matter, settings)
+        if settings.via == "import":
+            made = _row(event, matter, made)
+    return "application/json", dumped(made).encode()
+
+
+def _incident(event: Event, summary: Summary, matter: Correlation, settings: Settings) -> dict[str, Any]:
     weight = settings.severities.get(event.severity, WEIGHTS[event.severity])
     chosen = {
         "assignment_group": settings.assignment_group,
@@ -59,14 +85,44 @@ def body(event: Event, settings: Settings) -> tuple[str, bytes]:
         "company": settings.company,
         "contact_type": settings.contact_type,
     }
-    incident: dict[str, Any] = {
+    return {
         "short_description": headline(summary, LONGEST_SHORT_DESCRIPTION),
         "description": description(summary, LONGEST_DESCRIPTION),
         "urgency": str(weight.urgency),
         "impact": str(weight.impact),
-        "correlation_id": short_key(event.key, LONGEST_CORRELATION_ID),
+        "correlation_id": short_key(matter.key, LONGEST_CORRELATION_ID),
         "correlation_display": settings.correlation_display,
         **{name: value for name, value in chosen.items() if value is not None},
         **settings.fields,
     }
-    return "application/json", dumped(incident).encode()
+
+
+def _row(event: Event, matter: Correlation, incident: dict[str, Any]) -> dict[str, Any]:
+    """Of a staging table, whose columns ServiceNow names with `u_`; and what its transform map decides by."""
+    more = {"step": matter.step, "event_type": event.type, "event_key": event.key}
+    return {name if name.startswith("u_") else f"u_{name}": value for name, value in (incident | more).items()}
+
+
+def _event(event: Event, summary: Summary, matter: Correlation, settings: Settings) -> dict[str, Any]:
+    content = json.loads(event.content)
+    tenant = event.tenant.display_name or event.tenant.id if event.tenant else ""
+    level = CLEAR if matter.is_resolved else LEVELS[event.severity]
+    more = {"severity": event.severity, "event_key": event.key, "title": summary.headline, **settings.fields}
+    fields = {
+        "source": settings.correlation_display,
+        "event_class": _field(tenant),
+        "node": _field(text_in(content, "siteUrl") or tenant or settings.correlation_display),
+        "type": _field(event.type),
+        "resource": _field(text_in(content, "resourcePath") or text_in(content, "name")),
+        "message_key": matter.key,
+        "severity": str(level),
+        "resolution_state": "Closing" if matter.is_resolved else "New",
+        "time_of_event": time_text(event.time_stamp).removesuffix(" UTC"),
+        "description": description(summary, LONGEST_DESCRIPTION),
+        "additional_info": dumped(more),
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def _field(text: str) -> str:
+    return shorten(one_line(text), LONGEST_EVENT_FIELD)

@@ -76,7 +76,7 @@ def summarise(event: Event, most_facts: int = MOST_FACTS) -> Summary:
         "Event key": event.key,
     }
     return Summary(
-        title=_title(event.type),
+        title=title_of(event.type),
         subject=subject(content),
         facts=tuple(facts),
         about=tuple(Fact(label, shorten(value, LONGEST_VALUE)) for label, value in about.items() if value),
@@ -92,6 +92,12 @@ def subject(content: dict[str, Any]) -> str | None:
     """What an event is about, in one line of at most LONGEST_VALUE characters."""
     texts = (one_line(content[name]) for name in _SUBJECTS if isinstance(content.get(name), str))
     return next((shorten(text, LONGEST_VALUE) for text in texts if text), None)
+
+
+def text_in(content: dict[str, Any], name: str) -> str:
+    """A member in one line; empty where it is no text."""
+    value = content.get(name)
+    return one_line(value) if isinstance(value, str) else ""
 
 
 def event_time(time_stamp: str) -> datetime:
@@ -134,7 +140,8 @@ def _ratio(count: int, of: int) -> str:
     return f"{whole}.{tenth}" if tenth else str(whole)
 
 
-def _title(name: str) -> str:
+def title_of(name: str) -> str:
+    """The title of an event type, in one line; of a type of one's own, what its name says."""
     if name in CATALOGUE:
         return CATALOGUE[name].title
     words = [one_line(part) for part in name.removeprefix(CUSTOM_PREFIX).split(".")]

@@ -23,6 +23,7 @@ from shared.formats.summary import summarise
 from shared.formats.tickets import description
 from shared.model import Event, Model, Tenant
 from shared.model.catalogue import CATALOGUE, EventType
+from shared.model.correlation import correlation_of
 from shared.model.delivery import Unsendable
 from shared.model.filters import type_matches
 from shared.model.json_text import elements, joined, members, quoted
@@ -79,12 +80,14 @@ class Values:
     @functools.cached_property
     def _root(self) -> dict[str, str]:
         event = self._event
-        summary = summarise(event)
+        summary, matter = summarise(event), correlation_of(event)
+        correlation = {"key": quoted(matter.key), "step": quoted(matter.step), "resolved": dumped(matter.is_resolved)}
         root = {
             "type": quoted(event.type),
             "severity": quoted(event.severity),
             "content": event.content,
             "meta": joined({"timeStamp": quoted(event.time_stamp), "idempotencyKey": quoted(event.key)}),
+            "correlation": joined(correlation),
             "title": quoted(summary.title),
             "text": quoted(description(summary, LONGEST_TEXT)),
         }
@@ -110,6 +113,21 @@ def _sample(known: EventType | None) -> Values:
     )
 
 
+def require_known(template: Any) -> None:
+    """Raises ValueError where something in it is no placeholder, or none that any event has."""
+    named = list(_placeholders(template))
+    if len(named) > MOST_PLACEHOLDERS:
+        raise ValueError(f"has more than {MOST_PLACEHOLDERS} placeholders")
+    any_event = _sample(None)
+    for placeholder in named:
+        if placeholder.path[0] != "content" and any_event.at(placeholder.path) is None:
+            raise ValueError(
+                f"{placeholder} is unknown: take type, severity, title, subject, text, content.…, "
+                "meta.timeStamp, meta.idempotencyKey, correlation.key, correlation.step, correlation.resolved, "
+                "tenant.id, tenant.displayName or tenant.microsoftTenantId"
+            )
+
+
 class Settings(Model):
     template: Annotated[dict[str, Any] | list[Any] | str, Field(description="A JSON document with placeholders")]
     content_type: Annotated[
@@ -125,16 +143,7 @@ class Settings(Model):
     def _can_be_read(cls, template: Any) -> Any:
         if len(dumped(template)) > LARGEST_TEMPLATE_CHARACTERS:
             raise ValueError(f"has more than {LARGEST_TEMPLATE_CHARACTERS} characters as JSON")
-        named = list(_placeholders(template))
-        if len(named) > MOST_PLACEHOLDERS:
-            raise ValueError(f"has more than {MOST_PLACEHOLDERS} placeholders")
-        any_event = _sample(None)
-        for placeholder in named:
-            if placeholder.path[0] != "content" and any_event.at(placeholder.path) is None:
-                raise ValueError(
-                    f"{placeholder} is unknown: take type, severity, title, subject, text, content.…, "
-                    "meta.timeStamp, meta.idempotencyKey, tenant.id, tenant.displayName or tenant.microsoftTenantId"
-                )
+        require_known(template)
         return template
 
     @functools.cached_property
@@ -144,17 +153,21 @@ class Settings(Model):
 
 
 def problems(settings: Settings, types: Sequence[str]) -> list[str]:
+    return unfilled("template", settings.template, types)
+
+
+def unfilled(member: str, template: Any, types: Sequence[str]) -> list[str]:
     """Placeholders that a subscribed type of the catalogue cannot fill, by the type's sample. What `custom.*` types
     will hold nobody knows here: for them nothing is checked."""
     known = [kind for kind in CATALOGUE.values() if any(type_matches(pattern, kind.name) for pattern in types)]
     samples = {kind.name: _sample(kind) for kind in known}
     found = []
-    for placeholder in dict.fromkeys(_placeholders(settings.template)):
+    for placeholder in dict.fromkeys(_placeholders(template)):
         without = [name for name, values in samples.items() if values.at(placeholder.path) is None]
         if without and not placeholder.optional:
             may_be_missing = placeholder._replace(optional=True)
             found.append(
-                f"template: {placeholder} is not in the sample of {', '.join(without)}: correct it, or write "
+                f"{member}: {placeholder} is not in the sample of {', '.join(without)}: correct it, or write "
                 f"{may_be_missing} where it may be missing"
             )
     return found
@@ -167,6 +180,12 @@ def body(event: Event, settings: Settings) -> tuple[str, bytes]:
     if len(encoded) > LARGEST_BODY_BYTES:
         raise _too_large()
     return settings.content_type, encoded
+
+
+def filled(text: str, event: Event) -> str:
+    """A text with its placeholders filled in. Raises Unsendable, as `body`."""
+    rendering, parts = _Rendering(Values(event), {}), _parts(text)
+    return "".join(part if isinstance(part, str) else rendering.text(part, alone=False) for part in parts)
 
 
 class _Rendering:
@@ -195,9 +214,9 @@ class _Rendering:
             if value is None or parts[0].limit is None:
                 return None if value is None else self._counted(value)
         alone = len(parts) == 1
-        return quoted("".join(part if isinstance(part, str) else self._text(part, alone) for part in parts))
+        return quoted("".join(part if isinstance(part, str) else self.text(part, alone) for part in parts))
 
-    def _text(self, placeholder: Placeholder, alone: bool) -> str:
+    def text(self, placeholder: Placeholder, alone: bool) -> str:
         """What a placeholder puts into a text that people read; beside other text, it begins no line of its own."""
         text = self._values.at(placeholder.path) or ""
         if text.startswith('"'):

@@ -9,9 +9,13 @@ managed identity").
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from shared.model.clouds import CLOUDS, GCC_MANAGEMENT, POWER_AUTOMATE
+from shared.model.endpoint import Endpoint
+from shared.model.ingestion import is_monitor, monitor_problem
+from shared.model.mailboxes import Mailboxes, is_graph, mail_problem
 
 ALLOWED = (*POWER_AUTOMATE, "api://*")
 """The default of ALLOWED_TOKEN_AUDIENCES; a `*` at the end stands for anything."""
@@ -19,7 +23,7 @@ ALLOWED = (*POWER_AUTOMATE, "api://*")
 _SHAPE = re.compile(r"(https|api)://[A-Za-z0-9._~-][A-Za-z0-9._~:/-]{0,239}")
 """With a host: of `api:///x`, what Entra takes for the application is not known here."""
 _OWN_RIGHTS = (
-    *(host for cloud in CLOUDS.values() for host in (cloud.graph, cloud.management) if host),
+    *(host for cloud in CLOUDS.values() for host in (cloud.graph, cloud.management, cloud.monitor) if host),
     GCC_MANAGEMENT,
     "graph.windows.net",
     "management.azure.com",
@@ -35,9 +39,6 @@ _OWN_RIGHTS = (
     "vault.azure.net",
     "vault.usgovcloudapi.net",
     "vault.azure.cn",
-    "monitor.azure.com",
-    "monitor.azure.us",
-    "monitor.azure.cn",
     "sharepoint.com",
     "sharepoint.us",
     "sharepoint-mil.us",
@@ -59,17 +60,31 @@ _EXCHANGE = "azureadtokenexchange"
 """`api://AzureADTokenExchange`; each national cloud adds its name."""
 
 
-def audience_problem(audience: str, allowed: Sequence[str]) -> str | None:
-    """Why no token is asked for with this audience, or None."""
+class TokenRules(NamedTuple):
+    """What a deployment allows: ALLOWED_TOKEN_AUDIENCES, and the mailboxes of MAIL_SENDERS."""
+
+    audiences: Sequence[str] = ALLOWED
+    mailboxes: Mailboxes = Mailboxes()
+
+
+def token_problem(endpoint: Endpoint, audience: str, wire_format: str, rules: TokenRules) -> str | None:
+    """Why no token is asked for with this audience, for deliveries of this wire format to the endpoint, or None."""
+    if rules.mailboxes.senders and is_graph(audience):
+        return mail_problem(audience, endpoint.url, wire_format, endpoint.by_admin, rules.mailboxes)
+    return audience_problem(audience, rules.audiences, endpoint.url, wire_format)
+
+
+def audience_problem(audience: str, allowed: Sequence[str], url: str = "", wire_format: str = "") -> str | None:
+    """Why no token is asked for with this audience, for deliveries of this wire format to this URL, or None."""
     if not _SHAPE.fullmatch(audience):
         return "must be the audience alone, such as https://service.flow.microsoft.com/ or api://<application id>"
     if audience.lower().endswith("/.default"):
         return "must be the audience without /.default, which is added here"
-    if _has_own_rights(audience):
+    if _has_own_rights(audience) and not is_monitor(audience):
         return "is a service in which the app has rights of its own: a receiver of that token could use them"
     if not any(_matches(audience, pattern) for pattern in allowed):
         return "is not among ALLOWED_TOKEN_AUDIENCES, an app setting"
-    return None
+    return monitor_problem(audience, url, wire_format) if is_monitor(audience) else None
 
 
 def scope_of(audience: str) -> str:
@@ -85,7 +100,7 @@ def allowed_problem(pattern: str) -> str | None:
         return "give audiences such as https://service.flow.microsoft.com/ or api://<application id>; api://* for all"
     if pattern.endswith("*") and not pattern.startswith("api://"):
         return "only audiences that begin with api:// can be allowed by a pattern"
-    if _has_own_rights(pattern.removesuffix("*")):
+    if _has_own_rights(pattern.removesuffix("*")) and not is_monitor(pattern):
         return f"{pattern} is a service in which the app has rights of its own, and never allowed"
     return None
 

@@ -1,5 +1,5 @@
-"""The Microsoft clouds: where each has its sign-in, Microsoft Graph, SharePoint, the Office 365 Management Activity API
-and Power Automate. The one table of them.
+"""The Microsoft clouds: where each has its sign-in, Microsoft Graph, SharePoint, the Office 365 Management Activity
+API, Power Automate and Azure Monitor. The one table of them.
 
 Sources, all on learn.microsoft.com unless named otherwise: sign-in, "National clouds" of the Microsoft identity
 platform; issuers of v1 tokens, "Access tokens in the Microsoft identity platform", and China's from the discovery
@@ -7,7 +7,8 @@ document of its sign-in; issuers of v2 tokens, the endpoint metadata in MSAL (`@
 AuthorityMetadata), which for China names another host than the older sign-in address; Microsoft Graph, "Microsoft Graph
 national cloud deployments"; management, "Office 365 Management Activity API reference", and the README of
 counteractive/o365beat for GCC High and DoD; SharePoint, "Office 365 URLs and IP address ranges" of each cloud; Power
-Automate, "Add OAuth authentication for HTTP request triggers".
+Automate, "Add OAuth authentication for HTTP request triggers"; Azure Monitor, "Logs Ingestion API in Azure Monitor"
+for audiences and "Azure Monitor endpoint access and firewall configuration" for hosts; DoD has those of US Government.
 """
 
 import re
@@ -28,6 +29,7 @@ class Cloud(NamedTuple):
     sharepoint: str
     management: str
     power_automate: tuple[str, ...]
+    monitor: str
 
     @property
     def graph_url(self) -> str:
@@ -48,6 +50,7 @@ CLOUDS: dict[CloudName, Cloud] = {
         sharepoint="sharepoint.com",
         management="manage.office.com",
         power_automate=("https://service.flow.microsoft.com/", "https://gov.service.flow.microsoft.us/"),
+        monitor="monitor.azure.com",
     ),
     "gcchigh": Cloud(
         login="login.microsoftonline.us",
@@ -57,6 +60,7 @@ CLOUDS: dict[CloudName, Cloud] = {
         sharepoint="sharepoint.us",
         management="manage.office365.us",
         power_automate=("https://high.service.flow.microsoft.us/",),
+        monitor="monitor.azure.us",
     ),
     "dod": Cloud(
         login="login.microsoftonline.us",
@@ -66,6 +70,7 @@ CLOUDS: dict[CloudName, Cloud] = {
         sharepoint="sharepoint-mil.us",
         management="manage.protection.apps.mil",
         power_automate=("https://service.flow.appsplatform.us/",),
+        monitor="monitor.azure.us",
     ),
     "china": Cloud(
         login="login.partner.microsoftonline.cn",
@@ -75,6 +80,7 @@ CLOUDS: dict[CloudName, Cloud] = {
         sharepoint="sharepoint.cn",
         management="",
         power_automate=("https://service.powerautomate.cn/",),
+        monitor="monitor.azure.cn",
     ),
 }
 

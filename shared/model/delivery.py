@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from shared.model.base import Instant, Stored
 from shared.model.event import KEY_SHAPE, TRACEPARENT
+from shared.model.validation import Shaped
 
 
 class Unsendable(Exception):
@@ -16,6 +17,7 @@ class Unsendable(Exception):
 
 Status = Literal["pending", "delivered", "failed", "cancelled"]
 _DELIVERY_ID = re.compile(r"([0-9A-F]{12})-([A-Z2-7]{26})-([A-Z2-7]{26})")
+_SEQUENCE = Shaped("([A-Z2-7]{26})?", "must be the name of a sequence, or empty")
 _LATEST_MS = 2**47 - 1  # in the year 6429; row keys hold no later time
 
 
@@ -81,6 +83,8 @@ class DeliveryTerms(Stored):
     event_accepted_ms: Annotated[int, Field(ge=0, lt=2**47, alias="eventMs")]
     traceparent: Annotated[str, AfterValidator(_traceparent)]
     schedule_start: Annotated[int, Field(ge=1, le=1_000_000, alias="roundStart")] = 1
+    sequence: Annotated[str, _SEQUENCE] = ""
+    """The sequence that it is in, until it ends; empty where it waits for no other."""
 
     @property
     def terms(self) -> dict[str, Any]:

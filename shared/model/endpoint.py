@@ -66,6 +66,8 @@ class Endpoint(Stored):
     """Its own schedule, where it is not the deployment's."""
     max_per_second: float | None = None
     """How many deliveries it is sent in a second at most."""
+    ordered: bool = False
+    """Events of one subject are sent to it one after the other."""
     created_at: datetime
     updated_at: datetime
     health: Health

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from shared.model.catalogue import OPERATIONAL_PREFIX
+from shared.model.correlation import RESOLVING
 from shared.model.endpoint import Endpoint, hears_of
 from shared.model.event import SEVERITIES, Event
 from shared.model.site_patterns import Site
@@ -105,8 +106,11 @@ def type_matches(pattern: str, name: str) -> bool:
 
 
 def _severe_enough(endpoint: Endpoint, event: Event) -> bool:
+    """The end of a matter is seldom as severe as its beginning: where an endpoint names its type, it gets both."""
     least = endpoint.min_severity
-    return least is None or SEVERITIES.index(event.severity) >= SEVERITIES.index(least)
+    if least is None or SEVERITIES.index(event.severity) >= SEVERITIES.index(least):
+        return True
+    return event.type in RESOLVING and event.type in endpoint.types
 
 
 def _of_a_tenant(endpoint: Endpoint, event: Event) -> bool:

@@ -10,6 +10,7 @@ from cryptography.fernet import Fernet
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from shared.model.catalogue import CATALOGUE
+from shared.model.mailboxes import sender_problem
 from shared.model.nearest import did_you_mean
 from shared.model.provisioning import KINDS, Kind
 from shared.model.thresholds import Threshold, read_thresholds
@@ -78,6 +79,13 @@ def _domains(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name.lower() for name in names)
 
 
+def _senders(names: tuple[str, ...]) -> tuple[str, ...]:
+    problem = next((problem for name in names if (problem := sender_problem(name))), None)
+    if problem:
+        raise ValueError(problem)
+    return names
+
+
 def is_guid(text: str) -> bool:
     return bool(_GUID.fullmatch(text))
 
@@ -137,6 +145,7 @@ FernetKeys = Annotated[Words, AfterValidator(_fernet_keys)]
 Kinds = Annotated[tuple[Kind, ...], BeforeValidator(_kinds)]
 SharingEvents = Annotated[Words, AfterValidator(_sharing_events)]
 Domains = Annotated[Words, AfterValidator(_domains)]
+Senders = Annotated[Words, AfterValidator(_senders)]
 Ports = Annotated[tuple[tuple[int, int], ...], BeforeValidator(_ports)]
 """First and last of each range."""
 

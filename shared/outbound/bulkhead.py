@@ -10,11 +10,13 @@ Per instance, in memory, on the loop that dispatches. It knows nothing of a rece
 - *New* endpoints, of which nothing is known, have one slot each, and all together at most half of the slots.
 - *Failing* endpoints (the last attempt failed, or one has been waiting for seconds) have a quarter of the slots.
 - Where only a quarter of the slots is free, new and failing endpoints may hold no more than an eighth.
+- A delivery that goes in the request of another holds a slot as well, since the host has its message in hand: of what
+  is free as much as its endpoint holds already leaves, and never of the last quarter.
 
 A message that finds no slot waits in its endpoint's line where its turn is likely to come soon; else it is to go back
 to the queue, so that the host can receive messages of other endpoints. That takes transactions and seconds, so the
 first answer of a new endpoint is awaited by all of its messages, though the host may receive nothing meanwhile: for
-half a second, and not again for a while after it was in vain.
+half a second, or a tenth where the answers of several are awaited, and not again for a while after it was in vain.
 """
 
 import asyncio
@@ -24,6 +26,7 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 SLOTS = 224
 """host.json's newBatchThreshold: with more messages in hand than these the host receives no others."""
@@ -39,6 +42,10 @@ SLOW_SECONDS = 3.0
 
 FAILING_TOGETHER = 5
 """Attempts that a failing endpoint may have at once: as many as open its breaker."""
+
+FEW_LINES = 4
+"""Where messages of so many endpoints wait, a first answer is awaited for `QUICK_SECONDS` only: if they all hang, the
+host receives nothing for others meanwhile."""
 
 WARY_SECONDS = 60.0
 """For how long after a first answer was awaited in vain others are awaited by fewer."""
@@ -74,7 +81,13 @@ class _Endpoint:
     """How long the last attempt took."""
     freed_at: float = -math.inf
     """When it ended."""
+    joined: int = 0
+    """Slots of deliveries that go in the request of another."""
     line: deque[_Turn] = field(default_factory=deque)
+
+    @property
+    def held(self) -> int:
+        return len(self.began) + self.joined
 
 
 class Bulkhead:
@@ -96,9 +109,10 @@ class Bulkhead:
         self._wary_until = -math.inf
 
     @contextlib.asynccontextmanager
-    async def slot(self, endpoint: str) -> AsyncIterator[bool]:
-        """Holds a slot while the block runs; False where there is none to be had soon."""
-        taken = self.take(endpoint) or await self._wait(endpoint)
+    async def slot(self, endpoint: str, taken_along: "asyncio.Future[None] | None" = None) -> AsyncIterator[bool]:
+        """Holds a slot while the block runs; False where there is none to be had soon. `taken_along` is of a delivery
+        that may go in another's request: it is done when it does, and nothing more is waited for."""
+        taken = self.take(endpoint) or await self._wait(endpoint, taken_along)
         try:
             yield taken
         finally:
@@ -143,6 +157,27 @@ class Bulkhead:
         self._freed_at[state.kind] = now
         self._hand_out()
 
+    def join(self, endpoint: str) -> bool:
+        """Takes a slot for a delivery that is to go in a request which has its own. All endpoints that are not proven
+        have no more than a quarter of the slots for this."""
+        state, free = self._state(endpoint), self._free()
+        unproven = self._held[Kind.NEW] + self._held[Kind.FAILING]
+        if free <= self._slots // 4 or state.held >= free:
+            return False
+        if state.kind is not Kind.PROVEN and unproven >= self._slots // 4:
+            return False
+        state.joined += 1
+        self._held[state.kind] += 1
+        return True
+
+    def part(self, endpoint: str, count: int) -> None:
+        """Gives back the slots of so many deliveries that went in another's request."""
+        state = self._state(endpoint)
+        state.joined -= count
+        self._held[state.kind] -= count
+        self._freed_at[state.kind] = self._now()
+        self._hand_out()
+
     def _state(self, endpoint: str) -> _Endpoint:
         state = self._endpoints.get(endpoint)
         if state is None:
@@ -151,10 +186,10 @@ class Bulkhead:
 
     def _become(self, state: _Endpoint, kind: Kind) -> None:
         if kind is not state.kind:
-            self._held[state.kind] -= len(state.began)
+            self._held[state.kind] -= state.held
             self._freed_at[state.kind] = self._now()
             state.kind = kind
-            self._held[kind] += len(state.began)
+            self._held[kind] += state.held
 
     def _take(self, state: _Endpoint) -> bool:
         now = self._now()
@@ -167,9 +202,9 @@ class Bulkhead:
         return True
 
     def _may_take(self, state: _Endpoint) -> bool:
-        held, free = len(state.began), self._free()
+        held, free = state.held, self._free()
         most = max(FAILING_TOGETHER if state.kind is Kind.FAILING else 1, state.successes)
-        if free <= 0 or held >= most or (held and held >= free):
+        if free <= 0 or len(state.began) >= most or (held and held >= free):
             return False
         ample = free > self._slots // 4
         if state.kind is Kind.PROVEN:
@@ -181,18 +216,21 @@ class Bulkhead:
     def _free(self) -> int:
         return self._slots - sum(self._held.values())
 
-    async def _wait(self, endpoint: str) -> bool:
+    async def _wait(self, endpoint: str, taken_along: "asyncio.Future[None] | None") -> bool:
         """Waits in the endpoint's line; True with a slot taken."""
         state = self._state(endpoint)
         first = self._awaits_first_answer(state)
-        if not first and not self._worth_waiting(state):
+        worth = self._worth_waiting(state, together=taken_along is not None)
+        seconds = first or (self._patience if worth else 0.0)
+        if not seconds:
             return False
         turn: _Turn = asyncio.get_running_loop().create_future()
         state.line.append(turn)
         self._lines[endpoint] = state
         self._waiting += 1
         try:
-            await asyncio.wait([turn], timeout=self._patience)
+            ends: list[asyncio.Future[Any]] = [turn] if taken_along is None else [turn, taken_along]
+            await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             if not turn.done():
                 self._leave(endpoint, state, turn)
@@ -202,36 +240,41 @@ class Bulkhead:
         if turn.done():
             return turn.result()
         self._leave(endpoint, state, turn)
-        if first:
+        if first and not (taken_along and taken_along.done()):
             self._wary_until = self._now() + WARY_SECONDS
         return False
 
-    def _worth_waiting(self, state: _Endpoint) -> bool:
+    def _worth_waiting(self, state: _Endpoint, together: bool) -> bool:
         """Whether a turn at the end of the line is likely to come soon. But for those of an endpoint that is answering
         quickly, and those who await a first answer, all who wait leave half of the free slots' number to the host, so
         that it goes on receiving. A proven endpoint may take of that half as well: else those of unproven ones would
         take all the room that there is."""
-        seconds = self._expected_wait(state)
+        seconds = self._expected_wait(state, together)
         if state.failures >= _HOPELESS_AFTER or seconds >= self._patience:
             return False
         quick = max(seconds, self._now() - state.freed_at) <= QUICK_SECONDS
         free = self._free()
         return quick or self._waiting < (free * 3 // 4 if state.kind is Kind.PROVEN else free // 2)
 
-    def _awaits_first_answer(self, state: _Endpoint) -> bool:
-        """Whether all that is known of an endpoint, new or idle before, is that attempts began a moment ago."""
+    def _awaits_first_answer(self, state: _Endpoint) -> float:
+        """For how many seconds more, where all that is known of an endpoint, new or idle before, is that attempts began
+        a moment ago; else 0."""
         if state.kind is Kind.FAILING or not state.began or self._now() < self._wary_until:
-            return False
-        return state.freed_at <= state.began[0] and self._now() - state.began[0] < self._patience
+            return 0.0
+        if state.freed_at > state.began[0]:
+            return 0.0
+        patience = self._patience if len(self._lines) < FEW_LINES else QUICK_SECONDS
+        return max(0.0, patience - (self._now() - state.began[0]))
 
-    def _expected_wait(self, state: _Endpoint) -> float:
-        """Seconds; with each round of answers an endpoint has about twice as many attempts in flight. One that has not
-        answered yet is taken to need as long as it has needed so far."""
+    def _expected_wait(self, state: _Endpoint, together: bool) -> float:
+        """Seconds; with each round of answers an endpoint has about twice as many attempts in flight, and after the
+        next one all go that go together. One that has not answered yet is taken to need as long as it has needed so
+        far."""
         now = self._now()
         if not state.began:
             return now - self._freed_at[state.kind]  # it waits for a slot of another endpoint
         answer = max(state.answer_seconds, now - state.began[0])
-        return answer * math.log2(1 + (len(state.line) + 1) / len(state.began))
+        return answer if together else answer * math.log2(1 + (len(state.line) + 1) / len(state.began))
 
     def _leave(self, endpoint: str, state: _Endpoint, turn: _Turn) -> None:
         state.line.remove(turn)

@@ -1,18 +1,27 @@
 """The headers by which a delivery proves itself to its receiver."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 from shared.model import Auth, Endpoint
-from shared.model.audiences import audience_problem
+from shared.model.audiences import TokenRules, token_problem
+from shared.model.clouds import CLOUDS
 from shared.model.delivery import Unsendable
+from shared.model.mailboxes import Mailboxes
 from shared.outbound.tokens import Tokens
+from shared.settings import Settings
 
 SIGNED_AND_AUTHORISED = (
     "the URL has a sig parameter, and Logic Apps and Power Automate refuse a request that carries both it and an "
     "Authorization header: take sig out of the URL, or the authentication off the endpoint"
 )
+
+
+def token_rules(settings: Settings) -> TokenRules:
+    """With which deliveries a token of the app's identity may go."""
+    mailboxes = Mailboxes(settings.mail_senders, settings.graph_url, CLOUDS[settings.entra_cloud].graph_url)
+    return TokenRules(settings.allowed_token_audiences, mailboxes)
 
 
 def sends_authorization(auth: Auth) -> bool:
@@ -46,9 +55,10 @@ def auth_values(auth: Auth | None, sent: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for value in given if value))
 
 
-def auth_headers(endpoint: Endpoint, auth: Auth, tokens: Tokens, allowed_audiences: Sequence[str]) -> dict[str, str]:
-    """The headers of an endpoint's `auth`. Raises Unsendable where it cannot or must not be used; what registration
-    refuses is refused here too, since settings and versions change. For `entra` it may wait for a token."""
+def auth_headers(endpoint: Endpoint, auth: Auth, wire_format: str, tokens: Tokens, rules: TokenRules) -> dict[str, str]:
+    """The headers of an endpoint's `auth`, for a body of this wire format. Raises Unsendable where it cannot or must
+    not be used; what registration refuses is refused here too, since settings and versions change. For `entra` it may
+    wait for a token."""
     conflict = conflict_of(endpoint)
     if conflict is not None:
         raise Unsendable(conflict)
@@ -58,7 +68,7 @@ def auth_headers(endpoint: Endpoint, auth: Auth, tokens: Tokens, allowed_audienc
         case "basic":
             return {**auth.headers, "Authorization": basic(auth.username, auth.password)}
         case "entra":
-            problem = audience_problem(auth.audience, allowed_audiences)
+            problem = token_problem(endpoint, auth.audience, wire_format, rules)
             if problem is not None:
                 raise Unsendable(f"the audience {auth.audience} {problem}")
             return {**auth.headers, "Authorization": f"Bearer {tokens.get(auth.audience)}"}

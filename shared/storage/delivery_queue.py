@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from shared.storage.messages import Message, encode
 from shared.storage.queues import Queue
@@ -21,8 +21,10 @@ PUTS_AT_ONCE = 64
 _MOST_REMEMBERED = 10_000
 """Forgetting one costs a copy, never a message."""
 
-Several = Callable[[Callable[[str], None], Iterable[str]], Iterable[None]]
-"""Calls a function with each of several texts, as `map` does, perhaps at once."""
+Several = Callable[[Callable[[Any], None], Iterable[Any]], Iterable[None]]
+"""Calls a function with each of several values, as `map` does, perhaps at once."""
+
+V = TypeVar("V")
 
 _Attempt = tuple[str, int, int, bool, int, datetime, str]
 
@@ -51,7 +53,7 @@ class _Hidden:
 
 class DeliveryQueue:
     """Puts messages; and, on the loop that dispatches, never has two of the same in flight. `seconds` is a monotonic
-    clock; `several` runs the puts of `put_many`, by default in threads."""
+    clock; `several` runs several puts, by default in threads."""
 
     def __init__(
         self,
@@ -72,13 +74,18 @@ class DeliveryQueue:
     def put_many(self, messages: Sequence[Message], delay: timedelta = timedelta()) -> None:
         """From a thread: puts messages, several at a time. Raises StorageUnavailable where one of them failed."""
         texts = [encode(message) for message in messages]
-        if len(texts) <= 1:
-            for text in texts:
-                self.raw.put(text, delay)
+        self.with_each(lambda text: self.raw.put(text, delay), texts)
+
+    def with_each(self, put: Callable[[V], None], values: Sequence[V]) -> None:
+        """From a thread: calls a function that puts, with several values at a time. Raises what one of the calls
+        raised."""
+        if len(values) <= 1:
+            for value in values:
+                put(value)
             return
         if self._several is None:
             self._several = ThreadPoolExecutor(max_workers=PUTS_AT_ONCE, thread_name_prefix="publish").map
-        for _ in self._several(lambda text: self.raw.put(text, delay), texts):
+        for _ in self._several(put, values):
             pass  # draws each result, so that a failure is raised here
 
     @contextlib.contextmanager

@@ -28,6 +28,8 @@ class Recipient(Stored):
     id: str
     generation: int
     format: str
+    sequence: str = ""
+    """Of the deliveries to it that come one after the other; empty where the endpoint is not ordered."""
 
 
 class EventRow(Stored):

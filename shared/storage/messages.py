@@ -81,8 +81,10 @@ def first(
     longest: timedelta,
     *,
     possible_duplicate: bool = False,
+    called_at: datetime | None = None,
 ) -> Message:
-    """The first message of a delivery of an accepted event. `longest` is how long the delivery may take."""
+    """The first message of a delivery of an accepted event. `longest` is how long the delivery may take; that counts
+    from when it was called, where it waited for others."""
     return Message(
         delivery=str(delivery_id),
         type=row.event.type,
@@ -90,10 +92,11 @@ def first(
         apart=row.apart,
         format=recipient.format,
         generation=recipient.generation,
+        sequence=recipient.sequence,
         event_accepted_ms=row.accepted_ms,
         traceparent=row.traceparent,
         due_at=due_at,
-        deadline_at=from_ms(row.accepted_ms) + longest,
+        deadline_at=(called_at or from_ms(row.accepted_ms)) + longest,
         possible_duplicate=possible_duplicate,
         event=row.event,
     )
@@ -123,8 +126,9 @@ def again(
     *,
     possible_duplicate: bool = False,
 ) -> Message:
-    """The first message of a new delivery of what `delivery` brought; the event is read from its table."""
-    terms = delivery.terms | {"generation": generation, "schedule_start": 1}
+    """The first message of a new delivery of what `delivery` brought, which is in no sequence; the event is read from
+    its table."""
+    terms = delivery.terms | {"generation": generation, "schedule_start": 1, "sequence": ""}
     return Message(
         delivery=str(delivery_id),
         due_at=due_at,
@@ -137,9 +141,9 @@ def again(
 def retried(
     delivery_id: DeliveryId, delivery: Delivery, generation: int, due_at: datetime, longest: timedelta
 ) -> Message:
-    """The next attempt of a delivery that has ended, from which its schedule starts anew."""
+    """The next attempt of a delivery that has ended, from which its schedule starts anew. It has left its sequence."""
     number = delivery.last_number + 1
-    terms = delivery.terms | {"generation": generation, "schedule_start": number}
+    terms = delivery.terms | {"generation": generation, "schedule_start": number, "sequence": ""}
     return Message(
         delivery=str(delivery_id),
         attempt=number,
@@ -167,15 +171,23 @@ def next_attempt(message: Message, number: int, due_at: datetime, deadline_at: d
     )
 
 
-def deferred(message: Message, due_at: datetime) -> Message:
-    """The same attempt later, unspent."""
-    update = {"due_at": due_at, "possible_duplicate": True, "deferrals": message.deferrals + 1}
+def deferred(message: Message, due_at: datetime, deadline_at: datetime | None = None) -> Message:
+    """The same attempt later, unspent. With a `deadline_at` the delivery is given so much longer."""
+    update: dict[str, object] = {"due_at": due_at, "possible_duplicate": True, "deferrals": message.deferrals + 1}
+    if deadline_at is not None:
+        update["deadline_at"] = deadline_at
     return message.model_copy(update=update)
 
 
 def redelivered(message: Message) -> Message:
     """The message as the queue gave it out again."""
     return message.model_copy(update={"redelivered": True})
+
+
+def repeated(message: Message, delivery: Delivery) -> Message:
+    """A message of the newest recorded attempt, as the queue gives it out again: it finishes what was left undone."""
+    update = {"attempt": delivery.last_number, "schedule_start": delivery.schedule_start, "redelivered": True}
+    return message.model_copy(update=update)
 
 
 def unrecorded(message: Message, attempt: Attempt, retry_after: timedelta | None, now: datetime) -> Message:

@@ -19,6 +19,11 @@ SETTINGS: dict[str, Any] = {
     "jira": {"projectKey": "OPS", "issueType": "Incident"},
     "connectwise": {"company": "Contoso", "board": "Microsoft 365", "priorities": {"high": 4}},
     "autotask": {"companyId": 174, "queueId": 8, "dueInHours": 24},
+    "email": {
+        "recipients": ["it@contoso.com", "security@contoso.com"],
+        "consoleUrl": "https://app.contoso.com/console/",
+    },
+    "pagerduty": {"routingKey": "0123456789abcdef0123456789ABCDEF"},
     "splunk-hec": {"index": "m365"},
     "template": {
         "template": {

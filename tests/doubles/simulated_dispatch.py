@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from doubles.simulated_receivers import Answer, Receiver
 from shared.delivery.attempt import Attempted
-from shared.delivery.gate import Deferral, GiveUp, a_while, attempt_through_gate, held_back, held_by_pace
+from shared.delivery.gate import Deferral, GiveUp, held_by_pace, through_gate
 from shared.delivery.schedule import asks_for_less, is_success
 from shared.model import Attempt
 from shared.outbound.breaker import Breaker
@@ -50,6 +50,7 @@ class Message:
     attempt: int = 1
     schedule_start: int = 1
     deferrals: int = 0
+    format: str = "point"
 
 
 @dataclass(frozen=True)
@@ -178,18 +179,11 @@ class Host:
             cast(Any, message),
             cast(Any, Endpoint(message.endpoint, self.max_per_second.get(message.endpoint))),
         )
-        held = await held_back(self._app, real, endpoint)
-        if held is None:
-            async with self.bulkhead.slot(message.endpoint) as taken:
-                if taken:
-                    attempted = await attempt_through_gate(
-                        self._app, real, endpoint, lambda within: self._attempt(message, within)
-                    )
-            if taken:
-                await self._conclude(message, endpoint, attempted)
-                return
-            held = held_by_pace(self._app, real, endpoint) or Deferral("bulkhead", a_while(real))
-        await self._put_off(message, held)
+        outcome = await through_gate(self._app, real, endpoint, lambda within: self._attempt(message, within))
+        if isinstance(outcome, Attempted):
+            await self._conclude(message, endpoint, outcome)
+        elif outcome is not None:
+            await self._put_off(message, outcome)
 
     async def _attempt(self, message: Message, within: timedelta | None) -> Attempted:
         began = self._at(self.now())

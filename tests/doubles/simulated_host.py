@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from shared.app import App
 from shared.delivery.dispatcher import dispatch
 from shared.delivery.poison import exhausted
 from shared.delivery.publisher import Accepted, publish
+from shared.delivery.succession import OVERDUE, tend
 from shared.model import Event
 from shared.outbound.breaker import Breaker
 from shared.outbound.bulkhead import Bulkhead
@@ -32,12 +34,14 @@ LEASE = timedelta(minutes=10)
 BACK_AFTER_FAILURE = timedelta(seconds=60)
 MOST_DEQUEUES = 10
 MOST_EXPIRIES = 8  # in one schedule: with no bound, leases could run out faster than work is done
+REFUSES_THE_BODY = Response(400, '{"error":{"code":"TriggerInputSchemaMismatch"}}', None)
+ASKS_FOR_LESS = Response(429, None, timedelta(seconds=20))
 FAILURES = (
     NoResponse("refused"),
     Response(500, None, timedelta(minutes=5)),
     Response(400, '{"error":{"code":"WorkflowTriggerIsNotEnabled"}}', None),
-    Response(400, '{"error":{"code":"TriggerInputSchemaMismatch"}}', None),
-    Response(429, None, timedelta(seconds=20)),
+    REFUSES_THE_BODY,
+    ASKS_FOR_LESS,
 )
 """An outage, a busy receiver, one that is switched off, a body that it will never take, and one that asks for less."""
 SETTINGS = read_settings(
@@ -59,15 +63,19 @@ class MoodyBreaker(Breaker):
 def _app(world: World) -> App:
     def post(url: str, headers: Any, body: bytes, spent: timedelta) -> Response | NoResponse:
         world.point()
-        key = headers["webhook-id"]
-        world.posts[key, url] += 1
+        keys = [headers["webhook-id"]] if world.format == "point" else [each["key"] for each in json.loads(body)]
+        world.most_together = max(world.most_together, len(keys))
+        for key in keys:
+            world.posting(key, url)
+        world.posts.update((key, url) for key in keys)
         failed = world.chance(world.odds.receiver_fails)
         if not failed:
-            world.successes[f"{key} {url}"] += 1
+            world.successes.update(f"{key} {url}" for key in keys)
         world.point()
         failures = FAILURES if world.odds.failure is None else (FAILURES[world.odds.failure],)
         answer = world.random.choice(failures) if failed else Response(200, None, None)
-        world.put_off += answer == FAILURES[-1]
+        if answer == ASKS_FOR_LESS or (answer == REFUSES_THE_BODY and len(keys) > 1):
+            world.put_off += len(keys)
         return answer
 
     def pass_time(by: timedelta) -> None:
@@ -77,7 +85,7 @@ def _app(world: World) -> App:
     app = app_on(world.account, SETTINGS, post, lambda: world.now, pass_time=pass_time)
     return replace(
         app,
-        endpoints=cast(Endpoints, FixedEndpoints()),
+        endpoints=cast(Endpoints, FixedEndpoints(world.format, world.ordered)),
         options=cast(Options, FixedOptions()),
         breaker=MoodyBreaker(world),
         bulkhead=Bulkhead(app.seconds, patience_seconds=0),
@@ -90,8 +98,14 @@ class _Loop:
     def __init__(self, host: "Host") -> None:
         self._host = host
         self._soon: deque[Callable[[], None]] = deque()
+        self._timers: list[tuple[int, Callable[[], None]]] = []
+        """With the step at which each ends."""
+        self._step = 0
 
     def run_what_is_due(self) -> None:
+        self._step += 1
+        self._soon.extend(end for step, end in self._timers if step <= self._step)
+        self._timers = [timer for timer in self._timers if timer[0] > self._step]
         while self._soon:
             self._soon.popleft()()
 
@@ -119,9 +133,14 @@ class _Loop:
         return asyncio.Future(loop=cast(Any, self))
 
     def call_later(self, delay: float, callback: Callable[..., Any], *arguments: Any) -> "_Loop":
-        """Time passes at once."""
-        self._host.world.now += timedelta(seconds=delay)
-        self.call_soon(callback, *arguments)
+        """Time passes at once; and then, or where deliveries go together some steps later, the timer ends."""
+        world = self._host.world
+        world.now += timedelta(seconds=delay)
+        steps = 0 if world.format == "point" else world.random.randrange(40)
+        if steps:
+            self._timers.append((self._step + steps, lambda: callback(*arguments)))
+        else:
+            self.call_soon(callback, *arguments)
         return self
 
     def cancel(self) -> None:
@@ -158,34 +177,49 @@ def _in_a_loop(host: "Host") -> Iterator[None]:
 class Host:
     """Receives, leases, runs, deletes, and moves what fails too often, as the Functions host does (local/README.md)."""
 
-    def __init__(self, world: World) -> None:
-        self.world, self.app = world, _app(world)
+    def __init__(self, world: World, instances: int = 1) -> None:
+        self.world = world
+        self.apps = [_app(world) for _ in range(instances)]
         self.running: list[greenlet] = []
         self.accepted: list[Event] = []
         self.expired = 0
         self.loop = _Loop(self)
 
+    @property
+    def app(self) -> App:
+        """One of the instances."""
+        return self.apps[0] if len(self.apps) == 1 else self.world.random.choice(self.apps)
+
     def run(self, events: list[Event]) -> None:
-        """Until nothing is left to do."""
+        """Until nothing is left to do; each event has a publisher of its own."""
+        self.run_publishers([[event] for event in events])
+
+    def run_publishers(self, publishers: list[list[Event]], gives_up: float = 0.0) -> None:
+        """Until nothing is left to do. A publisher publishes one event after the other; with these odds it does not try
+        again when it learns nothing, and goes on."""
         with _in_a_loop(self):
-            self._run_all(events)
+            self._run_all(publishers, gives_up)
 
     def poisons(self, body: bytes) -> None:
         """Handles a message of the poison queue now."""
         with _in_a_loop(self):
             _run(self.world, exhausted(self.app, body, None))
 
-    def _run_all(self, events: list[Event]) -> None:
-        for event in events:
-            self.start(lambda event=event: self._publish(event))  # type: ignore[misc]
+    def _run_all(self, publishers: list[list[Event]], gives_up: float) -> None:
+        for events in publishers:
+            self.start(lambda events=events: self._publish_all(events, gives_up))  # type: ignore[misc]
         for _ in range(20_000):
             if self.running:
                 self._advance_one()
             elif not self._receive():
                 waiting = [message.visible_at for message in (*self.world.queue, *self.world.poison)]
-                if not waiting:
+                if waiting:
+                    self.world.now = max(self.world.now, min(waiting))
+                elif self.world.account.tables.get("sequences"):
+                    self.world.now += OVERDUE + timedelta(milliseconds=1)
+                    self.start(self._tend)
+                else:
                     return
-                self.world.now = max(self.world.now, min(waiting))
         raise AssertionError("the world never came to rest: something loops")
 
     def _advance_one(self) -> None:
@@ -206,12 +240,16 @@ class Host:
             try:
                 body()
             except Crash:
-                self.app = _app(self.world)  # what others do meanwhile, another instance does
+                self.apps = [_app(self.world) for _ in self.apps]  # what others do meanwhile, others do
 
         self.running.append(greenlet(guarded))
 
-    def _publish(self, event: Event) -> None:
-        """A caller that tries again until it is told that the event was accepted."""
+    def _publish_all(self, events: list[Event], gives_up: float) -> None:
+        for event in events:
+            self._publish(event, gives_up)
+
+    def _publish(self, event: Event, gives_up: float) -> None:
+        """A caller that tries again until it is told that the event was accepted, or gives up."""
         while True:
             try:
                 result = publish(self.app, [event])
@@ -221,6 +259,13 @@ class Host:
                 return
             except (StorageUnavailable, Crash):
                 self.world.main.switch()
+                if self.world.chance(gives_up):
+                    return
+
+    def _tend(self) -> None:
+        """The timer, which comes again where it has failed."""
+        with contextlib.suppress(StorageUnavailable):
+            tend(self.app)
 
     def _receive(self) -> bool:
         for messages, function in ((self.world.queue, self._dispatch), (self.world.poison, self._exhausted)):

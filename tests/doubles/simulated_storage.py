@@ -71,7 +71,15 @@ class World:
     successes: Counter[str] = field(default_factory=Counter)
     faults: int = 0
     put_off: int = 0
-    """POSTs to which a receiver answered that it wants less."""
+    """Attempts that receivers' answers left unspent: they want less, or not these together."""
+    format: str = "point"
+    """Of both endpoints."""
+    most_together: int = 1
+    """Deliveries in one POST, at most."""
+    ordered: bool = False
+    """Both endpoints are."""
+    posting: Callable[[str, str], None] = lambda key, url: None
+    """Called when a POST begins, with its event's key."""
     main: greenlet = field(default_factory=getcurrent)
 
     def __post_init__(self) -> None:
@@ -121,8 +129,8 @@ class World:
 class FixedEndpoints:
     """Two that nobody changes."""
 
-    def __init__(self) -> None:
-        self.known = {endpoint.id: endpoint for endpoint in map(_endpoint, URLS)}
+    def __init__(self, format: str, ordered: bool) -> None:
+        self.known = {endpoint_id(url): _endpoint(url, format, ordered) for url in URLS}
 
     def all(self) -> list[Endpoint]:
         return list(self.known.values())
@@ -148,13 +156,15 @@ class FixedOptions:
         return self.signature_key(now)
 
 
-def _endpoint(url: str) -> Endpoint:
+def _endpoint(url: str, format: str, ordered: bool) -> Endpoint:
     return Endpoint(
         id=endpoint_id(url),
         url=url,
+        format=format,
         secret="whsec_" + "A" * 32,
         generation=1,
         types=("*",),
+        ordered=ordered,
         created_at=START,
         updated_at=START,
         health=Health(generation=1),

@@ -17,7 +17,9 @@ from local.m365.graph import GraphStandIn, serving_graph
 from local.m365.tenant import Tenant
 from local.ports import free_ports
 from local.serving import serving
+from shared.model.audiences import ALLOWED
 from shared.model.catalogue import CATALOGUE
+from shared.model.ingestion import MONITORS
 
 from .api import Api
 from .hosting import QUEUES, ROOT, Host, hosting
@@ -55,6 +57,7 @@ class Graph:
             "SHAREPOINT_ACCESS_TOKEN": token,
             "MANAGEMENT_BASE_URL": self.url,
             "MANAGEMENT_ACCESS_TOKEN": self.stand_in.activity.token,
+            "MAIL_SENDERS": "alerts@contoso.com",
             "SHARING_POLL_SCHEDULE": "0 0 0 2 1 *",  # tests run it when they want it
             "SHARING_EVENTS": ",".join(name for name in CATALOGUE if name.startswith("permission.")),
         }
@@ -184,7 +187,12 @@ def app(
     """The app that most tests share. A delivery has four attempts, after 1, 2 and 1 s."""
     polling = {f"{QUEUES}maxPollingInterval": "00:00:00.5"}
     graph = make_graph()
-    more = {**polling, **graph.settings, **identity.settings}
+    more = {
+        **polling,
+        **graph.settings,
+        **identity.settings,
+        "ALLOWED_TOKEN_AUDIENCES": ",".join((*ALLOWED, *MONITORS)),
+    }
     with hosting(make_settings(main_storage, RETRY_DELAYS="1,2,1", **more)) as host:
         api = Api(host.url, issuer.key)
         yield App(host, api, receivers.serve(), graph.stand_in)

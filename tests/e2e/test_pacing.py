@@ -1,5 +1,6 @@
 """A receiver that takes few requests a second, and else asks for less, gets all of a burst without a failure."""
 
+import json
 import math
 import threading
 import time
@@ -22,6 +23,7 @@ class Quota:
         self._lock = threading.Lock()
         self._second, self._used = -1, 0
         self.taken: dict[str, float] = {}
+        """By `webhook-id`, when."""
 
     def answer(self, key: str, _: int) -> Answer:
         with self._lock:
@@ -60,3 +62,35 @@ def test_a_burst_arrives_whole_and_not_in_waves(
     times = [each.at for each in hook.received]
     most = max(sum(at <= each < at + 1 for each in times) for at in times)
     assert most <= 2 * a_second + 1, "by a second that begins with any request, one of which is the first try"
+
+
+def test_where_a_format_says_several_what_waits_goes_together(
+    make_storage: MakeStorage, make_settings: MakeSettings, issuer: Issuer, receivers: Receivers
+) -> None:
+    """Two requests a second are enough for hundreds of events."""
+    quota, hook, count = Quota(2), receivers.serve().hook(), 500
+    hook.answer_by(quota.answer)
+
+    def rows() -> list[str]:
+        taken = [each for each in hook.received if each.key in quota.taken]
+        return [row["IdempotencyKey"] for each in taken for row in json.loads(each.body)]
+
+    with ExitStack() as stack:
+        host = stack.enter_context(hosting(make_settings(make_storage())))
+        api = stack.enter_context(closing(Api(host.url, issuer.key)))
+        api.register(hook.url, TYPE, format="sentinel")
+        events = [custom(TYPE) for _ in range(count)]
+        began = time.monotonic()
+        for start in range(0, count, 100):
+            api.publish(events[start : start + 100])
+        assert hook.wait_until(lambda: len(rows()) >= count, within=40), f"{len(rows())} of {count} came"
+        seconds = time.monotonic() - began
+        print(f"\n{count} at 2 requests a second came in {seconds:.0f} s with {len(hook.received)} POSTs", end=" ")
+        host.wait_until(lambda: len(host.found("delivery.attempted", next="delivered")) == count, within=10)
+        assert {each["attempt"] for each in host.found("delivery.attempted")} == {1}
+        assert api.alerts() == []
+    assert sorted(rows()) == sorted(each["meta"]["idempotencyKey"] for each in events)
+    assert len(hook.received) <= count / 5
+    assert {
+        each.headers["webhook-id"].partition("/")[0] for each in hook.received if len(json.loads(each.body)) > 1
+    } == {"batch"}

@@ -210,8 +210,8 @@ def roles_are_few(files: Files) -> Iterator[str]:
 
 def _scope(role: Declared, file: File) -> bool:
     scope = at(role.object, "scope")
-    existing = {each.name for each in file.all("resource") if each.existing}
-    return scope is not None and {name[0] for name in names(scope)} <= existing
+    resources = {each.name for each in file.all("resource")}
+    return scope is not None and {name[0] for name in names(scope)} <= resources
 
 
 def queues_may_be_used(files: Files) -> Iterator[str]:

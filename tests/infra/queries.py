@@ -14,6 +14,8 @@ from typing import Any
 import duckdb
 import duckdb_kql
 
+from shared.formats.sentinel import COLUMNS
+
 from .bicep import ROOT
 
 FOLDER = ROOT / "docs" / "queries"
@@ -36,10 +38,18 @@ TABLES = {
         "InnermostMessage": "string",
         "OperationId": "string",
     },
+    "TenantHooks_CL": {name: "bool" if kind == "boolean" else kind for name, kind in COLUMNS.items()},
 }
 """Columns of Azure Monitor's tables, as far as queries may use them."""
 
-_IN_DUCKDB = {"datetime": "TIMESTAMP", "string": "VARCHAR", "int": "INTEGER", "bool": "BOOLEAN", "real": "DOUBLE"}
+_IN_DUCKDB = {
+    "datetime": "TIMESTAMP",
+    "string": "VARCHAR",
+    "int": "INTEGER",
+    "bool": "BOOLEAN",
+    "real": "DOUBLE",
+    "dynamic": "JSON",
+}
 
 _NAMES = re.compile(r'tostring\(line\.event\) (?:== ("[^"]+")|in \(([^)]+)\))')
 _PREFILTER = re.compile(r'Message has(?: ("[^"]+")|_any \(([^)]+)\))')
@@ -92,9 +102,10 @@ def _strings(pattern: re.Pattern[str], query: str) -> set[str]:
 def parse(queries: Mapping[str, str]) -> dict[str, Parsed]:
     """What Microsoft's own parser, the one behind the portal's editor, finds in each."""
     schemas = {name: f"({', '.join(f'{c}: {t}' for c, t in columns.items())})" for name, columns in TABLES.items()}
+    whole = {name: _with_functions(text) for name, text in queries.items()}
     answer = subprocess.run(
         [shutil.which("node") or "node", str(PARSER)],
-        input=json.dumps({"tables": schemas, "queries": dict(queries)}),
+        input=json.dumps({"tables": schemas, "queries": whole}),
         capture_output=True,
         text=True,
         check=True,
@@ -113,10 +124,14 @@ class Workspace:
     """Tables that queries run on, in DuckDB."""
 
     def __init__(
-        self, traces: Iterable[Row] = (), requests: Iterable[Row] = (), exceptions: Iterable[Row] = ()
+        self,
+        traces: Iterable[Row] = (),
+        requests: Iterable[Row] = (),
+        exceptions: Iterable[Row] = (),
+        events: Iterable[Row] = (),
     ) -> None:
         self._db = duckdb.connect()
-        for table, rows in zip(TABLES, (traces, requests, exceptions), strict=True):
+        for table, rows in zip(TABLES, (traces, requests, exceptions, events), strict=True):
             columns = TABLES[table]
             typed = ", ".join(f'"{name}" {_IN_DUCKDB[kind]}' for name, kind in columns.items())
             self._db.execute(f"CREATE TABLE All{table} ({typed})")
@@ -141,7 +156,14 @@ class Workspace:
 
 @functools.cache
 def _sql(query: str) -> str:
-    return str(duckdb_kql.to_sql(query))
+    return str(duckdb_kql.to_sql(_with_functions(query)))
+
+
+def _with_functions(query: str) -> str:
+    """The query with what the function of the workspace stands for, where it reads that."""
+    if not re.search(r"^TenantHooks$", query, re.MULTILINE):
+        return query
+    return f"let TenantHooks = {texts()['sentinel/tenant-hooks']};\n{query}"
 
 
 def _naive(at: datetime) -> str:

@@ -105,9 +105,41 @@ LOST = ".description: unknown property"
 """The checker's data came without any property of this name; Azure's alert rules and role assignments have it."""
 
 
+NOT_STORED = {
+    "Microsoft.Network/networkSecurityGroups",
+    "Microsoft.Insights/dataCollectionRules",
+    "Microsoft.OperationalInsights/workspaces/savedSearches",
+    "Microsoft.OperationalInsights/workspaces/tables",
+    "Microsoft.SecurityInsights/alertRules",
+}
+"""Types that the checker's data leaves out as resources of their own."""
+
+
 @pytest.mark.parametrize("name", TEXTS)
 def test_it_agrees_with_the_schemas(name: str, checker: ModuleType) -> None:
-    assert [found for found in checker.check_file(INFRA / name) if not found.endswith(LOST)] == []
+    found = [line for line in checker.check_file(INFRA / name) if not line.endswith(LOST)]
+    assert [line for line in found if not any(f"no schema for {kind}@" in line for kind in NOT_STORED)] == []
+
+
+def test_the_security_group_agrees_with_the_schema_of_the_subnet_that_may_hold_it(
+    checker: ModuleType, tmp_path: Path
+) -> None:
+    text = TEXTS["modules/network.bicep"]
+    group = re.search(r"resource guard '[^']+' = \{\n  name: .*?\n(.*?\n)\}\n", text, re.DOTALL)
+    assert group is not None
+
+    def found_in(body: str) -> list[str]:
+        file = tmp_path / "network.bicep"
+        file.write_text(text.replace(group[0], "").replace("            id: guard.id\n", body), "utf-8")
+        found: list[str] = checker.check_file(file)
+        return found
+
+    assert found_in(group[1]) == []
+    misspelt = found_in(group[1].replace("direction:", "directon:", 1))
+    assert [line.split(".")[-1] for line in misspelt] == [
+        "directon: unknown property",
+        "direction: required, missing",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +171,8 @@ def test_no_api_version_is_old_where_there_is_a_newer_one(name: str) -> None:
     known = [path.stem.lower() for path in types.glob("*@*.json")]
     for used in sorted(set(re.findall(r"'(Microsoft\.[\w./]+@[\w-]+)'", TEXTS[name]))):
         stem, version = used.lower().replace("/", "_").split("@")
+        if used.split("@")[0] in NOT_STORED:
+            continue
         newest = max(found.split("@")[1] for found in known if found.startswith(f"{stem}@"))
         age = CHECKED_ON - datetime.date.fromisoformat(version[:10])
         assert version == newest or age.days <= 730, f"{used} is {age.days} days old; there is {newest}"
@@ -173,6 +207,7 @@ MAKERS = {
     "network": "network",
     "plan": "app",
     "app": "app",
+    "dataCollectionRule": "ingestion",
 }
 """Which module makes what main.bicep names."""
 

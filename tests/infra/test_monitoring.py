@@ -55,7 +55,7 @@ def test_a_chart_names_columns_that_its_query_has(item: dict[str, Any]) -> None:
 
 def test_every_query_is_used_and_every_name_is_a_query() -> None:
     shown = {item["content"]["query"] for item in QUERIES}
-    assert shown | {name for name in TEXTS if name.startswith(("alerts/", "questions/"))} == TEXTS.keys()
+    assert shown | {name for name in TEXTS if name.startswith(("alerts/", "questions/", "sentinel/"))} == TEXTS.keys()
     assert shown <= TEXTS.keys()
 
 

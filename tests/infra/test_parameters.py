@@ -41,6 +41,7 @@ KNOWN_ONLY_ON_AZURE = {
     "account.properties.primaryEndpoints.table": "https://st0.table.core.windows.net/",
     "entraTenantId": "235ec2cb-0767-40b3-a1de-4da2c42b19e9",
     "entraClientId": "3b735b14-de6f-4cf8-adc6-da7eaccbdc31",
+    "tokenAudiences": "",
     "watchSharing ? '0 */5 * * * *' : ''": "",
     "empty(entraCloud) ? cloudsOfMicrosoft365[environment().name] : entraCloud": "global",
 }

@@ -196,6 +196,28 @@ def test_registering_makes_an_application_that_a_token_can_be_had_for(azure: Azu
     assert f"audience api://{client}" in told
 
 
+def test_mail_is_allowed_for_one_mailbox_by_exchange_and_granted_nowhere(azure: Azure) -> None:
+    """Mail.Send of Entra is for every mailbox of the tenant, and a smaller scope in Exchange would not bound it."""
+    azure.environment["APP_IDENTITY_PRINCIPAL_ID"] = IDENTITY
+    for more in ([], [IDENTITY]):
+        told = azure.succeed("grant-graph-permissions", "mail", "alerts@contoso.com", *more)
+        client = "d" * 8 + "-0000-4000-8000-000000000000"
+        assert f"New-ServicePrincipal -AppId {client} -ObjectId {IDENTITY} " in told
+        assert """-RecipientRestrictionFilter "UserPrincipalName -eq 'alerts@contoso.com'\"""" in told
+        assert f"-App {IDENTITY} -Role 'Application Mail.Send' -CustomResourceScope 'Tenant Hooks mail'" in told
+        assert "azd env set MAIL_SENDERS alerts@contoso.com" in told
+        assert azure.changes() == []
+    assert azure.state["assignments"] == []
+    assert "does not exist" in azure.fail(
+        "grant-graph-permissions", "mail", "alerts@contoso.com", "e" * 8 + "-0000-4000-8000-" + "0" * 12
+    )
+
+
+@pytest.mark.parametrize("mailbox", [[], ["alerts"], ["a'@contoso.com"], ["alerts@contoso.com", IDENTITY, "x"]])
+def test_mail_needs_a_mailbox(azure: Azure, mailbox: list[str]) -> None:
+    assert "usage: grant-graph-permissions" in azure.fail("grant-graph-permissions", "mail", *mailbox)
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["known to azd", "found by name"])
 def test_registering_twice_changes_nothing(registered: Azure, known: bool) -> None:
     first = copy.deepcopy(registered.state["applications"])

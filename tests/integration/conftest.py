@@ -1,6 +1,7 @@
 import asyncio
 import base64
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from cryptography.fernet import Fernet
 from local import azurite
 from local.ports import LOOPBACK, free_ports
 from shared.api.http import routing as routes
+from shared.identity import managed_identity
 from shared.settings import Settings, read_settings
 from shared.storage.cipher import Cipher
 from shared.storage.clients import Services
 from shared.storage.transport import Transport
 
 from .api import Api
+from .identity import Identity
 from .scene import Scene, make_scene
 
 ROOT = Path(__file__).parents[2]
@@ -107,3 +110,18 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 def api(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Api:
     monkeypatch.setattr(routes, "get_app", lambda: scene.app)
     return Api(scene)
+
+
+@pytest.fixture
+def identity(monkeypatch: pytest.MonkeyPatch) -> Iterator[Identity]:
+    identity = Identity()
+    thread = threading.Thread(target=identity.server.serve_forever, args=(0.02,))
+    thread.start()
+    monkeypatch.setenv("IDENTITY_ENDPOINT", identity.url)
+    monkeypatch.setenv("IDENTITY_HEADER", "header-of-the-identity-endpoint")
+    managed_identity.cache_clear()
+    yield identity
+    managed_identity.cache_clear()
+    identity.server.shutdown()
+    thread.join()
+    identity.server.server_close()

@@ -74,11 +74,12 @@ Post = Callable[[str, Mapping[str, str], bytes], Response | NoResponse]
 
 @dataclass
 class Receiver:
-    """Answers each POST as `by_url` says; else with the next of `answers`, from then on with the last. `before` is
-    called before it answers."""
+    """Answers each POST as the stand-in of its URL does, or as `by_url` says; else with the next of `answers`,
+    from then on with the last. `before` is called before it answers."""
 
     answers: list[Response | NoResponse] = field(default_factory=lambda: [OK])
     by_url: dict[str, Response | NoResponse] = field(default_factory=dict)
+    stand_ins: dict[str, Post] = field(default_factory=dict)
     posts: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     before: Callable[[], None] = lambda: None
 
@@ -89,6 +90,8 @@ class Receiver:
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Response | NoResponse:
         self.posts.append((url, dict(headers), body))
         self.before()
+        if url in self.stand_ins:
+            return self.stand_ins[url](url, headers, body)
         if url in self.by_url:
             return self.by_url[url]
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]

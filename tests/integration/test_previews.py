@@ -114,6 +114,21 @@ def test_the_request_of_a_delivery_is_the_one_that_was_posted(api: Api, wire_for
     assert reader.get("body") == (None if has_settings else told["body"])
 
 
+def test_not_even_an_admin_is_shown_a_secret_that_the_body_carries(api: Api) -> None:
+    key = "0123456789abcdef0123456789abcdef"
+    settings = {"pagerduty": json.dumps({"routingKey": key})}
+    endpoint = api.scene.register("https://receiver.example/alerts", format="pagerduty", settings=settings)
+    api.scene.publish(an_event())
+    api.scene.run()
+    assert key.encode() in api.scene.receiver.posts[0][2]
+    [delivery_id] = api.scene.ids(an_event())
+    told = api(as_admin(previews.read_request), route=str(delivery_id)).body["body"]
+    asked = {"format": "pagerduty", "endpoint": endpoint.id, "type": "storage.threshold_exceeded"}
+    for body in (told, api(as_admin(previews.preview), asked).body["body"]):
+        assert json.loads(body)["routing_key"] == "…"
+        assert key not in body
+
+
 def test_a_reader_is_not_shown_a_body_that_settings_are_part_of(api: Api) -> None:
     api.scene.register(format="template", settings={"template": '{"template":{"token":"s3cret"}}'})
     api.scene.publish(an_event())

@@ -2,12 +2,8 @@
 
 import base64
 import json
-import threading
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -20,6 +16,7 @@ from shared.outbound.tokens import Tokens
 from shared.settings import read_settings
 
 from .api import Api
+from .identity import Identity
 from .scene import URL, Scene, an_event
 
 FLOW = "https://service.flow.microsoft.com/"
@@ -29,54 +26,10 @@ LEAST_SETTINGS = {
     "jira": JIRA,
     "connectwise": json.dumps({"company": 1}),
     "autotask": json.dumps({"companyId": 1, "queueId": 1}),
+    "pagerduty": json.dumps({"routingKey": "0" * 32}),
+    "email": json.dumps({"recipients": ["it@contoso.com"], "digestMinutes": 0}),
     "template": json.dumps({"template": {"type": "ProvisioningStarted", "content": {"name": "forged"}}}),
 }
-
-
-class Identity:
-    """The identity endpoint of Azure Functions (version 2019-08-01), which azure-identity asks."""
-
-    def __init__(self) -> None:
-        self.asked: list[dict[str, list[str]]] = []
-        self.answer: Callable[[str], tuple[int, Any]] = lambda resource: (
-            200,
-            {"access_token": f"token for {resource}", "expires_on": "4102444800", "resource": resource},
-        )
-        identity = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                assert self.headers["X-IDENTITY-HEADER"] == "header-of-the-identity-endpoint"
-                query = parse_qs(urlsplit(self.path).query)
-                identity.asked.append(query)
-                status, body = identity.answer(query["resource"][0])
-                payload = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(payload)))
-                self.end_headers()
-                self.wfile.write(payload)
-
-            def log_message(self, *_: Any) -> None:
-                """Nothing is written to standard error."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/msi/token"
-
-
-@pytest.fixture
-def identity(monkeypatch: pytest.MonkeyPatch) -> Iterator[Identity]:
-    identity = Identity()
-    thread = threading.Thread(target=identity.server.serve_forever, args=(0.02,))
-    thread.start()
-    monkeypatch.setenv("IDENTITY_ENDPOINT", identity.url)
-    monkeypatch.setenv("IDENTITY_HEADER", "header-of-the-identity-endpoint")
-    managed_identity.cache_clear()
-    yield identity
-    managed_identity.cache_clear()
-    identity.server.shutdown()
-    thread.join()
-    identity.server.server_close()
 
 
 def delivered(scene: Scene, url: str = URL, **given: Any) -> tuple[dict[str, str], bytes]:

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from shared.delivery import publisher
-from shared.delivery.publisher import REPEAT_DELAY, Accepted, Conflict, NotTaken, publish
+from shared.delivery.deadlines import REPEAT_DELAY
+from shared.delivery.publisher import Accepted, Conflict, NotTaken, publish
 from shared.model import to_ms
 from shared.storage.clients import StorageUnavailable
 from shared.storage.events import event_entity

@@ -12,7 +12,7 @@ from doubles.running import dispatch
 from shared.admin import replay as replay_module
 from shared.admin.erasure import erase
 from shared.admin.replay import MOST_REPLAYED, Replayed, replay
-from shared.delivery.publisher import REPEAT_DELAY
+from shared.delivery.deadlines import REPEAT_DELAY
 from shared.model import Delivery, DeliveryId, Endpoint
 from shared.outbound.client import Response
 from shared.storage.messages import decode

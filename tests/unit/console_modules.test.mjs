@@ -59,7 +59,7 @@ test("patterns cover types as the API has it", () => {
   assert.ok(editor.covers("ProvisioningStarted", "ProvisioningStarted"));
 });
 
-const DRAFT = { endpoint: "https://a.example/", name: "", types: ["*"], format: "point", settings: {}, minSeverity: "", tenants: "", sites: "", maxPerSecond: "", retryDelays: "", auth: "keep", authText: "" };
+const DRAFT = { endpoint: "https://a.example/", name: "", types: ["*"], format: "point", settings: {}, minSeverity: "", tenants: "", sites: "", maxPerSecond: "", retryDelays: "", ordered: false, auth: "keep", authText: "" };
 
 test("a registration says only what was filled in", () => {
   assert.deepEqual(editor.said(DRAFT, undefined, true), { types: ["*"], format: "point" });
@@ -74,6 +74,8 @@ test("a change says only what differs from what was read, and null where somethi
   const before = { types: ["*"], format: "point", name: "Desk", minSeverity: "high" };
   assert.deepEqual(editor.said({ ...DRAFT, name: "Desk", minSeverity: "high" }, before, true), {});
   assert.deepEqual(editor.said({ ...DRAFT, name: "", minSeverity: "low" }, before, true), { name: null, minSeverity: "low" });
+  assert.deepEqual(editor.said({ ...DRAFT, ordered: true }, before, true).ordered, true);
+  assert.equal(editor.said(DRAFT, { ...before, ordered: true }, true).ordered, null);
 });
 
 test("a schema's references and 'or null' are followed", () => {
@@ -109,4 +111,11 @@ test("endpoints are found by state, format and text", () => {
 
 test("a threshold is a percentage or a size", () => {
   assert.deepEqual(["90", " 87.5 % ", "500GB"].map(written), [90, 87.5, "500GB"]);
+});
+
+test("a secret among settings is typed unseen, and stays where none is given", () => {
+  const schema = { properties: { routingKey: { type: "string", format: "password", writeOnly: true } }, required: ["routingKey"] };
+  const values = (kept) => form.fields(schema, {}, "settings", [], () => {}, kept)[0].values;
+  assert.ok(values(false).includes("password") && values(false).includes(true), "a new endpoint needs it");
+  assert.ok(values(true).includes("unchanged") && !values(true).includes(true), "an old one keeps it");
 });

@@ -15,7 +15,7 @@ export function editor({ params, update, go, holds }) {
   const id = params.id;
   const admin = holds();
   const path = `webhooks/endpoints/${encodeURIComponent(id ?? "")}`;
-  const draft = { endpoint: "", name: "", types: [], format: "point", settings: {}, minSeverity: "", tenants: "", sites: "", maxPerSecond: "", retryDelays: "", auth: "keep", authText: "" };
+  const draft = { endpoint: "", name: "", types: [], format: "point", settings: {}, minSeverity: "", tenants: "", sites: "", maxPerSecond: "", retryDelays: "", ordered: false, auth: "keep", authText: "" };
   const sampled = { type: "storage.threshold_exceeded" };
   let before, preview, error, saving = false, touched = false, waiting;
 
@@ -80,9 +80,10 @@ export function editor({ params, update, go, holds }) {
         <label class="field">Tenants <span class="dim">one a line</span><textarea rows="2" spellcheck="false" .value=${draft.tenants} @change=${set("tenants")}></textarea>${wrong("tenants")}</label>
         <label class="field">Sites <span class="dim">patterns, one a line</span><textarea rows="2" spellcheck="false" .value=${draft.sites} @change=${set("sites")} placeholder="https://contoso.sharepoint.com/sites/hr*"></textarea>${wrong("sites")}</label>
       </details>
-      <details ?open=${Boolean(draft.maxPerSecond || draft.retryDelays)}><summary>Pace and retries</summary>
+      <details ?open=${Boolean(draft.maxPerSecond || draft.retryDelays || draft.ordered)}><summary>Pace, retries and order</summary>
         <label class="field">Deliveries a second, at most <input type="number" min="0.01" max="1000" step="any" .value=${draft.maxPerSecond} @change=${set("maxPerSecond")}>${wrong("maxPerSecond")}</label>
         <label class="field">Seconds between attempts <input .value=${draft.retryDelays} @change=${set("retryDelays")} placeholder="30, 120, 600">${wrong("retryDelays")}</label>
+        <div class="choices"><label><input type="checkbox" name="ordered" .checked=${draft.ordered} @change=${(event) => ((draft.ordered = event.target.checked), change())}><span>In order<span class="hint">Events of one site, request or other subject come one after the other: while one fails, those after it wait. It costs more storage transactions.</span></span></label></div>${wrong("ordered")}
       </details>
       ${admin ? authentication() : nothing}
       <div class="actions"><button class="primary" ?disabled=${saving || !draft.types.length}>${id ? "Save" : "Register"}</button><a class="button" href="#/${id ? `endpoints/${id}` : "endpoints"}">Cancel</a>${draft.types.length ? nothing : html`<span class="dim">Choose at least one type</span>`}</div>
@@ -129,7 +130,7 @@ export function editor({ params, update, go, holds }) {
       draft.settings = value;
       change();
     };
-    return html`<fieldset><legend>Settings of ${format.title}</legend>${fields(format.settingsSchema, draft.settings, "settings", error?.errors ?? [], changed)}${wrong("settings:")}</fieldset>`;
+    return html`<fieldset><legend>Settings of ${format.title}</legend>${fields(format.settingsSchema, draft.settings, "settings", error?.errors ?? [], changed, before?.format === draft.format)}${wrong("settings:")}</fieldset>`;
   }
 
   const authentication = () => html`<details ?open=${draft.auth !== "keep"}><summary>Authentication</summary>
@@ -169,6 +170,7 @@ export function said(draft, before, admin) {
     settings: Object.keys(draft.settings).length ? draft.settings : undefined,
     minSeverity: draft.minSeverity || nothingSaid, tenants: orNothing(listed(draft.tenants), nothingSaid), sites: orNothing(listed(draft.sites), nothingSaid),
     maxPerSecond: draft.maxPerSecond === "" ? nothingSaid : Number(draft.maxPerSecond), retryDelays: orNothing(numbers, nothingSaid),
+    ordered: draft.ordered || nothingSaid,
     auth: admin ? authOf(draft) : undefined,
   };
   return Object.fromEntries(Object.entries(body).filter(([name, value]) => value !== undefined && !(before && same(value, before[name]))));

@@ -171,6 +171,7 @@ function filters(found) {
   const all = [
     ["From severity", found.minSeverity], ["Tenants", found.tenants?.join(", ")], ["Sites", found.sites?.join(", ")], ["Authentication", auth],
     ["Retries after", found.retryDelays?.map((delay) => `${delay} s`).join(", ")], ["At most a second", found.maxPerSecond],
+    ["In order", found.ordered && "events of one subject one after the other"],
     ["Settings", found.settings && JSON.stringify(found.settings)], ["Key", found.key],
   ];
   return all.filter(([, words]) => words !== undefined && words !== "");

@@ -17,13 +17,13 @@ from shared.admin.changes import (
     complete,
 )
 from shared.model import Auth, Endpoint
-from shared.model.audiences import ALLOWED
+from shared.model.audiences import TokenRules
 
 JIRA = {"projectKey": "OPS", "issueType": "Incident"}
 
 
 def completed(before: Endpoint | None, after: Endpoint, changes: Changes) -> Endpoint:
-    found = complete(before, after, changes, ALLOWED)
+    found = complete(before, after, changes, TokenRules())
     assert isinstance(found, Endpoint)
     return found
 
@@ -60,7 +60,7 @@ def test_settings_of_all_formats_have_room_for_the_newest() -> None:
 
 def test_settings_that_do_not_fit_are_named_field_by_field() -> None:
     endpoint = an_endpoint()
-    wrong = complete(None, endpoint, Changes({}, Whole({"a": 1})), ALLOWED)
+    wrong = complete(None, endpoint, Changes({}, Whole({"a": 1})), TokenRules())
     assert wrong == Invalid(("settings: the wire format 'point' has none",))
 
 
@@ -81,7 +81,7 @@ def test_auth_is_replaced_patched_or_taken_off() -> None:
     ],
 )
 def test_auth_that_cannot_be_used_is_refused(url: str, auth: dict[str, Any], says: str) -> None:
-    refused = complete(None, an_endpoint(url), Changes({}, auth=Whole(auth)), ALLOWED)
+    refused = complete(None, an_endpoint(url), Changes({}, auth=Whole(auth)), TokenRules())
     assert isinstance(refused, Unfit)
     assert refused.reason.startswith(says)
 
@@ -100,7 +100,7 @@ def test_what_has_not_changed_is_not_checked_again() -> None:
 
 def test_an_endpoint_has_so_much_room_and_an_old_one_as_much_as_it_took() -> None:
     large = an_endpoint(tenants=("x" * MOST_ENDPOINT_BYTES,))
-    refused = complete(None, large, Changes({}), ALLOWED)
+    refused = complete(None, large, Changes({}), TokenRules())
     assert isinstance(refused, Unfit)
     assert "at most 16384 are taken" in refused.reason
     smaller = large.model_copy(update={"tenants": ("x" * (MOST_ENDPOINT_BYTES - 1),)})

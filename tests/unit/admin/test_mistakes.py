@@ -62,3 +62,55 @@ def test_warnings_fit_a_header() -> None:
     for said in warnings:
         assert said.isascii()
         assert '"' not in said
+
+
+INGESTION = (
+    "https://x.westeurope-1.ingest.monitor.azure.us/dataCollectionRules/dcr-00000000000000000000000000000000/"
+    "streams/Custom-TenantHooks?api-version=2023-01-01"
+)
+
+
+@pytest.mark.parametrize(
+    ("url", "auth", "said"),
+    [
+        (INGESTION, Auth(type="entra", audience="https://monitor.azure.us"), []),
+        (
+            INGESTION,
+            None,
+            ['auth: Azure Monitor takes tokens of Entra alone: give {"type": "entra", "audience": "https:'],
+        ),
+        (INGESTION, Auth(type="headers", headers={"X-A": "b"}), ["auth: Azure Monitor takes tokens of Entra alone"]),
+        (
+            INGESTION,
+            Auth(type="entra", audience="api://desk"),
+            ["auth.audience: Azure Monitor takes tokens for https:"],
+        ),
+        (INGESTION.partition("?")[0], Auth(type="entra", audience="https://monitor.azure.us"), ["endpoint: is no URL"]),
+        ("https://proxy.example/rows", Auth(type="entra", audience="api://proxy"), ["endpoint: is no URL of the Logs"]),
+        ("https://proxy.example/rows", None, ["endpoint: is no URL of the Logs", "auth: receivers of sentinel ask"]),
+    ],
+)
+def test_rows_need_their_url_and_their_token(url: str, auth: Auth | None, said: list[str]) -> None:
+    warnings = likely_mistakes(an_endpoint(url, format="sentinel", auth=auth))
+    assert [each[: len(start)] for each, start in zip(warnings, said, strict=True)] == said
+    assert all(each.isascii() for each in warnings)
+
+
+MAIL = "https://graph.microsoft.com/v1.0/users/alerts@contoso.com/sendMail"
+GRAPH = Auth(type="entra", audience="https://graph.microsoft.com")
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "auth", "said"),
+    [
+        ("email", MAIL, GRAPH, []),
+        ("email", MAIL, None, ["auth: Microsoft Graph takes the app's token alone"]),
+        ("email", "https://mail.example/send", GRAPH, ["endpoint: mails are sent by https://graph.microsoft.com/"]),
+        ("pagerduty", "https://events.eu.pagerduty.com/v2/enqueue", None, []),
+        ("pagerduty", "https://events.pagerduty.com/", None, ["endpoint: PagerDuty takes events at https://events."]),
+    ],
+)
+def test_mails_and_alerts_need_their_url(name: str, url: str, auth: Auth | None, said: list[str]) -> None:
+    warnings = likely_mistakes(an_endpoint(url, format=name, auth=auth))
+    assert [each[: len(start)] for each, start in zip(warnings, said, strict=True)] == said
+    assert all(each.isascii() for each in warnings)

@@ -15,6 +15,8 @@ import pytest
 
 from doubles.simulated_host import SETTINGS, Host
 from doubles.simulated_storage import URLS, Odds, World
+from doubles.virtual_host import DIGEST, TOGETHER
+from shared.formats import FORMATS
 from shared.model import DeliveryId, Event, digest, endpoint_id
 from shared.storage.alerts import Malformed
 
@@ -27,8 +29,8 @@ def _event(number: int) -> Event:
     )
 
 
-def _simulate(seed: int, odds: Odds, events: int = 2) -> tuple[World, Host]:
-    world = World(random.Random(seed), odds)
+def _simulate(seed: int, odds: Odds, events: int = 2, format: str = "point") -> tuple[World, Host]:
+    world = World(random.Random(seed), odds, format=format)
     host = Host(world)
     host.run([_event(number) for number in range(events)])
     return world, host
@@ -53,15 +55,22 @@ def _check_nothing_lost(world: World, host: Host) -> None:
 
 def _check_one_chain(world: World) -> None:
     """Each attempt number is recorded once (a late success may stand beside the failure it overrides), none beyond the
-    schedule, and POSTs are as many as the attempts plus at most one for each fault: a copy may repeat its attempt, but
-    copies in flight at once in one instance are one POST (shared/storage/delivery_queue.py)."""
+    schedule, and POSTs are as many as the attempts plus at most one for each fault, or where they go together one for
+    each in a batch: a copy may repeat its attempt, but copies in flight at once in one instance are one POST
+    (shared/storage/delivery_queue.py)."""
     most, rows = len(SETTINGS.retry_delays) + 1, world.rows().values()
     for row in rows:
         failures = Counter(each.number for each in row.attempts if each.status != 200)
         assert all(count == 1 for count in failures.values())
         assert all(each.number <= most for each in row.attempts)
     attempts = sum(row.last_number for row in rows)
-    assert sum(world.posts.values()) <= attempts + world.put_off + world.faults
+    assert sum(world.posts.values()) <= attempts + world.put_off + world.faults * world.most_together
+
+
+@pytest.fixture(autouse=True)
+def _formats_that_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FORMATS, "together", TOGETHER)
+    monkeypatch.setitem(FORMATS, "digest", DIGEST)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +99,37 @@ def test_whatever_breaks_nothing_accepted_is_lost_and_no_second_chain_starts(odd
 def test_without_faults_every_attempt_is_posted_exactly_once() -> None:
     for seed in range(300):
         world, host = _simulate(seed, Odds())
+        _check_nothing_lost(world, host)
+        made = sum(len(row.attempts) for row in world.rows().values())
+        assert sum(world.posts.values()) == made + world.put_off
+
+
+@pytest.mark.parametrize(
+    "odds",
+    [
+        pytest.param(Odds(crash=0.03), id="crashes"),
+        pytest.param(Odds(storage_fails=0.05), id="storage-fails"),
+        pytest.param(Odds(crash=0.02, storage_fails=0.02, put_twice=0.02, lease_runs_out=0.01), id="everything"),
+    ],
+)
+@pytest.mark.parametrize("format", ["together", "digest"])
+def test_whatever_breaks_the_same_holds_of_batches(odds: Odds, format: str) -> None:
+    batches = 0
+    for seed in range(40):
+        world, host = _simulate(seed, odds, events=6, format=format)
+        try:
+            _check_nothing_lost(world, host)
+            _check_one_chain(world)
+        except (AssertionError, KeyError) as error:
+            raise AssertionError(f"seed {seed} with {odds}") from error
+        batches += world.most_together > 1
+    assert batches > (30 if format == "digest" else 0)
+
+
+@pytest.mark.parametrize("format", ["together", "digest"])
+def test_without_faults_each_in_a_batch_is_posted_exactly_once(format: str) -> None:
+    for seed in range(40):
+        world, host = _simulate(seed, Odds(), events=6, format=format)
         _check_nothing_lost(world, host)
         made = sum(len(row.attempts) for row in world.rows().values())
         assert sum(world.posts.values()) == made + world.put_off

@@ -103,3 +103,15 @@ def test_a_message_given_up_fails_its_delivery_unless_its_attempt_was_recorded()
     waiting = a_delivery(an_attempt(1), next_attempt_at=NOW)
     assert failed(waiting, a_message(attempt=2), "crashed").status == "failed"
     assert failed(waiting, a_message(attempt=1), "crashed") is waiting
+
+
+@given(rows.filter(lambda row: row.status in ("failed", "cancelled")))
+def test_what_has_ended_of_a_sequence_begins_no_new_attempt_by_itself(row: Delivery) -> None:
+    """A copy of its message was in flight when another was given up; the next of the sequence has gone on since."""
+    message, made = a_message(attempt=row.last_number + 1, sequence="S" * 26), an_attempt(row.last_number + 1, 500)
+    after = recorded(row, message, made, Retry(AFTER), NOW)
+    assert (after.status, after.reason, after.next_attempt_at) == (row.status, row.reason, None)
+    assert after.attempts == (*row.attempts, made)
+    assert recorded(row, message, made, Delivered(), NOW).status == "delivered"
+    asked_for = message.model_copy(update={"manual": True, "sequence": ""})
+    assert recorded(row, asked_for, made, Retry(AFTER), NOW).status == "pending"

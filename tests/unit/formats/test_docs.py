@@ -8,12 +8,17 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from doubles.samples import an_endpoint
 from shared.formats import FORMATS
 from shared.formats.rendering import settings_problems
-from shared.model.audiences import ALLOWED, audience_problem
+from shared.model.audiences import ALLOWED, TokenRules, token_problem
 from shared.model.auth import AuthBody
 from shared.model.catalogue import type_problem
+from shared.model.ingestion import MONITORS
+from shared.model.mailboxes import Mailboxes
 
+GRAPH = "https://graph.microsoft.com"
+RULES = TokenRules((*ALLOWED, *MONITORS), Mailboxes(("alerts@contoso.com",), GRAPH, GRAPH))
 PAGE = (Path(__file__).parents[3] / "docs" / "receivers.md").read_text(encoding="utf-8")
 CALLS: list[dict[str, Any]] = [
     json.loads(body) for body in re.findall(r'"\$app/v1\.0/webhooks/endpoints"[^\'`]*-d \'([^\']*)\'', PAGE)
@@ -28,7 +33,9 @@ def test_a_registration_call_of_the_page_is_accepted(call: dict[str, Any]) -> No
     assert settings_problems(call["format"], call.get("settings", {}), call["types"]) == []
     if "auth" in call:
         auth: Any = TypeAdapter(AuthBody).validate_json(json.dumps(call["auth"]))
-        assert auth.type != "entra" or audience_problem(auth.audience, ALLOWED) is None
+        if auth.type == "entra":
+            endpoint = an_endpoint(call["endpoint"], by_admin=True)
+            assert token_problem(endpoint, auth.audience, call["format"], RULES) is None
 
 
 def test_every_format_has_its_call() -> None:
@@ -60,7 +67,10 @@ def test_lists_of_formats_are_whole() -> None:
     titles = {
         "servicenow": "ServiceNow",
         "connectwise": "ConnectWise",
+        "email": "e-mail",
+        "pagerduty": "PagerDuty",
         "splunk-hec": "Splunk",
+        "sentinel": "Microsoft Sentinel",
         "teams": "Microsoft Teams",
     }
     titles |= {"cloudevents": "CloudEvents", "template": "any JSON by a template"}

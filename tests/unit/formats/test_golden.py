@@ -18,6 +18,8 @@ GOLDEN = Path(__file__).parent / "golden"
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, SETTINGS.get(name, {})) for name in OWN_FORMATS},
     "jira-automation": ("jira", {"via": "automation"}),
+    "servicenow-import": ("servicenow", {"via": "import"}),
+    "servicenow-event": ("servicenow", {"via": "event"}),
 }
 
 

@@ -83,6 +83,15 @@ def test_an_issue_links_only_given_urls() -> None:
     assert not objects(body, "mention")
 
 
+def test_an_alert_links_only_given_urls_and_keeps_its_own_facts() -> None:
+    body = read("pagerduty", attack(eventKey="forged"))
+    assert [link["href"] for link in body["links"]] == [GOOD]
+    details = body["payload"]["custom_details"]
+    assert (details["Event key"], details["Event key (2)"]) == ("hr-90-7", "forged")
+    assert body["dedup_key"] == "hr-90-7"
+    assert (body["event_action"], body["payload"]["severity"]) == ("trigger", "info")
+
+
 @pytest.mark.parametrize("name", ["servicenow", "connectwise", "autotask"])
 def test_no_line_of_a_value_passes_for_a_fact(name: str) -> None:
     body = read(name, attack())
@@ -112,7 +121,7 @@ def test_no_line_of_a_value_passes_for_a_fact_of_an_issue() -> None:
     assert "\u00a0" * 4 + "Event key: forged" in lines
 
 
-TEXTS = ["slack", "teams", "servicenow", "jira", "connectwise", "autotask", "template"]
+TEXTS = ["slack", "teams", "servicenow", "jira", "connectwise", "autotask", "pagerduty", "email", "template"]
 """Formats that people read."""
 UNSEEN = [
     *"\u0007\u202e\u061c\u00ad\u200b\u200c\u200d\u2060\u2063\u206a\u3164\u115f\ufe0f\ufe00\ufeff\uffa0\ufffb\u180e",
@@ -149,7 +158,7 @@ def test_a_joiner_that_a_script_needs_stays(word: str) -> None:
     assert readable(f"a\u200c{word}\u200d\u200c{word}\u200d") == f"a{word}{word}"
 
 
-@pytest.mark.parametrize("name", ["point", "spscan", "cloudevents", "splunk-hec"])
+@pytest.mark.parametrize("name", ["point", "spscan", "cloudevents", "splunk-hec", "sentinel"])
 def test_what_machines_read_is_as_it_was_written(name: str) -> None:
     text = f"x{''.join(UNSEEN[1:])}\u2028y"
     assert text in "".join(strings(read(name, attack(name=text))))

@@ -2,6 +2,7 @@
 something was left out."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from doubles.format_events import OWN_FORMATS, compact_json, events, make, read, sample_of
+from doubles.pagerduty import faults as pagerduty_faults
+from local.m365.mail import Outbox
+from shared.formats.sentinel import COLUMNS, MOST_BYTES, MOST_FIELD_BYTES
+from doubles.pagerduty import faults as pagerduty_faults
 from shared.formats.shortening import MARK, in_utf16, short_key, shorten, within
 from shared.model import Event
 from shared.model.json_text import members
@@ -57,6 +62,14 @@ def servicenow(body: dict[str, Any], raw: bytes) -> None:
     assert len(body["correlation_id"]) <= 100
 
 
+def servicenow_event(body: dict[str, Any], raw: bytes) -> None:
+    assert all(isinstance(value, str) and value for value in body.values())
+    assert all(in_utf16(body.get(name, "")) <= 100 for name in ("source", "node", "type", "resource"))
+    assert in_utf16(body["description"]) <= 4000
+    assert len(body["message_key"]) <= 128
+    assert isinstance(json.loads(body["additional_info"]), dict)
+
+
 def jira(body: dict[str, Any], raw: bytes) -> None:
     fields = body["fields"]
     assert 1 <= in_utf16(fields["summary"]) <= 255
@@ -79,9 +92,31 @@ def autotask(body: dict[str, Any], raw: bytes) -> None:
     assert len(body["externalID"]) <= 50
 
 
+def pagerduty(body: dict[str, Any], raw: bytes) -> None:
+    assert pagerduty_faults({"Content-Type": "application/json"}, raw) == []
+    assert in_utf16(body["payload"]["summary"]) <= 1024
+    assert "\n" not in body["payload"]["summary"]
+    assert len(body.get("links", [])) <= 10
+
+
+def email(body: dict[str, Any], raw: bytes) -> None:
+    assert Outbox(("contoso.com",)).take("it@contoso.com", {"Content-Type": "application/json"}, raw) is None
+    assert 1 <= in_utf16(body["message"]["subject"]) <= 255
+
+
 def splunk(body: dict[str, Any], raw: bytes) -> None:
     assert isinstance(body["time"], float)
     assert len(raw) <= MIB
+
+
+def sentinel(body: list[dict[str, Any]], raw: bytes) -> None:
+    [row] = body
+    assert len(raw) <= MOST_BYTES
+    assert row.keys() <= COLUMNS.keys()
+    assert all(len(compact_json(value).encode()) <= MOST_FIELD_BYTES + 2 for value in row.values())
+    assert isinstance(row["Content"], dict)
+    for name in ("TimeGenerated", "EventTime"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", row[name])
 
 
 def cloudevents(body: dict[str, Any], raw: bytes) -> None:
@@ -94,14 +129,17 @@ def template(body: dict[str, Any], raw: bytes) -> None:
     assert len(raw) <= MIB
 
 
-CHECKS: dict[str, Callable[[dict[str, Any], bytes], None]] = {
+CHECKS: dict[str, Callable[[Any, bytes], None]] = {
     "slack": slack,
     "teams": teams,
     "servicenow": servicenow,
     "jira": jira,
     "connectwise": connectwise,
     "autotask": autotask,
+    "pagerduty": pagerduty,
+    "email": email,
     "splunk-hec": splunk,
+    "sentinel": sentinel,
     "cloudevents": cloudevents,
     "template": template,
 }
@@ -123,6 +161,13 @@ def test_any_event_becomes_a_body_within_the_receivers_limits(event: Event) -> N
         assert make(name, event) == (content_type, raw)
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(events)
+def test_any_event_becomes_an_event_of_servicenow(event: Event) -> None:
+    raw = make("servicenow", event, {"via": "event"})[1]
+    servicenow_event(json.loads(raw), raw)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(events)
 def test_where_content_is_passed_on_it_is_byte_for_byte(event: Event) -> None:
@@ -136,7 +181,7 @@ def test_where_content_is_passed_on_it_is_byte_for_byte(event: Event) -> None:
 LARGE = {f"field{number}": '\u0000é𝄞"<&>\\\n' * 40 for number in range(290)}
 
 
-@pytest.mark.parametrize("name", ["slack", "teams", "servicenow", "jira", "connectwise", "autotask"])
+@pytest.mark.parametrize("name", ["slack", "teams", "servicenow", "jira", "connectwise", "autotask", "sentinel"])
 def test_what_is_left_out_of_a_large_event_is_marked(name: str) -> None:
     content = compact_json(LARGE)
     assert 200 * 1024 < len(content.encode()) < 256 * 1024
@@ -145,7 +190,7 @@ def test_what_is_left_out_of_a_large_event_is_marked(name: str) -> None:
     assert any(MARK in text for text in strings(body))
 
 
-@pytest.mark.parametrize("name", ["slack", "teams", "jira"])
+@pytest.mark.parametrize("name", ["slack", "teams", "jira", "pagerduty", "email"])
 def test_facts_that_find_no_room_are_named_in_the_mark(name: str) -> None:
     body = read(name, sample_of("custom.large", content=compact_json(LARGE)))
     assert any("GET /v1.0/events/hr-90-7" in text for text in strings(body))

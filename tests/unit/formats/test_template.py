@@ -1,7 +1,6 @@
 """The `template` format: a document of the receiver's own, filled in."""
 
 import json
-import tracemalloc
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from doubles.format_events import compact_json, events, make, sample_of
+from doubles.memory import traced_peak
 from shared.formats import template
 from shared.formats.shortening import indented, without_unseen
 from shared.model import Event
@@ -53,6 +53,8 @@ def settings(document: Any) -> template.Settings:
         ),
         ({"t": "{{tenant.id}}/{{tenant.displayName}}"}, '{"t":"contoso/Contoso"}'),
         ({"m": "{{meta}}"}, '{"m":{"timeStamp":"2026-11-22T10:00:00Z","idempotencyKey":"hr-90-7"}}'),
+        ({"c": "{{correlation}}"}, '{"c":{"key":"hr-90-7","step":"opens","resolved":false}}'),
+        ({"closes": "{{correlation.resolved}}"}, '{"closes":false}'),
         ({"a": 1, "b": None, "c": [True, 1.5]}, '{"a":1,"b":null,"c":[true,1.5]}'),
         ({"a": "{{{{issue.key}} {{title}}"}, '{"a":"{{issue.key}} X"}'),
         ("{{{{", '"{{"'),
@@ -143,6 +145,16 @@ def test_a_document_without_placeholders_is_sent_as_it_is(inner: Any) -> None:
     assert json.loads(filled({"inner": inner})) == {"inner": inner}
 
 
+def test_the_end_of_a_matter_names_what_its_beginning_has_opened() -> None:
+    document = {"id": "{{correlation.key}}", "state": "{{correlation.step}}", "closed": "{{correlation.resolved}}"}
+    opened, closed = (
+        json.loads(filled(document, sample_of(f"storage.threshold_{name}", key=name)))
+        for name in ("exceeded", "recovered")
+    )
+    assert (opened["state"], opened["closed"]) == ("opens", False)
+    assert closed == {"id": opened["id"], "state": "resolves", "closed": True}
+
+
 @pytest.mark.parametrize(
     ("document", "why"),
     [
@@ -158,6 +170,7 @@ def test_a_document_without_placeholders_is_sent_as_it_is(inner: Any) -> None:
         ({"a": "{{meta.key?}}"}, "is unknown"),
         ({"a": "{{tenant.name}}"}, "is unknown"),
         ({"a": ["{{type.x}}"]}, "is unknown"),
+        ({"a": "{{correlation.id}}"}, "is unknown"),
         ({"{{type}}": 1}, "name takes no placeholder"),
         (["{{type}}"] * 101, "more than 100 placeholders"),
         ("x" * 16_400, "more than 16384 characters"),
@@ -236,16 +249,14 @@ def test_a_value_with_a_length_counted_whole_against_the_limit() -> None:
     assert json.loads(filled(["{{content.a:10}}"] * 20, event)) == ["x" * 9 + "…"] * 20
 
 
-def test_a_body_that_would_be_too_large_is_not_even_made() -> None:
+def too_large_a_body() -> None:
     event = sample_of("custom.x", content=compact_json({"a": "x" * 200_000}))
-    tracemalloc.start()
-    try:
-        with pytest.raises(Unsendable):
-            filled("{{content.a}}" * 100, event)
-        peak_bytes = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak_bytes < 6 * 1024 * 1024
+    with pytest.raises(Unsendable):
+        filled("{{content.a}}" * 100, event)
+
+
+def test_a_body_that_would_be_too_large_is_not_even_made() -> None:
+    assert traced_peak(too_large_a_body) < 6 * 1024 * 1024
 
 
 def test_a_template_is_taken_apart_once_and_lives_with_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Tickets: what their settings do, and what settings are refused."""
 
+import json
 from typing import Any
 
 import pytest
@@ -64,6 +65,37 @@ def test_jira_labels_can_be_others_or_none() -> None:
     assert read("jira", EVENT, JIRA)["fields"]["labels"] == ["tenant-hooks"]
     assert read("jira", EVENT, JIRA | {"labels": ["m365", "x"]})["fields"]["labels"] == ["m365", "x"]
     assert "labels" not in read("jira", EVENT, JIRA | {"labels": []})["fields"]
+
+
+def test_jira_issues_have_the_correlation_key_for_a_label_where_that_is_wanted() -> None:
+    crossing = sample_of("storage.threshold_exceeded")
+    made = read("jira", crossing, JIRA | {"correlationLabel": True})
+    [known] = made["properties"]
+    assert made["fields"]["labels"] == ["tenant-hooks", known["value"]["correlationKey"]]
+    assert read("jira", crossing, JIRA | {"correlationLabel": True, "labels": []})["fields"]["labels"] == [
+        known["value"]["correlationKey"]
+    ]
+    data = read("jira", crossing, {"via": "automation"})
+    assert (data["correlationKey"], data["resolved"]) == (known["value"]["correlationKey"], False)
+
+
+def test_servicenow_columns_of_a_staging_table_begin_with_u() -> None:
+    row = read("servicenow", EVENT, {"via": "import", "callerId": "hooks", "fields": {"u_own": "x", "other": "y"}})
+    assert all(name.startswith("u_") and not name.startswith("u_u_") for name in row)
+    assert (row["u_caller_id"], row["u_own"], row["u_other"]) == ("hooks", "x", "y")
+    assert (row["u_step"], row["u_event_type"], row["u_event_key"]) == ("updates", "ProvisioningFailed", "hr-90-7")
+
+
+def test_servicenow_events_have_levels_of_their_own_and_are_cleared_at_the_end() -> None:
+    events = by_severity("servicenow", {"via": "event"})
+    assert [event["severity"] for event in events] == ["4", "3", "2", "1"]
+    cleared = read("servicenow", sample_of("permission.revoked", severity="critical"), {"via": "event"})
+    assert (cleared["severity"], cleared["resolution_state"]) == ("0", "Closing")
+    assert json.loads(cleared["additional_info"])["severity"] == "critical"
+    own = {"via": "event", "correlationDisplay": "Hooks", "fields": {"team": "M365"}}
+    event = read("servicenow", sample_of("custom.x", tenant=None), own)
+    assert (event["source"], event["node"]) == ("Hooks", "Hooks")
+    assert json.loads(event["additional_info"])["team"] == "M365"
 
 
 def test_jira_fields_of_ones_own_go_with_the_issue() -> None:
@@ -160,4 +192,4 @@ def test_titles_and_keys_are_where_people_look_for_them(name: str) -> None:
     fields = body.get("fields", body)
     title = next(fields[member] for member in ("short_description", "summary", "title") if member in fields)
     assert title == "Provisioning failed: Resource Name"
-    assert compact_json(body).count("hr-90-7") == 2
+    assert compact_json(body).count("hr-90-7") == (3 if name == "jira" else 2), "it is a matter of its own"

@@ -34,9 +34,11 @@ OWN_RIGHTS = [
     "https://manage-gcc.office.com",
     "https://manage.protection.apps.mil/",
     "api://c5393580-f805-4401-95e8-94b7a6ef2fc2",
-    "https://monitor.azure.com/",
-    "https://monitor.azure.us",
-    "https://monitor.azure.cn",
+    "https://MONITOR.azure.com",
+    "https://monitor.azure.com:443",
+    "https://monitor.azure.us/x",
+    "https://x.monitor.azure.cn",
+    "api://monitor.azure.com",
     "https://contoso.sharepoint-mil.us",
 ]
 EXCHANGES = [

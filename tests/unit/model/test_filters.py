@@ -59,6 +59,22 @@ def test_an_event_less_severe_than_asked_for_is_not_sent(least: Severity, severi
     assert wanted is (SEVERITIES.index(severity) >= SEVERITIES.index(least))
 
 
+@pytest.mark.parametrize(
+    ("types", "name", "wanted"),
+    [
+        (("storage.threshold_exceeded", "storage.threshold_recovered"), "storage.threshold_recovered", True),
+        (("storage.threshold_exceeded", "storage.threshold_recovered"), "storage.threshold_exceeded", False),
+        (("storage.*",), "storage.threshold_recovered", False),
+        (("*",), "permission.revoked", False),
+        (("permission.revoked",), "permission.revoked", True),
+    ],
+)
+def test_what_ends_a_matter_passes_where_its_type_is_named(types: tuple[str, ...], name: str, wanted: bool) -> None:
+    endpoint, event = an_endpoint(types=types, min_severity="critical"), an_event(type=name, severity="low")
+    assert wants(endpoint, event) is wanted
+    assert ("minSeverity" in objections(endpoint, event)) is not wanted
+
+
 @given(st.sampled_from(SEVERITIES), st.lists(st.sampled_from(["*", "custom.*", "custom.test", "storage.*"])))
 def test_one_matching_type_is_enough_and_none_is_not(severity: Severity, types: list[str]) -> None:
     expected = any(name != "storage.*" for name in types)

@@ -2,13 +2,13 @@
 
 import json
 import time
-import tracemalloc
 from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doubles.memory import traced_peak
 from shared.model.json_text import MAX_DEPTH, JsonError, compact, elements, joined, members, parse, quoted
 
 
@@ -145,9 +145,4 @@ def test_an_error_says_where() -> None:
 def test_compact_takes_little_more_memory_than_the_text(text: str) -> None:
     """A string of 1 MB took 146 MB."""
     size = len(text.encode())
-    tracemalloc.start()
-    try:
-        compact(text)
-        assert tracemalloc.get_traced_memory()[1] < 6 * size
-    finally:
-        tracemalloc.stop()
+    assert traced_peak(compact, text) < 6 * size

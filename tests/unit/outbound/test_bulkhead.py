@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from doubles.virtual_time import run
-from shared.outbound.bulkhead import FAILING_TOGETHER, PATIENCE_SECONDS, SLOTS, SLOW_SECONDS, WARY_SECONDS, Bulkhead
+from shared.outbound.bulkhead import (
+    FAILING_TOGETHER,
+    FEW_LINES,
+    PATIENCE_SECONDS,
+    QUICK_SECONDS,
+    SLOTS,
+    SLOW_SECONDS,
+    WARY_SECONDS,
+    Bulkhead,
+)
 
 TOLD_IN = "docs/operations.md#endpoints-that-fail-or-hang"
 
@@ -262,6 +271,23 @@ def test_once_a_first_answer_was_awaited_in_vain_few_wait_for_others() -> None:
     run(main())
 
 
+def test_where_many_endpoints_are_new_their_first_answers_are_awaited_for_a_tenth_of_a_second() -> None:
+    """Beside a hundred that hang, the first events of the healthy came half a second late."""
+
+    async def main() -> None:
+        bulkhead = Bulkhead(asyncio.get_running_loop().time)
+        for number in range(100):
+            assert bulkhead.take(f"hung-{number}")
+        tasks = [asyncio.create_task(attempt(bulkhead, f"hung-{n % 100}", 30, False)) for n in range(156)]
+        await asyncio.sleep(QUICK_SECONDS / 2)
+        assert not any(task.done() for task in tasks), "an answer may come yet"
+        await asyncio.sleep(QUICK_SECONDS)
+        assert sum(not task.done() for task in tasks) == FEW_LINES, "those who waited before there were many"
+        assert not any(await asyncio.gather(*tasks))
+
+    run(main())
+
+
 def test_those_who_wait_leave_room_for_the_host_to_receive() -> None:
     """A hundred new endpoints hang, and several messages for each are in hand at once."""
 
@@ -342,6 +368,63 @@ def test_lines_take_turns() -> None:
     run(main())
 
 
+def join_all(bulkhead: Bulkhead, endpoint: str) -> int:
+    """Takes a slot, and as many for others as may go in the same request."""
+    assert bulkhead.take(endpoint)
+    joined = 0
+    while bulkhead.join(endpoint):
+        joined += 1
+    return joined
+
+
+def test_a_request_of_a_proven_endpoint_carries_as_many_as_half_of_the_slots(bulkhead: Bulkhead) -> None:
+    prove(bulkhead, "a")
+    prove(bulkhead, "b")
+    assert join_all(bulkhead, "a") == HALF - 1
+    join_all(bulkhead, "b")
+    assert take_all(bulkhead, "c") == 1, "of the last quarter only first attempts have one"
+    assert not bulkhead.take("a")
+
+
+def test_requests_of_endpoints_that_are_not_proven_carry_a_quarter_together(bulkhead: Bulkhead) -> None:
+    fail(bulkhead, "b", 2)
+    assert join_all(bulkhead, "a") == QUARTER - 1
+    assert join_all(bulkhead, "b") == 0
+    assert all(bulkhead.take(f"new-{number}") for number in range(QUARTER - 1)), "which others have as well"
+
+
+def test_slots_of_those_that_went_along_are_had_by_others_again() -> None:
+    async def main() -> None:
+        bulkhead = Bulkhead(asyncio.get_running_loop().time, slots=8)
+        prove(bulkhead, "a")
+        joined = join_all(bulkhead, "a")
+        assert joined == 3
+        prove(bulkhead, "b", 8)
+        assert take_all(bulkhead, "b") == 2
+        waits = asyncio.create_task(attempt(bulkhead, "b", 0.01))
+        await asyncio.sleep(0)
+        bulkhead.part("a", joined)
+        assert await waits
+
+    run(main())
+
+
+def test_who_is_taken_along_waits_no_longer() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        bulkhead = Bulkhead(loop.time)
+        assert bulkhead.take("a")
+        taken_along = loop.create_future()
+        loop.call_later(0.1, taken_along.set_result, None)
+        async with bulkhead.slot("a", taken_along) as taken:
+            assert not taken
+        assert loop.time() == 0.1
+        bulkhead.give_back("a")
+        assert bulkhead.take("a"), "nobody is in line any more"
+
+    run(main())
+
+
 ACTIONS = st.lists(
     st.tuples(
         st.sampled_from("abcde"),
@@ -349,6 +432,7 @@ ACTIONS = st.lists(
         st.sampled_from(["succeeds", "succeeds", "fails", "asks for less", "crashes"]),
         st.sampled_from([0.0, 0.0, 0.004, 0.25, 1.0]),  # until the next comes
         st.sampled_from([None, None, 0.0, 0.003, 0.1, 0.5, 2.0]),  # cut off after so long
+        st.sampled_from([0, 0, 0, 1, 6]),  # others that go in its request
     ),
     max_size=60,
 )
@@ -357,29 +441,35 @@ ACTIONS = st.lists(
 @settings(max_examples=200, deadline=None)
 @given(ACTIONS, st.integers(8, 24), st.integers(0, 1000))
 def test_no_slot_is_lost_and_nobody_forgotten(
-    actions: list[tuple[str, float, str, float, float | None]], slots: int, seed: int
+    actions: list[tuple[str, float, str, float, float | None, int]], slots: int, seed: int
 ) -> None:
     async def main() -> None:
         loop, chance = asyncio.get_running_loop(), random.Random(seed)
         bulkhead = Bulkhead(loop.time, slots=slots)
         running: dict[str, int] = dict.fromkeys("abcde", 0)
+        joined = dict(running)
 
         def check() -> None:
             assert {name: len(state.began) for name, state in bulkhead._endpoints.items() if state.began} == {
                 name: count for name, count in running.items() if count
             }
-            assert sum(bulkhead._held.values()) == sum(running.values()) <= slots
+            assert {name: state.joined for name, state in bulkhead._endpoints.items() if state.joined} == {
+                name: count for name, count in joined.items() if count
+            }
+            assert sum(bulkhead._held.values()) == sum(running.values()) + sum(joined.values()) <= slots
             assert all(count >= 0 for count in bulkhead._held.values())
             assert bulkhead._waiting == sum(len(state.line) for state in bulkhead._endpoints.values())
             assert set(bulkhead._lines) == {name for name, state in bulkhead._endpoints.items() if state.line}
 
-        async def one(endpoint: str, seconds: float, ends: str) -> None:
+        async def one(endpoint: str, seconds: float, ends: str, others: int) -> None:
             began = loop.time()
             async with bulkhead.slot(endpoint) as taken:
                 assert loop.time() - began <= PATIENCE_SECONDS + 0.001
                 if not taken:
                     return
                 running[endpoint] += 1
+                along = sum(bulkhead.join(endpoint) for _ in range(others))
+                joined[endpoint] += along
                 try:
                     await asyncio.sleep(seconds)
                     if ends == "crashes":
@@ -389,11 +479,13 @@ def test_no_slot_is_lost_and_nobody_forgotten(
                     else:
                         bulkhead.record(endpoint, ends == "succeeds")
                 finally:
+                    bulkhead.part(endpoint, along)
+                    joined[endpoint] -= along
                     running[endpoint] -= 1
 
         tasks = []
-        for endpoint, seconds, ends, pause, cut_off in actions:
-            task = loop.create_task(one(endpoint, seconds, ends))
+        for endpoint, seconds, ends, pause, cut_off, others in actions:
+            task = loop.create_task(one(endpoint, seconds, ends, others))
             tasks.append(task)
             if cut_off is not None:
                 loop.call_later(cut_off, task.cancel)
@@ -404,6 +496,7 @@ def test_no_slot_is_lost_and_nobody_forgotten(
         await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10_000)
         check()
         assert not any(running.values())
+        assert not any(joined.values())
         assert not bulkhead._lines
 
     run(main())

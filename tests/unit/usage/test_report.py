@@ -3,13 +3,13 @@
 import csv
 import io
 import time
-import tracemalloc
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doubles.memory import traced_peak
 from doubles.simulated_tenant import HEADER, QUOTA, a_row, site_id, site_url
 from shared.model.thresholds import Thresholds, read_thresholds
 from shared.usage.report import CONCEALED_ID, Report, ReportUnreadable, SiteUsage, read_report
@@ -183,18 +183,13 @@ def many(count: int) -> Iterator[str]:
         yield a_row(number, 95 if number % 1000 == 0 else 1) + "\r\n"
 
 
-def test_memory_grows_with_what_is_kept_and_not_with_the_report() -> None:
-    def peak(count: int, every: int) -> int:
-        lines = (line for at, line in enumerate(many(count)) if at % every == 0 or at == 0)
-        tracemalloc.start()
-        report = read_report(lines, NEAR, set())
-        used = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert report.sites >= count // every - 1
-        return used
+def read_many(count: int) -> None:
+    assert read_report(many(count), NEAR, set()).sites == count
 
-    peak(100, 1)
-    assert peak(20_000, 1) < peak(2_000, 1) + 20 * 4096, "20 sites are kept instead of 2"
+
+def test_memory_grows_with_what_is_kept_and_not_with_the_report() -> None:
+    grown = traced_peak(read_many, 20_000) - traced_peak(read_many, 2_000)
+    assert grown < 20 * 4096, "20 sites are kept instead of 2"
 
 
 @pytest.mark.alone

@@ -1,0 +1,169 @@
+"""Who comes next to an ordered endpoint. Of the deliveries of one subject only the first has a message on the queue;
+whoever ends it takes it out of their sequence, and calls the next.
+
+Every step can be repeated. What a crash leaves undone is done by the same message when it comes back, and where there
+is none by the timer `measure`. What is not a coroutine here blocks: it runs in threads.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from shared import logs
+from shared.app import App
+from shared.delivery.deadlines import REPEAT_DELAY, longest_delivery
+from shared.delivery.transitions import unattempted
+from shared.model import Delivery, DeliveryId, from_ms
+from shared.storage.events import EventRow, Recipient
+from shared.storage.messages import Message, abandoned, encode, first, redelivered, repeated
+from shared.storage.sequences import MOST_IN_ONE, Held, Place, Sequence
+
+LONGEST_WAIT = timedelta(hours=24)
+"""A delivery that is called later than that after its acceptance is given up."""
+
+OVERDUE = timedelta(minutes=15)
+"""A head of which nothing is recorded for so long has lost its message; one that was attempted, when it is not
+attempted again for so long after its time was over."""
+
+LONGEST_RUN_SECONDS = 20.0
+"""An invocation begins to handle no other delivery later than that."""
+
+Handle = Callable[[App, Message, bytes], Awaitable[Delivery | None]]
+"""Handles a message; returns its delivery's row where the message has seen to what follows from it."""
+
+WAITS = "waits for its turn among the deliveries of its subject"
+_TOO_LATE = f"it waited {LONGEST_WAIT.total_seconds() / 3600:g} hours for earlier deliveries of its subject"
+_TOO_MANY = f"{MOST_IN_ONE} deliveries of its subject wait already"
+
+
+def join(app: App, message: Message, row: EventRow, recipient: Recipient, *, repeated: bool) -> bool:
+    """Puts a delivery at the end of its sequence; returns whether its message is to be put now. With `repeated` it may
+    have been there before."""
+    place = app.sequences.join(message.delivery_id, recipient.sequence, app.now())
+    if repeated and _has_ended(app, message.delivery_id):  # and left, before it joined again
+        go_on(app, message.delivery_id, recipient.sequence)
+        return False
+    if place is Place.NONE:
+        app.poison.put(encode(abandoned(message, _TOO_MANY)))
+    elif place is Place.BEHIND:
+        waits = unattempted(row, recipient).model_copy(update={"reason": WAITS})
+        app.deliveries.insert(message.delivery_id, waits)  # or it was called meanwhile: then there is a row
+    return place is Place.HEAD
+
+
+async def handle_in_turn(app: App, message: Message, body: bytes, handle: Handle) -> None:
+    """Has a message handled, and then at once those of the deliveries that are called by it: on the queue each would
+    wait for all that is there before it. Until the last of them is done, the first one's message is the queue's word
+    for all. Raises StorageUnavailable."""
+    until = app.seconds() + LONGEST_RUN_SECONDS
+    called = await pass_on(app, message, await handle(app, message, body), here=True)
+    while called is not None:
+        known = await handle(app, called, encode(called).encode())
+        called = await pass_on(app, called, known, here=app.seconds() < until)
+
+
+async def pass_on(app: App, message: Message, delivery: Delivery | None, *, here: bool = False) -> Message | None:
+    """After a message was handled: where its delivery has ended, calls the next of its sequence. Returns its message
+    where it is to be handled `here`; else it is put."""
+    if not message.sequence or delivery is None or delivery.status == "pending":
+        return None
+    called: Message | None = await app.in_thread(_next, app, message.delivery_id, message.sequence, message.redelivered)
+    if called is None or (here and not called.abandoned and not called.redelivered):
+        return called
+    await app.in_thread(_put, app, called)
+    return None
+
+
+def go_on(app: App, delivery_id: DeliveryId, sequence: str) -> None:
+    """Takes a delivery that has ended out of its sequence, and puts the message of the next one."""
+    called = _next(app, delivery_id, sequence, repeated=False)
+    if called is not None:
+        _put(app, called)
+
+
+def _next(app: App, delivery_id: DeliveryId, sequence: str, repeated: bool) -> Message | None:
+    """Takes a delivery out of its sequence, and returns the message of who comes first then. With `repeated` that may
+    have been done before, up to any step, and that message been handled, up to any."""
+    while True:
+        left = app.sequences.leave(delivery_id, sequence, app.now())
+        if left.sequence is None or not (left.by_this_call or repeated):
+            return None
+        delay = timedelta() if left.by_this_call else REPEAT_DELAY
+        called = _message(app, delivery_id.endpoint, sequence, left.sequence, delay)
+        if called is not None:
+            return called if left.by_this_call else redelivered(called)
+        delivery_id = left.sequence.head(delivery_id.endpoint)  # nothing is left of it that could be sent
+
+
+def _message(
+    app: App, endpoint_id: str, name: str, sequence: Sequence, delay: timedelta = timedelta()
+) -> Message | None:
+    """The first message of a sequence's head, whose time counts from when it was called; abandoned where it has waited
+    for too long. None where its event was erased or is past retention."""
+    head, due_at = sequence.head(endpoint_id), app.now() + delay
+    row = app.events.get(head.accepted_ms, head.event)
+    recipient = None if row is None or row.erased else _recipient(row, endpoint_id, name)
+    if row is None or recipient is None:
+        return None
+    longest = longest_delivery(app, app.endpoints.get(endpoint_id))
+    message = first(row, head, recipient, due_at, longest, possible_duplicate=True, called_at=sequence.called_at)
+    return abandoned(message, _TOO_LATE) if due_at - from_ms(head.accepted_ms) > LONGEST_WAIT else message
+
+
+def _put(app: App, called: Message) -> None:
+    if called.abandoned:
+        app.poison.put(encode(called))
+    else:
+        app.queue.put_many([called], max(called.due_at - app.now(), timedelta()))
+
+
+def tend(app: App) -> None:
+    """Looks at the sequences that have not moved for long: the publisher of their head, or whoever ended the delivery
+    before it, may have died at the wrong moment. Raises StorageUnavailable."""
+    now = app.now()
+    for held in app.sequences.held_since(now - OVERDUE):
+        head = held.stored.value.head(held.endpoint)
+        stored = app.deliveries.get(head)
+        delivery = None if stored is None else stored.value
+        is_held = delivery is not None and _is_on_its_way(app, head, delivery, now)
+        logs.warning(
+            "sequence.held" if is_held else "sequence.resumed",
+            endpointId=held.endpoint,
+            deliveryId=str(head),
+            waiting=len(held.stored.value.members) - 1,
+            seconds=round((now - held.stored.value.called_at).total_seconds()),
+        )
+        if is_held:
+            app.sequences.note_seen(held, now)
+        else:
+            _call_again(app, held, head, delivery, now)
+
+
+def _call_again(app: App, held: Held, head: DeliveryId, delivery: Delivery | None, now: datetime) -> None:
+    """Puts a message of the head that finishes whatever was left undone."""
+    again = app.sequences.call_again(held, now)
+    if again is None:
+        return
+    called = _message(app, held.endpoint, held.name, again)
+    if called is None:
+        go_on(app, head, held.name)
+    elif delivery is None or not delivery.attempts:
+        _put(app, called)
+    else:
+        _put(app, repeated(called, delivery))
+
+
+def _is_on_its_way(app: App, head: DeliveryId, delivery: Delivery, now: datetime) -> bool:
+    """Whether a delivery has been attempted, and the message of its next attempt cannot be lost."""
+    due_at = delivery.next_attempt_at
+    if delivery.status != "pending" or due_at is None:
+        return False
+    return now - due_at < longest_delivery(app, app.endpoints.get(head.endpoint)) + OVERDUE
+
+
+def _has_ended(app: App, delivery_id: DeliveryId) -> bool:
+    stored = app.deliveries.get(delivery_id)
+    return stored is not None and stored.value.status != "pending"
+
+
+def _recipient(row: EventRow, endpoint_id: str, name: str) -> Recipient | None:
+    return next((each for each in row.recipients if (each.id, each.sequence) == (endpoint_id, name)), None)

@@ -1,0 +1,164 @@
+"""Table `sequences`: deliveries to ordered endpoints that have not ended, in order of acceptance.
+
+One row is a sequence: the deliveries of one subject to one registration of an endpoint, in the order in which they
+joined. Only the first, its head, has a message on the queue. A row is there for as long as somebody is in it, and is
+changed on condition that nobody else has changed it: so the order is the table's, and no clock's.
+"""
+
+import enum
+from datetime import datetime
+from typing import NamedTuple
+
+from azure.data.tables import TableEntity
+
+from shared.model import DeliveryId, Stored, digest, from_ms, to_ms
+from shared.storage.clients import Services, Written
+from shared.storage.rows import RowFormat, Versioned, etag_of
+
+MOST_IN_ONE = 1000
+"""Deliveries of a sequence. Its row is written each time that one joins or leaves, and holds 42 bytes for each: a
+publisher pays for that, whoever registered the endpoint."""
+
+
+class Sequence(Stored):
+    """Who is in a sequence, as delivery ids without the endpoint's, which is the row's partition; the head first.
+    `called_ms` is when the head became it, or was called again; `seen_ms` when it was last found to be as it should."""
+
+    members: tuple[str, ...]
+    called_ms: int
+    seen_ms: int = 0
+
+    def head(self, endpoint: str) -> DeliveryId:
+        found = DeliveryId.parse(f"{self.members[0]}-{endpoint}")
+        assert found is not None  # noqa: S101 (as `_member` wrote it)
+        return found
+
+    @property
+    def called_at(self) -> datetime:
+        return from_ms(self.called_ms)
+
+
+class Place(enum.Enum):
+    """Where a delivery stands that joins a sequence."""
+
+    HEAD = "it is the first"
+    BEHIND = "others come before it"
+    NONE = "there are as many as there may be"
+
+
+class Left(NamedTuple):
+    """A sequence as it is without a delivery, None where nobody is left; `by_this_call` says that this call, as far as
+    it knows, took out the head."""
+
+    sequence: Sequence | None
+    by_this_call: bool
+
+
+class Held(NamedTuple):
+    """A sequence and its key."""
+
+    endpoint: str
+    name: str
+    stored: Versioned[Sequence]
+
+
+_ROWS = RowFormat(Sequence, {})
+
+
+def sequence_name(generation: int, subject: str) -> str:
+    """Of the sequence of a subject, of one registration of an endpoint: 26 characters."""
+    return digest(f"{generation}/{subject}")
+
+
+class Sequences:
+    """Rows by endpoint and name."""
+
+    def __init__(self, services: Services) -> None:
+        self._table = services.table("sequences")
+
+    def get(self, endpoint: str, name: str) -> Versioned[Sequence] | None:
+        entity = self._table.get(endpoint, name)
+        return None if entity is None else _read(entity)
+
+    def join(self, delivery_id: DeliveryId, name: str, now: datetime) -> Place:
+        """Puts a delivery at the end of a sequence, unless it is in it; returns where it stands."""
+        endpoint, member = delivery_id.endpoint, _member(delivery_id)
+        while True:
+            written = self._insert(endpoint, name, Sequence(members=(member,), called_ms=to_ms(now)))
+            if written is Written.DONE:
+                return Place.HEAD
+            stored = self.get(endpoint, name)
+            if stored is None:
+                continue
+            members = stored.value.members
+            if member in members:
+                return Place.HEAD if members[0] == member else Place.BEHIND
+            if len(members) >= MOST_IN_ONE:
+                return Place.NONE
+            longer = stored.value.model_copy(update={"members": (*members, member)})
+            if self._replace(endpoint, name, longer, stored.etag) is Written.DONE:
+                return Place.BEHIND
+
+    def leave(self, delivery_id: DeliveryId, name: str, now: datetime) -> Left:
+        """Takes a delivery out of a sequence. Where it was the head, the next one is, called as of now."""
+        endpoint, member, was_head = delivery_id.endpoint, _member(delivery_id), False
+        while True:
+            stored = self.get(endpoint, name)
+            if stored is None:
+                return Left(None, was_head)
+            known = stored.value
+            if member not in known.members:  # after a try of ours: it had its effect, and the SDK repeated it
+                return Left(known, was_head)
+            was_head = known.members[0] == member
+            others = tuple(each for each in known.members if each != member)
+            shorter = Sequence(members=others, called_ms=to_ms(now) if was_head else known.called_ms)
+            if not others:
+                written = self._table.remove(endpoint, name, stored.etag)
+            else:
+                written = self._replace(endpoint, name, shorter, stored.etag)
+            if written is Written.DONE:
+                return Left(shorter if others else None, was_head)
+
+    def call_again(self, held: Held, now: datetime) -> Sequence | None:
+        """Has the head called as of now, and returns the sequence; None where somebody else has changed it."""
+        return self._renew(held, {"called_ms": to_ms(now)})
+
+    def note_seen(self, held: Held, now: datetime) -> None:
+        """Has it looked at as late as if its head had been called now."""
+        self._renew(held, {"seen_ms": to_ms(now)})
+
+    def held_since(self, at: datetime) -> list[Held]:
+        """The sequences whose head was called, and which were last seen, before a time."""
+        rows = self._table.query("Seen lt @at", {"at": _time(to_ms(at))})
+        return [Held(row["PartitionKey"], row["RowKey"], _read(row)) for row in rows]
+
+    def _renew(self, held: Held, update: dict[str, int]) -> Sequence | None:
+        renewed = held.stored.value.model_copy(update=update)
+        written = self._replace(held.endpoint, held.name, renewed, held.stored.etag)
+        return renewed if written is Written.DONE else None
+
+    def _insert(self, endpoint: str, name: str, value: Sequence) -> Written:
+        while (written := self._table.insert(_entity(endpoint, name, value))) is Written.NO_TABLE:
+            self._table.create()
+        return written
+
+    def _replace(self, endpoint: str, name: str, value: Sequence, etag: str) -> Written:
+        return self._table.replace(_entity(endpoint, name, value), etag)
+
+
+def _entity(endpoint: str, name: str, value: Sequence) -> dict[str, str | bytes]:
+    key = {"PartitionKey": endpoint, "RowKey": name, "Seen": _time(max(value.called_ms, value.seen_ms))}
+    return {**key, "Row": _ROWS.dump(value)}
+
+
+def _read(entity: TableEntity) -> Versioned[Sequence]:
+    return Versioned(_ROWS.load(entity["Row"]), etag_of(entity))
+
+
+def _time(at_ms: int) -> str:
+    """As text that sorts by time."""
+    return f"{at_ms:012X}"
+
+
+def _member(delivery_id: DeliveryId) -> str:
+    return f"{delivery_id.accepted_ms:012X}-{delivery_id.event}"
