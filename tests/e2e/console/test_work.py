@@ -31,7 +31,7 @@ def test_from_nothing_to_a_failure_understood_and_sent_again(console: Console, r
     page.get_by_label("Another type or prefix").press("Tab")
     page.get_by_role("radio", name=re.compile("^Slack")).check()
     expect(page.get_by_role("region", name="Body")).to_contain_text('"blocks"')
-    page.get_by_text("Pace and retries").click()
+    page.get_by_text("Pace, retries and order").click()
     page.get_by_label("Seconds between attempts").fill("1")
     page.get_by_role("button", name="Register").click()
     expect(page.get_by_role("heading", level=2, name="Service desk")).to_be_visible()
