@@ -64,6 +64,6 @@ def assignments(addresses: Addresses, token: str, shell: Shell) -> str:
     named = {name: url for name, url in asdict(addresses).items() if url}
     if shell == "powershell":
         lines = [f"${name} = '{url}'" for name, url in named.items()]
-        return "\n".join([*lines, f"$auth = @{{ Authorization = 'Bearer {token}' }}"])
+        return "\n".join([*lines, f"$auth = @{{ Authorization = 'Bearer {token}' }}", "$json = 'application/json'"])
     lines = [f"{name}='{url}'" for name, url in named.items()]
     return "\n".join([*lines, f"auth='Authorization: Bearer {token}'", "json='Content-Type: application/json'"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from shared import __version__
 
 EXAMPLE = "python3 dev.py demo"
+COMMANDS = ("demo", "start", "token", "env", "test", "screenshots", "pin", "bench")
 ROLES = ("Point.Admin", "Point.Publish", "Point.Read", "Point.Subscribe", "Point.Provisioning")
 """The app's roles, which shared/ names where they are checked."""
 APP_PORT = 7071
@@ -26,17 +27,18 @@ def default_shell() -> str:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The command and its options. Ends the process with a sentence where they are wrong."""
     parser = command_line()
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
+        hint = _did_you_mean(arguments[0], COMMANDS)
+        parser.error(f"there is no command {arguments[0]!r}.{hint} `python3 dev.py --help` lists them.")
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
-        known = [f"--{name.replace('_', '-')}" for name in vars(options)]
-        meant = difflib.get_close_matches(unknown[0].partition("=")[0], known, 1)
-        hint = f" Did you mean {meant[0]}?" if meant else ""
+        hint = _did_you_mean(unknown[0].partition("=")[0], [f"--{name.replace('_', '-')}" for name in vars(options)])
         parser.error(
             f"`{options.command}` does not know {' '.join(unknown)}.{hint} "
-            f"`python3 dev.py {options.command} --help` tells its options."
+            f"`python3 dev.py {options.command} --help` lists its options."
         )
     if options.command is None:
-        parser.error(f"name a command, for example: {EXAMPLE}. `python3 dev.py --help` tells all of them.")
+        parser.error(f"name a command, for example: {EXAMPLE}. `python3 dev.py --help` lists them.")
     return options
 
 
@@ -47,7 +49,7 @@ def command_line() -> argparse.ArgumentParser:
         allow_abbrev=False,
         description="Runs Tenant Hooks on your own machine and checks it. The first run installs what is needed "
         "into .venv and node_modules; nothing else on the machine changes.",
-        epilog="`python3 dev.py COMMAND --help` tells the options of one command.",
+        epilog="`python3 dev.py COMMAND --help` lists the options of one command.",
     )
     parser.add_argument("--version", action="version", version=f"Tenant Hooks {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -200,13 +202,18 @@ def _add_token_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _did_you_mean(text: str, known: Sequence[str]) -> str:
+    """The nearest of those that are known as a question, with a space before it; empty where none is near."""
+    meant = difflib.get_close_matches(text, known, 1)
+    return f" Did you mean {meant[0]}?" if meant else ""
+
+
 def _roles(text: str) -> str:
     """A token with a role that nobody knows would be refused like one without any, and tell nobody why."""
     given = [name.strip() for name in text.split(",") if name.strip()]
     for name in given:
         if name not in ROLES:
-            meant = difflib.get_close_matches(name, ROLES, 1)
-            hint = f" Did you mean {meant[0]}?" if meant else ""
+            hint = _did_you_mean(name, ROLES)
             raise argparse.ArgumentTypeError(f"{name!r} is no role of the app ({', '.join(ROLES)}).{hint}")
     return ",".join(given)
 

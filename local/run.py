@@ -65,7 +65,7 @@ async def start(options: argparse.Namespace) -> int:
         say("Variables for another shell: " + ENVIRONMENT_LINES[default_shell()])
         found = Addresses(stack.host.url, stack.receiver_url, stack.graph_url if plan.needs_graph else "")
         with addresses.told(plan.logs, found):
-            say(f"Console: {stack.host.url}/console/")
+            say(f"Console: {stack.host.url}/console/ (every call of the API: {stack.host.url}/console/reference)")
             say(f"Ready: {stack.host.url}")
             if options.open:
                 webbrowser.open(f"{stack.host.url}/console/?as=Point.Admin")

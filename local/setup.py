@@ -9,8 +9,10 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -24,6 +26,7 @@ IN_USE = "in-use.lock"
 OUTPUT_SHOWN_LINES = 30
 
 _TOOLS_STAMP = ".tools-made-from"
+_INSTALL = ("install", "--no-input", "--disable-pip-version-check")
 _NPM_ADVICE = (
     "Check that this machine reaches an npm registry (npm uses your own configuration). "
     "Then run the same command again."
@@ -78,6 +81,10 @@ class Part:
             return []
 
 
+_lock_of_use = threading.Lock()
+"""Held by the one of this process' threads that has locked IN_USE."""
+
+
 class _CommandFailed(Exception):
     pass
 
@@ -114,7 +121,8 @@ def tool_packages(root: Path) -> Part:
 
 
 def node_packages(root: Path) -> Part:
-    """What the commands that run the app need."""
+    """What the commands that run the app need. `overrides` in package.json gives Azurite an old client for telemetry,
+    which is off here: the newest one brings OpenTelemetry, two thirds of all files, and doubles the time of a start."""
     return Part(
         title="Azurite and what the console needs (node_modules)",
         folder=root / "node_modules",
@@ -139,7 +147,8 @@ def node_tools(root: Path) -> Part:
 
 
 def make_ready(parts: Sequence[Part], state: Path) -> None:
-    """Make each part that is not ready; the output of pip and npm goes to `state`/setup.log.
+    """Make each part that is not ready, those of different folders at the same time; the output of pip and npm goes to
+    `state`/setup-<folder>.log.
 
     Of several processes at once, one works and the others wait for it. What a program uses that shares the lock
     `state`/in-use.lock is left as it is where only the Python is another. Raises Problem.
@@ -147,14 +156,27 @@ def make_ready(parts: Sequence[Part], state: Path) -> None:
     if all(part.is_ready() for part in parts):
         return
     with locked(state / "setup.lock", on_wait=lambda: _say("Waiting for another dev.py to finish setting up …\n")):
-        told = False
+        in_use = _is_in_use(state)
+        lacking = [part for part in parts if not part.is_ready() and not (part.is_current() and in_use)]
+        if lacking:
+            _say("Setting up (once; later runs start at once) …\n")
+            _make_all(lacking, state)
+
+
+def _make_all(parts: Sequence[Part], state: Path) -> None:
+    """One folder is made while another waits for the network. Raises Problem once nothing is at work any more."""
+    folders: dict[Path, list[Part]] = {}
+    for part in parts:
+        folders.setdefault(part.folder, []).append(part)
+
+    def make(parts: list[Part]) -> None:
         for part in parts:
-            if part.is_ready() or (part.is_current() and _is_in_use(state)):
-                continue
-            if not told:
-                _say("Setting up (once; later runs start at once)\n")
-                told = True
             _make_alone(part, state)
+
+    with ThreadPoolExecutor(len(folders)) as pool:
+        made = [pool.submit(make, each) for each in folders.values()]
+    for each in made:
+        each.result()
 
 
 def _is_in_use(state: Path) -> bool:
@@ -166,12 +188,13 @@ def _is_in_use(state: Path) -> bool:
 
 
 def _make_alone(part: Part, state: Path) -> None:
+    log_path = state / f"setup-{part.folder.name.strip('.')}.log"
     if part.adds or not part.folder.exists():
-        _make(part, state / "setup.log")
+        _make(part, log_path)
         return
     try:
-        with locked(state / IN_USE):
-            _make(part, state / "setup.log")
+        with _lock_of_use, locked(state / IN_USE):
+            _make(part, log_path)
     except Held:
         raise Problem(
             f"{part.folder.name} must be installed again, since {_listed(part.sources)} changed or it is incomplete. "
@@ -186,7 +209,7 @@ def _listed(sources: Sequence[Path]) -> str:
 def require_node() -> None:
     """Raises Problem unless Node.js is here and new enough."""
     node = shutil.which("node")
-    shown = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout if node else ""  # noqa: S603
+    shown = _output([node, "--version"]) if node else ""
     problem = node_problem(shown if node and shutil.which("npm") else None)
     if problem:
         raise Problem(problem)
@@ -208,36 +231,54 @@ def node_problem(shown: str | None) -> str | None:
 
 def _make(part: Part, log_path: Path) -> None:
     started = time.monotonic()
-    _say(f"  {part.title} … ")
     try:
         (part.folder / part.stamp).unlink(missing_ok=True)
         with log_path.open("w", encoding="utf-8") as log:
             part.make(part, log)
         part.mark()
     except _CommandFailed as error:
-        _say("failed\n")
+        _say(f"  {part.title} … failed\n")
         tail = log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-OUTPUT_SHOWN_LINES:]
         shown = "\n".join(f"    {line}" for line in tail)
         raise Problem(f"{error}. Its last lines (all of them: {_near(log_path)}):\n{shown}\n{part.advice}") from None
     except OSError as error:
-        _say("failed\n")
+        _say(f"  {part.title} … failed\n")
         raise Problem(
             f"{error}. End the programs that use {_near(part.folder)} and run the same command again."
         ) from None
-    _say(f"{time.monotonic() - started:.0f} s\n")
+    _say(f"  {part.title} … {time.monotonic() - started:.0f} s\n")
 
 
 def _make_venv(part: Part, log: IO[str]) -> None:
+    """With the pip of the Python that is here, where it has a newer one: unpacking another takes three seconds."""
     if part.folder.exists():
         shutil.rmtree(part.folder)
     # Started from inside a virtual environment, perhaps this very one, Python knows which interpreter made that.
-    run_logged([getattr(sys, "_base_executable", sys.executable), "-m", "venv", str(part.folder)], log)
-    _install_requirements(part, log)
+    python = getattr(sys, "_base_executable", sys.executable)
+    lends_pip = pip_can_install_elsewhere(_output([python, "-m", "pip", "--version"]))
+    run_logged([python, "-m", "venv", *(["--without-pip"] if lends_pip else []), str(part.folder)], log)
+    if lends_pip:
+        pip = [python, "-m", "pip", "--python", str(venv_python(part.folder.parent))]
+        run_logged([*pip, *_INSTALL, "pip", "-r", str(part.sources[-1])], log)
+    else:
+        _install_requirements(part, log)
+
+
+def pip_can_install_elsewhere(shown: str) -> bool:
+    """Whether the pip whose `--version` is `shown` knows the option --python, which is there from 22.3 on."""
+    number = re.match(r"pip (\d+)\.(\d+)", shown)
+    return number is not None and (int(number[1]), int(number[2])) >= (22, 3)
 
 
 def _install_requirements(part: Part, log: IO[str]) -> None:
     pip = [str(venv_python(part.folder.parent)), "-m", "pip"]
-    run_logged([*pip, "install", "--no-input", "--disable-pip-version-check", "-r", str(part.sources[-1])], log)
+    run_logged([*pip, *_INSTALL, "-r", str(part.sources[-1])], log)
+
+
+def _output(command: Sequence[str]) -> str:
+    """What a command writes; nothing where it fails."""
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # noqa: S603
+    return done.stdout if done.returncode == 0 else ""
 
 
 def _install_node_packages(part: Part, log: IO[str]) -> None:

@@ -6,6 +6,7 @@ from typing import IO
 
 import pytest
 
+import property_rules
 from doubles.running import closing_what_is_open
 from local import STATE
 from local.lock import share
@@ -14,6 +15,7 @@ from shared.outbound import client as outbound
 
 FULL_TIMEOUT_SECONDS = 1200
 _IN_USE = pytest.StashKey[IO[bytes]]()
+pytest_runtest_makereport = property_rules.pytest_runtest_makereport
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,6 +31,7 @@ def full(pytestconfig: pytest.Config) -> bool:
 def pytest_configure(config: pytest.Config) -> None:
     # Tests start dev.py, which must not make the environment anew in which they run.
     config.stash[_IN_USE] = share(STATE / IN_USE)
+    property_rules.load_profile()
     config.addinivalue_line("markers", "alone: measures or kills; runs when nothing else does")
     config.addinivalue_line("markers", "simulation: plays many random histories; `dev.py test --quick` leaves it out")
     config.addinivalue_line("markers", "slow: waits for something long that began earlier; runs after the others")

@@ -20,6 +20,7 @@ from local.stack import Plan, running
 
 SETTINGS = {
     "RETRY_DELAYS": "1,2,3",
+    "AzureFunctionsJobHost__extensions__queues__maxPollingInterval": "00:00:00.500",
     "SHARING_POLL_SCHEDULE": "0 0 0 1 1 *",  # the demo polls when it has something to tell
     "SHARING_EVENTS": "permission.external_share_created,permission.anonymous_link_created,permission.revoked",
 }
@@ -43,7 +44,7 @@ async def show(root: Path) -> int:
         async with running(plan, inbox.add, show_host=shown.append) as stack:
             story.tell(f"They run on free ports and begin empty. The app: {stack.host.url}")
             story.tell("Retries come after 1, 2 and 3 s here; the real schedule is 30 s, 2 min, 10 min.")
-            story.tell("(Up to 2 s more each time, until the host looks into the queue again.)")
+            story.tell("(Half a second more at most, until the host looks into the queue again; 2 s in a deployment.)")
             await story.run(stack)
             await show_slack(story, stack, inbox)
             await make_team(story, stack)

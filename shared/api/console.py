@@ -19,6 +19,8 @@ from shared.settings import Settings
 FOLDER = Path(__file__).parents[1] / "console"
 VENDOR = ("vendor/lit-html.js", "vendor/msal-browser.min.js")
 """What the page cannot do without."""
+PAGES = {"": "index.html", "reference": "reference.html"}
+"""The pages by their paths, with their files."""
 LOCAL_CLIENT = "00000000-0000-4000-8000-000000000003"
 """The application in the tokens of the local issuer."""
 
@@ -80,11 +82,13 @@ def home(request: Request) -> Response:
 
 
 def get(request: Request) -> Response:
-    """The page at `/console/`; below it the files, with the version before their names for good, without it for now.
-    Raises Problem 404."""
+    """The page at `/console/`, and that at `/console/reference`; below them the files, with the version before their
+    names for good, without it for now. Raises Problem 404."""
     name = request.raw.route_params.get("path", "")
-    if not name:
-        return _page(request) if urlsplit(str(request.raw.url)).path.endswith("/") else home(request)
+    if not name and not urlsplit(str(request.raw.url)).path.endswith("/"):
+        return home(request)
+    if name in PAGES:
+        return _page(request, PAGES[name])
     files = _files(FOLDER)
     version, _, rest = name.partition("/")
     dated = version == files.version
@@ -94,13 +98,13 @@ def get(request: Request) -> Response:
     return _sent(request, found, _FOR_EVER if dated else _ASK_AGAIN)
 
 
-def _page(request: Request) -> Response:
+def _page(request: Request, name: str) -> Response:
     files = _files(FOLDER)
     if files.missing:
         said = _MISSING.format(", ".join(files.missing)).encode()
         return Response(503, data=said, headers={"Content-Type": "text/html"})
     settings = request.app.settings
-    text = files.by_name["index.html"].data.decode()
+    text = files.by_name[name].data.decode()
     text = text.replace("{v}", files.version).replace("{config}", html.escape(json.dumps(config(settings))))
     sent = _sent(request, _file(".html", text.encode()), _ASK_AGAIN)
     sent.headers["Content-Security-Policy"] = content_security_policy(settings)

@@ -65,7 +65,7 @@ class TestRequest(Model):
     },
     description="The URL is the identity: the same URL again changes what is given and keeps the rest. `types` is "
     "required at first. A holder of Point.Subscribe alone gets 409 for a URL that another caller registered.",
-    parameters=(header("Prefer", "`return=representation` answers the endpoint instead of `null`"),),
+    parameters=(header("Prefer", "`return=representation` returns the endpoint instead of `null`"),),
     body=RegistrationBody,
     refusals=(409,),
 )

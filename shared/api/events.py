@@ -76,7 +76,7 @@ EventBatch = Annotated[list[EventBody], Field(min_length=1, max_length=MOST_EVEN
     tag=Tag.EVENTS,
     answers={
         202: Returns(
-            "Stored, and every message is on the queue; an array answers an array in the same order",
+            "Stored, and every message is on the queue; for an array, an array in the same order",
             views.Accepted | views.AcceptedBatch,
         ),
         409: Returns("The request contradicts what is stored", views.EventConflict),

@@ -129,7 +129,7 @@ def _require_kind(request: Request, kind: Kind) -> None:
     if kind not in settings.provisioning_kinds:
         raise not_found(
             f"Provisioning of a {WORDS[kind].noun} is not switched on in this deployment: an admin adds {kind} to "
-            "PROVISIONING_KINDS and grants what it takes (docs/provisioning.md)"
+            "PROVISIONING_KINDS and grants the permissions for it (docs/provisioning.md)"
         )
     if kind == "yammer" and not settings.graph_access_token and settings.graph_url != CLOUDS["global"].graph_url:
         raise not_found("Microsoft Graph makes communities in the global cloud only: ask for a team or a group")
@@ -145,7 +145,7 @@ def _wanted(request: Request, kind: Kind) -> Wanted:
     body = validated(views.WorkspaceBody, value)
     metadata = None if body.metadata is None else members(text)["metadata"]
     if metadata is not None and len(metadata.encode()) > MOST_METADATA_BYTES:
-        raise invalid([f"metadata: has {len(metadata.encode())} bytes, of which {MOST_METADATA_BYTES} are taken"])
+        raise invalid([f"metadata: has {len(metadata.encode())} bytes; at most {MOST_METADATA_BYTES} are taken"])
     given = body.model_dump(exclude={"metadata"})
     return Wanted(kind=kind, metadata=metadata, **given)
 

@@ -17,8 +17,9 @@ import { keys } from "./pages/keys.js";
 import { overview } from "./pages/overview.js";
 import { publish } from "./pages/publish.js";
 import { sites, thresholds } from "./pages/storage.js";
+import { workspace, workspaces } from "./pages/workspaces.js";
 
-const ADMIN = "Point.Admin", READ = "Point.Read", PUBLISH = "Point.Publish", SUBSCRIBE = "Point.Subscribe";
+const ADMIN = "Point.Admin", READ = "Point.Read", PUBLISH = "Point.Publish", SUBSCRIBE = "Point.Subscribe", PROVISION = "Point.Provisioning";
 
 /** Every page: the pattern of its address, and for whom it is. Those with a `key` are in the menu; `g` and it go there. */
 const PAGES = [
@@ -35,6 +36,8 @@ const PAGES = [
   { path: "publish", title: "Publish", page: publish, roles: [PUBLISH], key: "p" },
   { path: "sites", title: "Sites", page: sites, roles: [READ], key: "s" },
   { path: "thresholds", title: "Thresholds", page: thresholds, roles: [], key: "t" },
+  { path: "workspaces", title: "Workspaces", page: workspaces, roles: [PROVISION], key: "w" },
+  { path: "workspaces/:id", title: "Request for a workspace", page: workspace, roles: [PROVISION] },
   { path: "keys", title: "Keys", page: keys, roles: [], key: "k" },
 ];
 const root = document.getElementById("app");
@@ -142,6 +145,7 @@ function personMenu() {
     <p class="dim">${zoneName()}</p>
     <label>Colours <select @change=${(changed) => setTheme(changed.target.value)}>${choose("", "As the system")}${choose("light", "Light")}${choose("dark", "Dark")}</select></label>
     <p class="dim">Version ${me.version}. Press <kbd>?</kbd> for the keys.</p>
+    <p><a href="reference">API reference</a></p>
     <button type="button" @click=${signOut}>Sign out</button>
   </div>`;
 }
@@ -185,28 +189,15 @@ function step(by) {
 
 /** What somebody without a role reads: what to ask for, in words to copy. */
 function noRole(problem) {
+  const words = `Please give me access to Tenant Hooks: infra/scripts/grant-role.sh Point.Read ${person.objectId}`;
   return html`<main class="alone"><h1>You are signed in, but have no role</h1>
     <p>${safe(person.name)}, the sign-in worked. To see something here you need one of the app roles Point.Read (to look),
-      Point.Publish (to publish), Point.Subscribe (to register endpoints of your own) or Point.Admin (everything).
+      Point.Publish (to publish), Point.Subscribe (to register endpoints of your own), Point.Provisioning (to see
+      requests for workspaces) or Point.Admin (everything).
       Send this to whoever runs Tenant Hooks:</p>
-    ${roleRequest()}
+    <pre tabindex="0">${words}</pre>
+    <div class="actions">${copyButton(words, "the request")}<button type="button" @click=${signOut}>Sign out</button></div>
     <p class="dim">A role counts from the next sign-in on. The app said: ${problem.message}</p></main>`;
-}
-
-/** What somebody reads whose roles are for the API alone. */
-function noPage() {
-  return html`<main class="alone"><h1>The console has no page for your role</h1>
-    <p>${safe(person.name)}, the sign-in worked, and the API does what your role ${me.roles.join(", ")} is for. The console
-      shows nothing of that. To see something here you need Point.Read (to look), Point.Publish, Point.Subscribe or
-      Point.Admin too. Send this to whoever runs Tenant Hooks:</p>
-    ${roleRequest()}
-    <p class="dim">A role counts from the next sign-in on.</p></main>`;
-}
-
-function roleRequest() {
-  const words = `Please give me access to Tenant Hooks: infra/scripts/grant-role.sh Point.Read ${person.objectId}`;
-  return html`<pre tabindex="0">${words}</pre>
-    <div class="actions">${copyButton(words, "the request")}<button type="button" @click=${signOut}>Sign out</button></div>`;
 }
 
 async function start() {
@@ -221,7 +212,6 @@ async function start() {
   } catch (error) {
     return render(error.status === 403 ? noRole(error) : alone(error.message, () => location.reload()), root);
   }
-  if (!allowed().length) return render(noPage(), root);
   addEventListener("hashchange", () => location.hash !== current.hash && open());
   addEventListener("keydown", pressed);
   open();

@@ -114,7 +114,8 @@ export function link(url) {
 }
 
 const MARKS = {
-  healthy: "✓", delivered: "✓", pending: "…", failing: "!", failed: "✕", disabled: "–", cancelled: "–",
+  healthy: "✓", delivered: "✓", completed: "✓", pending: "…", accepted: "…", running: "…", failing: "!", failed: "✕", disabled: "–",
+  cancelled: "–",
   low: "", medium: "", high: "!", critical: "‼",
 };
 

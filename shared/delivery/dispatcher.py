@@ -17,8 +17,9 @@ from shared import logs
 from shared.app import App
 from shared.delivery.attempt import Attempted
 from shared.delivery.batches import attempt_or_hold, due_in
+from shared.delivery.deadlines import longest_delivery
 from shared.delivery.gate import Deferral, GiveUp, a_while, held_by_pace
-from shared.delivery.publisher import NeverAccepted, accepted_event, longest_delivery
+from shared.delivery.publisher import NeverAccepted, accepted_event
 from shared.delivery.recorder import delays_of, endpoint_of, follow_up, record, record_result, verdict_on
 from shared.delivery.schedule import Retry, asks_for_less
 from shared.delivery.succession import handle_in_turn

@@ -122,7 +122,7 @@ def require_known(template: Any) -> None:
     for placeholder in named:
         if placeholder.path[0] != "content" and any_event.at(placeholder.path) is None:
             raise ValueError(
-                f"{placeholder} is known nowhere: take type, severity, title, subject, text, content.…, "
+                f"{placeholder} is unknown: take type, severity, title, subject, text, content.…, "
                 "meta.timeStamp, meta.idempotencyKey, correlation.key, correlation.step, correlation.resolved, "
                 "tenant.id, tenant.displayName or tenant.microsoftTenantId"
             )

@@ -103,7 +103,7 @@ def names_for(template: Template, display_name: str, desired_url: str | None) ->
             "and last, such as harbour-review",
         )
     if len(alias) > LONGEST_ALIAS:
-        return NameProblem("desiredUrl", f"has {len(alias)} characters, of which {LONGEST_ALIAS} are taken")
+        return NameProblem("desiredUrl", f"has {len(alias)} characters; at most {LONGEST_ALIAS} are taken")
     return Names(name, alias)
 
 

@@ -52,7 +52,7 @@ def find_user(ask: Ask, address: str, *, as_owner: bool) -> User | UserProblem |
         return unmet(answer, "User.Read.All")
     found = [user for user in found if isinstance(user.get("id"), str)]  # what has none is no user
     if not found:
-        return UserProblem("is nobody in the tenant: give a user's sign-in name, mail address or object id")
+        return UserProblem("is no user of the tenant: give a user's sign-in name, mail address or object id")
     if len(found) > 1:
         return UserProblem("is the mail address of several users: give the sign-in name of one")
     user = found[0]

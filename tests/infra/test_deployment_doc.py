@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from shared.settings import Settings
+
 from .bicep import INFRA, MAIN, ROOT, deployed, files
 
 TEXT = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
@@ -19,10 +21,17 @@ def table(first_cell: str) -> list[list[str]]:
     return [[cell.strip() for cell in row[1:-1].split("|")] for row in found.splitlines()]
 
 
-def test_the_table_of_parameters_is_that_of_the_bicep_file() -> None:
+def test_each_parameter_is_explained_once() -> None:
+    """Here, or where it is a setting of the app by the same name and with the same default, with the settings."""
     rows = {row[1].strip("`"): row for row in table("`azd env set`")}
-    assert list(rows) == [param.name for param in PARAMETERS]
+    [listed] = re.findall(r"in\n\[operations\.md\]\(operations\.md#settings\):\n\n(.*?)\n\n", TEXT, re.DOTALL)
+    as_settings = set(re.findall(r"`([A-Z_]+)`", listed))
+    by_name = {FROM_AZD[param.name]["value"][2:].partition("=")[0].rstrip("}"): param for param in PARAMETERS}
+    assert list(rows) == [param.name for name, param in by_name.items() if name not in as_settings]
+    assert as_settings <= by_name.keys() & {field.alias for field in Settings.model_fields.values()}
     for param in PARAMETERS:
+        if param.name not in rows:
+            continue
         name, _, meaning, default = (cell.strip("`") for cell in rows[param.name])
         assert FROM_AZD[param.name]["value"].startswith(f"${{{name}"), param.name
         described = param.decorators["description"].strip("'").replace("\\'", "'")

@@ -38,5 +38,6 @@ def test_powershell_gets_a_table_of_headers() -> None:
         "$receiver = 'http://127.0.0.1:8071'",
         "$graph = 'http://127.0.0.1:9071'",
         "$auth = @{ Authorization = 'Bearer a.b.c' }",
+        "$json = 'application/json'",
     ]
     assert "graph" not in assignments(SECOND, "a.b.c", "sh"), "the settings name one of their own"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import dev
-from local.command_line import ROLES, as_arguments, parse
+from local.command_line import COMMANDS, ROLES, as_arguments, command_line, parse
 from local.ports import free_ports
 from local.problem import Problem
 from shared import __version__
@@ -59,7 +59,8 @@ def test_a_data_folder_is_meant_from_where_the_person_is(tmp_path: Path, monkeyp
         (["start", "--azurite-port", "65536"], "is not a port"),
         (["start", "--lease", "0"], "is not a number of seconds"),
         (["start", "--data", "d", "--in-memory"], "not allowed with"),
-        (["begin"], "invalid choice"),
+        (["go"], "there is no command 'go'. `python3 dev.py --help` lists them."),
+        (["strat"], "there is no command 'strat'. Did you mean start?"),
         ([], "name a command, for example: python3 dev.py demo"),
         (["start", "--prot", "1"], "`start` does not know --prot 1. Did you mean --port?"),
         (["start", "--data", "README.md"], "is a file; give a folder"),
@@ -77,6 +78,12 @@ def test_wrong_options_are_explained(
         dev.main(arguments)
     assert left.value.code == 2
     assert told in capsys.readouterr().err
+
+
+def test_the_commands_are_those_of_the_parser() -> None:
+    [commands] = [each.choices for each in command_line()._actions if each.dest == "command"]
+    assert commands is not None
+    assert list(commands) == [*COMMANDS]
 
 
 def test_the_roles_are_the_apps() -> None:

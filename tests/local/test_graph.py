@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+import json
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

@@ -154,7 +154,7 @@ def test_failure_shows_the_end_of_the_output_and_what_to_do(tmp_path: Path) -> N
     assert "no such package: tenant-hoops" in told
     assert "line 39" in told
     assert "line 3\n" not in told
-    assert ".local/setup.log" in told
+    assert ".local/setup-made.log" in told
     assert told.endswith("Check your network.")
 
 
@@ -178,6 +178,24 @@ def test_of_two_at_once_one_works_and_the_other_waits(tmp_path: Path, monkeypatc
     assert maker.made == 1
 
 
+def test_folders_are_made_at_the_same_time_and_parts_of_one_after_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lean, tools, other = Maker(), Maker(), Maker(fails=[1])
+    lean.may_end, other.may_end = other.working, lean.working  # each waits until the other is at work
+    part = part_of(tmp_path, lean)
+    added = dataclasses.replace(part_of(tmp_path, tools), title="Tools", stamp=".tools", adds=True)
+    elsewhere = dataclasses.replace(part_of(tmp_path, other), title="Node", folder=tmp_path / "elsewhere")
+    with pytest.raises(Problem, match="tenant-hoops"):
+        make_ready([part, added, elsewhere], tmp_path / ".local")
+    assert (lean.made, tools.made, other.made) == (1, 1, 1)
+    assert part.is_ready(), "what the other folder lacks is no reason to begin anew"
+    told = capsys.readouterr().err
+    assert told.startswith("Setting up (once; later runs start at once) …\n")
+    assert told.index("Python packages … 0 s") < told.index("Tools … 0 s")
+    assert "  Node … failed\n" in told
+
+
 @pytest.mark.parametrize("shown", ["v20.0.0\n", "v24.1.0\n"])
 def test_takes_node_from_20_on(shown: str) -> None:
     assert node_problem(shown) is None
@@ -196,6 +214,22 @@ def test_another_node_is_told_what_is_needed(shown: str | None, told: str) -> No
     assert problem is not None
     assert told in problem
     assert "Install Node.js 20 or newer" in problem
+
+
+@pytest.mark.parametrize(
+    ("shown", "can"),
+    [("pip 22.3 from /usr (python 3.11)\n", True), ("pip 26.0.1 from", True), ("pip 22.2.2 from", False), ("", False)],
+)
+def test_a_pip_is_borrowed_that_can_install_elsewhere(shown: str, can: bool) -> None:
+    assert setup.pip_can_install_elsewhere(shown) is can
+
+
+def test_azurite_brings_no_telemetry() -> None:
+    packages = json.loads((ROOT / "package-lock.json").read_text("utf-8"))["packages"]
+    lean = {name.rpartition("node_modules/")[2] for name, each in packages.items() if not each.get("dev")}
+    assert "azurite" in lean
+    assert not [name for name in lean if name.startswith("@opentelemetry/")]
+    assert len(lean) < 260
 
 
 def test_running_the_app_needs_little_of_npm() -> None:

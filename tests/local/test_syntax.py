@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from grammars import c_sharp_faults, powershell_faults
 from known_answers import ROOT
+
+from grammars import c_sharp_faults, powershell_faults
 
 FOLDERS = ("docs", "examples", "infra", "integrations", "local")
 FILES = [file for folder in FOLDERS for file in sorted((ROOT / folder).rglob("*"))]

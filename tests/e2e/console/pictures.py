@@ -17,6 +17,8 @@ from local.stack import Stack, running
 
 SIZES = {"wide": (1280, 900), "narrow": (390, 844)}
 PATIENCE_SECONDS = 60.0
+REFERENCE = ["", "Events", "endpointRegister"]
+"""Places of the API's reference: its beginning, a group, an operation."""
 FEW = ["ProvisioningFailed", "storage.threshold_exceeded"]
 """For the endpoint that fails: after five failures in a row the breaker would hold the others back."""
 _FAILING, _WELL = "/status/500", "/ok"
@@ -53,6 +55,11 @@ async def _shoot(browser: Browser, url: str, pages: list[str], folder: Path, sch
         await page.locator("[aria-busy=true]").first.wait_for(state="detached")
         name = path.partition("?")[0].replace("/", "-")
         await page.screenshot(path=folder / f"{name[:40]}.png", full_page=True, animations="disabled")
+    for place in REFERENCE:
+        await page.goto(f"{url}reference#{place}")
+        await page.locator("main h1").wait_for()
+        await page.screenshot(path=folder / f"reference-{place}.png", full_page=True, animations="disabled")
+        await page.goto("about:blank")  # a place of the page that is open would be no navigation
     await context.close()
 
 
@@ -68,11 +75,24 @@ async def _fill(stack: Stack) -> list[str]:
         event = {"type": sample["type"], "content": sample["sample"], "meta": {"idempotencyKey": key}}
         await api.call("POST", "/v1.0/events", event)
     await api.call("POST", "/admin/functions/scan_storage", {})
+    template = {"name": "Project team", "kind": "teams", "prefix": "PRJ ", "members": ["records@contoso.example"]}
+    await api.call("PUT", "/v1.0/provision/templates/7", template)
+    asked = {"templateId": 7, "displayName": "Harbour Review", "owners": ["mia@contoso.example"]}
+    request = await api.call("POST", "/v1.0/provision/teams", asked)
     alerts = await _until(api, "/v1.0/webhooks/deliveries?status=failed", 1)
     return [
         *("overview", "endpoints", "endpoints/new", f"endpoints/{well}", f"endpoints/{failing}"),
         *(f"endpoints/{well}/edit", "deliveries", f"deliveries/{alerts[0]['id']}", "alerts", "events"),
-        *(f"events/{alerts[0]['idempotencyKey']}", "publish", "sites", "thresholds", "keys", "nowhere"),
+        *(
+            f"events/{alerts[0]['idempotencyKey']}",
+            "publish",
+            "sites",
+            "thresholds",
+            "workspaces",
+            f"workspaces/{request['requestId']}",
+            "keys",
+            "nowhere",
+        ),
     ]
 
 

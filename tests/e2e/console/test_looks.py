@@ -25,6 +25,8 @@ PAGES = {
     "publish": "Publish",
     "sites": "Sites",
     "thresholds": "Thresholds",
+    "workspaces": "Workspaces",
+    "workspaces/{request}": "Request for a workspace",
     "keys": "Keys",
     "nowhere": "Not found",
 }
@@ -34,13 +36,26 @@ TURNED = "\u202egnp.exe"
 
 @pytest.fixture(scope="module")
 def places(api: Api, receiver: Receiver) -> dict[str, str]:
-    """An endpoint, a delivery to it that was given up, and its event, all with hostile content."""
+    """An endpoint, a delivery to it that was given up, its event, and a request for a workspace, all with hostile
+    content."""
     name = f"custom.hostile-{uuid.uuid4().hex[:8]}"
     endpoint = api.register(receiver.hook(Answer(500, MARKUP)).url, name, name=MARKUP, retryDelays=[])
     key = api.publish(custom(name, text=MARKUP, turned=TURNED, siteUrl="javascript:alert(1)"))["idempotencyKey"]
     delivery = api.ended(api.delivery_id(key, endpoint), "failed")
     eventually(api.alerts, lambda lines: any(line["id"] == delivery["id"] for line in lines))
-    return {"endpoint": endpoint["id"], "delivery": delivery["id"], "key": key}
+    return {"endpoint": endpoint["id"], "delivery": delivery["id"], "key": key, "request": request_of(api)}
+
+
+def request_of(api: Api) -> str:
+    api.call("PUT", "/v1.0/provision/templates/looks", {"name": MARKUP, "kind": "groups"})
+    said = {"comment": MARKUP, "metadata": {"turned": TURNED}}
+    body = {
+        "templateId": "looks",
+        "displayName": f"Quay {uuid.uuid4().hex[:8]}",
+        "owners": ["mia@contoso.example"],
+        **said,
+    }
+    return str(api.call("POST", "/v1.0/provision/groups", body, expect=202).json["requestId"])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -82,7 +97,8 @@ def unavailable(route: Route) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["endpoints/{endpoint}", "deliveries/{delivery}", "events/{key}", "alerts", "overview"]
+    "path",
+    ["endpoints/{endpoint}", "deliveries/{delivery}", "events/{key}", "alerts", "overview", "workspaces/{request}"],
 )
 def test_content_of_strangers_is_text_and_nothing_else(console: Console, places: dict[str, str], path: str) -> None:
     console.open(path.format(**places))

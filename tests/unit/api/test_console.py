@@ -15,8 +15,10 @@ from cryptography.fernet import Fernet
 
 from shared.api import console
 from shared.api.http import routing
+from shared.api.http.auth import Role
 from shared.api.http.routing import Routes
 from shared.app import App
+from shared.provisioning.steps import STEPS
 from shared.settings import Settings, read_settings
 
 LEAST = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": Fernet.generate_key().decode()}
@@ -69,6 +71,17 @@ def test_the_page_is_asked_for_again_each_time_and_its_files_never(serve: Any) -
         assert (served.status_code, served.mimetype) == (200, media_type)
         assert served.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         assert served.get_body() == (HERE / name).read_bytes()
+
+
+def test_the_reference_of_the_api_is_a_page_of_its_own(serve: Any) -> None:
+    page = serve("reference")
+    assert (page.status_code, page.mimetype) == (200, "text/html")
+    assert page.headers["Cache-Control"] == "no-cache"
+    assert page.headers["Content-Security-Policy"] == serve("").headers["Content-Security-Policy"]
+    text = page.get_body().decode()
+    assert f'src="{version(serve)}/reference/app.js"' in text
+    assert "{v}" not in text
+    assert "msal" not in text  # it needs no sign-in
 
 
 def test_a_page_of_an_older_version_still_finds_its_files(serve: Any) -> None:
@@ -176,12 +189,42 @@ def test_a_path_that_is_spelt_out_takes_its_own_methods_alone() -> None:
 # The files themselves
 
 
-def test_every_module_that_is_imported_is_loaded_ahead() -> None:
+def imported(path: Path) -> set[str]:
+    """What a module imports, and so on, by names in the folder; itself too."""
+    found = {path.relative_to(HERE).as_posix()}
+    for name in re.findall(r'from "([^"]+)"', path.read_text(encoding="utf-8")):
+        found |= imported((path.parent / name).resolve())
+    return found
+
+
+@pytest.mark.parametrize(("name", "entry"), [("index.html", "app.js"), ("reference.html", "reference/app.js")])
+def test_every_module_that_is_imported_is_loaded_ahead_and_no_other(name: str, entry: str) -> None:
     """Else the browser would learn of them one after the other."""
-    index = (HERE / "index.html").read_text(encoding="utf-8")
-    ahead = set(re.findall(r'(?:modulepreload" href|script type="module" src)="\{v\}/([^"]+)"', index))
+    page = (HERE / name).read_text(encoding="utf-8")
+    assert re.findall(r'script type="module" src="\{v\}/([^"]+)"', page) == [entry]
+    assert set(re.findall(r'modulepreload" href="\{v\}/([^"]+)"', page)) == imported(HERE / entry) - {entry}
+
+
+def test_no_module_is_there_that_no_page_has() -> None:
     there = {path.relative_to(HERE).as_posix() for path in SOURCES if path.suffix == ".js"}
-    assert ahead == there | {"vendor/lit-html.js"}
+    assert there | {"vendor/lit-html.js"} == imported(HERE / "app.js") | imported(HERE / "reference/app.js")
+
+
+def test_each_role_opens_a_page() -> None:
+    """Whoever has one is let in: there must be something to see."""
+    app = (HERE / "app.js").read_text(encoding="utf-8")
+    names = dict(re.findall(r'(\w+) = "(Point\.\w+)"', app))
+    opening = {name for roles in re.findall(r"roles: \[([^\]]*)\]", app) for name in re.findall(r"\w+", roles)}
+    assert {names[name] for name in opening} | {Role.ADMIN} == set(Role)
+
+
+def test_the_steps_of_a_request_are_those_that_it_goes_through() -> None:
+    page = (HERE / "pages/workspaces.js").read_text(encoding="utf-8")
+    [told] = re.findall(r"export const STEPS = \{\n(.*?)\n\};", page, re.DOTALL)
+    steps = {kind: re.findall(r'"(\w+)"', names) for kind, names in re.findall(r"(\w+): \[([^\]]*)\]", told)}
+    assert steps == {kind: [*names] for kind, names in STEPS.items()}
+    [words] = re.findall(r"const STEP_WORDS = \{\n(.*?)\n\};", page, re.DOTALL)
+    assert {step for names in steps.values() for step in names} <= set(re.findall(r"(\w+): \"", words))
 
 
 def test_imports_are_static_and_of_files_that_are_there() -> None:
@@ -205,8 +248,13 @@ def test_nothing_makes_markup_of_text(path: Path) -> None:
 
 
 def test_tokens_stay_in_the_one_file_that_signs_in() -> None:
+    """The reference has a command that gets one, to be copied."""
     for path in SOURCES:
-        text = path.read_text(encoding="utf-8")
+        text = (
+            path.read_text(encoding="utf-8")
+            .replace("az account get-access-token", "")
+            .replace("--query accessToken", "")
+        )
         if path.name != "signin.js":
             assert "accessToken" not in text, path
             assert "Bearer" not in text, path

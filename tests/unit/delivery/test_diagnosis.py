@@ -13,6 +13,8 @@ from shared.delivery.diagnosis import Ended, Paused, Unacceptable, diagnose, fai
 from shared.delivery.schedule import Exhausted, Gone, Retry, decide
 from shared.model.retry_after import LONGEST_RETRY_AFTER
 
+TOLD_IN = "docs/receivers.md#what-your-answer-means"
+
 DELAYS = [timedelta(seconds=30), timedelta(hours=3)]
 
 

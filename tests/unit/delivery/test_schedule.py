@@ -10,6 +10,8 @@ from doubles.samples import NOW
 from shared.delivery.schedule import Delivered, Exhausted, Gone, Retry, decide
 from shared.model.retry_after import LONGEST_RETRY_AFTER, read_retry_after
 
+TOLD_IN = "docs/receivers.md#what-your-answer-means"
+
 DELAYS = [timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10)]
 statuses = st.none() | st.integers(100, 599)
 waits = st.none() | st.timedeltas(timedelta(), timedelta(days=2))

@@ -12,6 +12,8 @@ from shared.delivery.schedule import Delivered, Exhausted, Gone, Retry
 from shared.delivery.transitions import cancelled, failed, new, recorded
 from shared.model import Attempt, Delivery, Status
 
+TOLD_IN = "docs/architecture.md#a-crash-starts-no-second-chain-of-attempts"
+
 ID = a_message().delivery_id
 AFTER = timedelta(seconds=30)
 verdicts = st.sampled_from([Delivered(), Gone(), Exhausted(), Retry(AFTER)])

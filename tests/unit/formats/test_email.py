@@ -215,7 +215,7 @@ def test_any_events_become_a_mail(several: list[Event], content_type: str) -> No
         ({"recipients": ["It <it@contoso.com>"]}, "must be a mail address"),
         ({"recipients": ["a@contoso.com,b@contoso.com"]}, "must be a mail address"),
         ({"recipients": ["a@contoso.com\r\nBcc: b"]}, "must be a mail address"),
-        ({"subject": "{{nothing}}"}, "is known nowhere"),
+        ({"subject": "{{nothing}}"}, "is unknown"),
         ({"subject": "{{content."}, "begins no placeholder"),
         ({"consoleUrl": "http://app/console/"}, "consoleUrl"),
         ({"consoleUrl": 'https://app/"onload=x/'}, "consoleUrl"),

@@ -15,6 +15,8 @@ from shared.model import Event, Tenant
 from shared.model.catalogue import CATALOGUE
 from shared.model.json_text import compact, joined, members, quoted
 
+TOLD_IN = "docs/receivers.md#the-body"
+
 KNOWN_ANSWER = (
     '{"type":"ProvisioningStarted","content":{"name":"Resource Name","type":"MicrosoftTeams",'
     '"requestedOn":"2023-10-05T14:48:00","requesterId":"235ec2cb-0767-40b3-a1de-4da2c42b19e9"},'

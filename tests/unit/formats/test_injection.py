@@ -12,6 +12,8 @@ from shared.formats.summary import is_link
 from shared.model import Event, Tenant
 from unit.formats.test_limits import strings
 
+TOLD_IN = "docs/receivers.md#receivers-own-formats"
+
 ATTACK: dict[str, Any] = {
     "name": "<!channel> <@U012AB3CD> *bold* `code` &lt;!here&gt;",
     "*_~`[x](https://evil.example)": "[click](https://evil.example) <https://evil.example|contoso> ![i](https://evil.example/i)",

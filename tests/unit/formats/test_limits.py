@@ -13,10 +13,11 @@ from doubles.format_events import OWN_FORMATS, compact_json, events, make, read,
 from doubles.pagerduty import faults as pagerduty_faults
 from local.m365.mail import Outbox
 from shared.formats.sentinel import COLUMNS, MOST_BYTES, MOST_FIELD_BYTES
-from doubles.pagerduty import faults as pagerduty_faults
 from shared.formats.shortening import MARK, in_utf16, short_key, shorten, within
 from shared.model import Event
 from shared.model.json_text import members
+
+TOLD_IN = "docs/receivers.md#receivers-own-formats"
 
 MIB = 1024 * 1024
 

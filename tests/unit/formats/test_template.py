@@ -18,6 +18,8 @@ from shared.model.catalogue import CATALOGUE
 from shared.model.delivery import Unsendable
 from shared.model.json_text import MAX_VALUES, members
 
+TOLD_IN = "docs/receivers.md#any-other-receiver-template"
+
 CONTENT = (
     r'{"siteUrl":"https:\/\/x\u00e9","n":1.10,"big":1e3,"yes":true,"none":null,"deep":{"a":["x",{"b":2}]},"q":"\"\n"}'
 )
@@ -164,11 +166,11 @@ def test_the_end_of_a_matter_names_what_its_beginning_has_opened() -> None:
         ({"a": "{{#each content}}"}, "is no placeholder"),
         ({"a": "{{content.x:0}}"}, "is no placeholder"),
         ({"a": "{{content.x|upper}} {{content x}}"}, "is no placeholder"),
-        ({"a": "{{siteUrl}}"}, "is known nowhere: take type, severity"),
-        ({"a": "{{meta.key?}}"}, "is known nowhere"),
-        ({"a": "{{tenant.name}}"}, "is known nowhere"),
-        ({"a": ["{{type.x}}"]}, "is known nowhere"),
-        ({"a": "{{correlation.id}}"}, "is known nowhere"),
+        ({"a": "{{siteUrl}}"}, "is unknown: take type, severity"),
+        ({"a": "{{meta.key?}}"}, "is unknown"),
+        ({"a": "{{tenant.name}}"}, "is unknown"),
+        ({"a": ["{{type.x}}"]}, "is unknown"),
+        ({"a": "{{correlation.id}}"}, "is unknown"),
         ({"{{type}}": 1}, "name takes no placeholder"),
         (["{{type}}"] * 101, "more than 100 placeholders"),
         ("x" * 16_400, "more than 16384 characters"),

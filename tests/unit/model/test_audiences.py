@@ -9,6 +9,8 @@ from shared.model.audiences import ALLOWED, allowed_problem, audience_problem, s
 from shared.model.clouds import POWER_AUTOMATE
 from shared.settings import SettingsError, read_settings
 
+TOLD_IN = "docs/security.md#the-apps-identity"
+
 OWN_RIGHTS = [
     "https://graph.microsoft.com",
     "https://graph.microsoft.com/",

@@ -23,6 +23,8 @@ from shared.model.auth import (
 from shared.model.validation import clauses
 from shared.outbound.credentials import basic, conflict_of, is_signed, sends_authorization
 
+TOLD_IN = "docs/api.md#delivery-authentication"
+
 BODY: TypeAdapter[Any] = TypeAdapter(AuthBody)
 SET_HERE = [
     "Host",

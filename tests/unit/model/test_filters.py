@@ -12,6 +12,8 @@ from shared.model import SEVERITIES, Endpoint, Event, Severity, Tenant
 from shared.model.catalogue import CATALOGUE
 from shared.model.filters import Matcher, objections, type_matches
 
+TOLD_IN = "docs/api.md#endpoints"
+
 SITE = "https://contoso.sharepoint.com/sites/hr"
 type_names = st.sampled_from(list(CATALOGUE)) | st.from_regex(r"\Acustom\.[a-z.]{1,10}\Z")
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from shared.model import Event
 from shared.model.fingerprint import fingerprint, is_fingerprint_of
 
+TOLD_IN = "docs/api.md#the-idempotency-key"
+
 NUMBERS = st.from_regex(r"-?(0|[1-9][0-9]{0,6})(\.[0-9]{1,6})?([eE][+-]?[0-9]{1,3})?", fullmatch=True)
 
 

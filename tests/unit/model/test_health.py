@@ -24,6 +24,8 @@ from shared.model.health import (
     renew,
 )
 
+TOLD_IN = "docs/operations.md#disabling"
+
 LIMIT = timedelta(hours=120)
 
 

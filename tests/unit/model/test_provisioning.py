@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from shared.model.provisioning import NameProblem, Names, Template, distinct, names_for, slug, template_problem
 
+TOLD_IN = "docs/provisioning.md#ask-for-a-workspace"
+
 
 def a_template(**more: object) -> Template:
     return Template.model_validate({"id": "7", "kind": "teams", "name": "Project", **more})
@@ -55,7 +57,7 @@ def test_the_template_goes_around_the_name_and_if_it_says_so_around_the_address(
         ("", "a", "displayName", "must not be empty"),
         ("Quay", "https://contoso.sharepoint.com/sites/quay", "desiredUrl", "the last part of an address alone"),
         ("Quay", "-quay", "desiredUrl", "letter or digit first"),
-        ("Quay", "q" * 65, "desiredUrl", "has 65 characters, of which 64 are taken"),
+        ("Quay", "q" * 65, "desiredUrl", "has 65 characters; at most 64 are taken"),
         ("Qu\u200bay", "quay", "displayName", "a character that cannot be seen"),
         ("q" * 257, "quay", "displayName", "has 257 characters; a team takes 256"),
         ("会議", None, "desiredUrl", "is required where none can be made"),

@@ -13,6 +13,8 @@ from doubles.samples import an_endpoint, an_event
 from shared.model.filters import Matcher
 from shared.model.site_patterns import LONGEST_SITE, Site, can_match_a_url
 
+TOLD_IN = "docs/api.md#endpoints"
+
 letters = st.text("aB/-é", max_size=12)
 pattern_parts = st.sampled_from(["*", "?", "[ab]", "[!a]", "[a-c]", "[!B-]", "[]a]", "[", "a", "b", "B", "/", "-", "é"])
 patterns = st.lists(pattern_parts, max_size=8).map("".join)

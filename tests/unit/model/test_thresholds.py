@@ -17,6 +17,8 @@ from shared.model.thresholds import (
     read_thresholds,
 )
 
+TOLD_IN = "docs/api.md#storage-thresholds"
+
 GB = 2**30
 QUOTA = 1000 * GB
 DEFAULT = read_thresholds("75:medium,90:high,100:critical")

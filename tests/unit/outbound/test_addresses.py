@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from shared.outbound.addresses import AddressPolicy, Refused, is_public, refused_address
 
+TOLD_IN = "docs/receivers.md#the-url"
+
 STRICT = AddressPolicy()
 LOCAL = AddressPolicy(allow_private=True)
 

@@ -18,6 +18,8 @@ from shared.outbound.breaker import (
     Breaker,
 )
 
+TOLD_IN = "docs/operations.md#endpoints-that-fail-or-hang"
+
 EVERY = 60.0
 OPENED_AT = 1000.0
 

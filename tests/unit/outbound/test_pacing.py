@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from shared.outbound.pacing import FIRST_RETURN_SECONDS, LONGEST_LINE_SECONDS, MOST_IN_MEMORY, SOON_SECONDS, Pacing
 
+TOLD_IN = "docs/operations.md#endpoints-that-ask-for-less"
+
 SECOND = timedelta(seconds=1)
 
 

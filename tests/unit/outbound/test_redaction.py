@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from shared.outbound.exchange import RESPONSE_BYTES
 from shared.outbound.redaction import MARK, Redaction
 
+TOLD_IN = "docs/security.md#what-is-promised"
+
 CODE = "o74oKsbrgHDI+/zQ=="
 PATH = "/workflows/9f2c0a4411/triggers/manual/paths/invoke"
 QUERY = f"api-version=2016-10-01&sp=%2Ftriggers%2Fmanual&code={quote(CODE, safe='')}&k=q7"

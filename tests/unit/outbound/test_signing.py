@@ -14,6 +14,8 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from shared.outbound.signing import make_secret, sign_point, sign_standard
 from unit.formats.test_formats import KNOWN_ANSWER
 
+TOLD_IN = "docs/receivers.md#verify"
+
 KEY = "158b08cc-6a06-49f2-a724-2bc514fdcf1e"
 BODY = KNOWN_ANSWER.encode()
 

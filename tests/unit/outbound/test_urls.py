@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from shared.outbound.addresses import MAX_URL_LENGTH, AddressPolicy, Refused, Target, read_url, refused_address
 from unit.outbound.test_addresses import LOCAL, STRICT
 
+TOLD_IN = "docs/receivers.md#the-url"
+
 
 def refusal(url: str, policy: AddressPolicy = STRICT) -> str:
     target = read_url(url, policy)

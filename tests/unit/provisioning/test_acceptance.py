@@ -53,11 +53,11 @@ def errors(cloud: Cloud, **more: Any) -> list[str]:
         ({"owners": ()}, "owners: name at least one"),
         ({"desired_url": "a b"}, "desiredUrl: must be the last part of an address alone"),
         ({"display_name": "q" * 257}, "displayName: has 257 characters; a team takes 256"),
-        ({"owners": ("nobody@contoso.example",)}, "owners[0]: nobody@contoso.example is nobody in the tenant"),
+        ({"owners": ("nobody@contoso.example",)}, "owners[0]: nobody@contoso.example is no user of the tenant"),
         ({"owners": (MIA, "gus@fabrikam.example")}, "owners[1]: gus@fabrikam.example is a guest"),
         (
             {"members": ("leo@contoso.example", "nobody@contoso.example")},
-            "members[1]: nobody@contoso.example is nobody in the tenant",
+            "members[1]: nobody@contoso.example is no user of the tenant",
         ),
     ],
 )
@@ -152,7 +152,7 @@ def test_a_user_whom_the_worker_does_not_find_fails_the_request(cloud: Cloud) ->
     cloud.run()
     row = cloud.row_of(accepted.row)
     assert (row.status, len(cloud.directory.groups)) == ("failed", 0)
-    assert (row.error or "").startswith("members: nobody@contoso.example is nobody in the tenant")
+    assert (row.error or "").startswith("members: nobody@contoso.example is no user of the tenant")
 
 
 def test_the_same_key_is_the_same_request(cloud: Cloud) -> None:

@@ -30,6 +30,8 @@ from shared.sharing import mapping
 from shared.sharing.mapping import ANONYMOUS, EXTERNAL, GRANTED, REVOKED, Ignored, SharingEvent, map_record
 from shared.sharing.record import SharingRecord, Unreadable, is_about_sharing, read_record
 
+TOLD_IN = "docs/sharing.md#which-record-makes-which-event"
+
 ZOE, LEO = "zoe@fabrikam.example", "leo@contoso.example"
 GUEST = "zoe_fabrikam.example#ext#@contoso.onmicrosoft.com"
 VIEW, EDIT = "<Type>View</Type>", "<Type>Edit</Type>"
@@ -346,7 +348,7 @@ def test_whatever_a_record_holds_it_is_told_ignored_or_named_unreadable(
 
 def test_the_page_has_a_line_for_each_operation_that_is_told() -> None:
     page = (Path(__file__).parents[3] / "docs" / "sharing.md").read_text("utf-8")
-    page = page.partition("## What is told of what")[2].partition("\n## ")[0]
+    page = page.partition("## Which record makes which event")[2].partition("\n## ")[0]
     told_of = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
     assert told_of == list(mapping._RULES)
     for operation in told_of:

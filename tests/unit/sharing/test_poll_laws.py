@@ -20,6 +20,8 @@ from shared.sharing.mapping import SharingEvent
 from shared.sharing.run import LEASE
 from shared.sharing.teller import Teller
 
+TOLD_IN = "docs/sharing.md#how-it-is-read"
+
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SOON = LEASE + timedelta(seconds=1)
 

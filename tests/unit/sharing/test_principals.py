@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from doubles.audit_records import DOMAINS
 from shared.sharing.principals import Principal, principal_of
 
+TOLD_IN = "docs/sharing.md#who-is-outside"
+
 
 @pytest.mark.parametrize(
     ("name", "kind", "expected"),

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from shared.settings import SettingsError
 from shared.storage.cipher import Cipher
 
+TOLD_IN = "docs/security.md#what-is-promised"
+
 PLACE = "endpoints/ABC/Url"
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 

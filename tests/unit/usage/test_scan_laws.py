@@ -18,6 +18,8 @@ from shared.storage.rows import Versioned
 from shared.storage.sites import SiteRow
 from shared.usage.scan import scan
 
+TOLD_IN = "docs/api.md#storage-thresholds"
+
 THRESHOLDS = read_thresholds("75:medium,90:high,100:critical")
 FEW = settings(max_examples=100, deadline=None)
 
