@@ -7,6 +7,8 @@ import pytest
 
 from doubles.simulated_host import Host
 from doubles.simulated_storage import URLS, Odds, World
+from doubles.virtual_host import DIGEST, TOGETHER
+from shared.formats import FORMATS
 from shared.model import DeliveryId, Event, digest, endpoint_id
 from shared.storage.alerts import Malformed
 
@@ -61,8 +63,8 @@ class Order:
         assert not [row for row in rows.values() if row.status == "pending"]
 
 
-def _simulate(seed: int, odds: Odds, gives_up: float = 0.0) -> tuple[World, Host]:
-    world = World(random.Random(seed), odds, ordered=True)
+def _simulate(seed: int, odds: Odds, gives_up: float = 0.0, format: str = "point") -> tuple[World, Host]:
+    world = World(random.Random(seed), odds, ordered=True, format=format)
     host = Host(world, instances=2)
     order = Order(world, host)
     host.run_publishers(order.publishers, gives_up)
@@ -93,6 +95,24 @@ def test_whatever_breaks_the_order_is_kept_and_nobody_waits_for_ever(
             assert gives_up or len(host.accepted) == SUBJECTS * EACH
         except (AssertionError, KeyError) as error:
             raise AssertionError(f"seed {seed} with {odds}") from error
+
+
+@pytest.mark.parametrize("format", ["together", "digest"])
+def test_batches_keep_the_order_whatever_breaks(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body has the events of several subjects, and never two of one."""
+    monkeypatch.setitem(FORMATS, "together", TOGETHER)
+    monkeypatch.setitem(FORMATS, "digest", DIGEST)
+    odds, most = Odds(crash=0.02, storage_fails=0.02, put_twice=0.02, lease_runs_out=0.005), 1
+    for seed in range(20):
+        try:
+            world, host = _simulate(seed, odds, format=format)
+            assert len(host.accepted) == SUBJECTS * EACH
+            assert world.most_together <= SUBJECTS
+        except (AssertionError, KeyError) as error:
+            raise AssertionError(f"seed {seed} with {odds}") from error
+        most = max(most, world.most_together)
+    if format == "digest":  # which waits for those that are due
+        assert most == SUBJECTS
 
 
 @pytest.mark.parametrize("run_seconds", [20.0, 0.0])
