@@ -10,8 +10,7 @@ Per instance, in memory, on the loop that dispatches. It knows nothing of a rece
 - *New* endpoints, of which nothing is known, have one slot each, and all together at most half of the slots.
 - *Failing* endpoints (the last attempt failed, or one has been waiting for seconds) have a quarter of the slots.
 - Where only a quarter of the slots is free, new and failing endpoints may hold no more than an eighth.
-- A delivery that goes in the request of another holds a slot as well, since the host has its message in hand: of what
-  is free as much as its endpoint holds already leaves, and never of the last quarter.
+- A delivery that goes in the request of another holds a slot as well, since the host has its message in hand.
 
 A message that finds no slot waits in its endpoint's line where its turn is likely to come soon; else it is to go back
 to the queue, so that the host can receive messages of other endpoints. That takes transactions and seconds, so the
@@ -26,7 +25,6 @@ import math
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 SLOTS = 224
 """host.json's newBatchThreshold: with more messages in hand than these the host receives no others."""
@@ -158,13 +156,11 @@ class Bulkhead:
         self._hand_out()
 
     def join(self, endpoint: str) -> bool:
-        """Takes a slot for a delivery that is to go in a request which has its own. All endpoints that are not proven
-        have no more than a quarter of the slots for this."""
-        state, free = self._state(endpoint), self._free()
+        """Takes a slot for a delivery that is to go in a request which has its own: never of the last quarter, and of
+        an endpoint that is not proven only while all such hold less than a quarter."""
+        state, free, quarter = self._state(endpoint), self._free(), self._slots // 4
         unproven = self._held[Kind.NEW] + self._held[Kind.FAILING]
-        if free <= self._slots // 4 or state.held >= free:
-            return False
-        if state.kind is not Kind.PROVEN and unproven >= self._slots // 4:
+        if free <= quarter or state.held >= free or (state.kind is not Kind.PROVEN and unproven >= quarter):
             return False
         state.joined += 1
         self._held[state.kind] += 1
@@ -229,7 +225,7 @@ class Bulkhead:
         self._lines[endpoint] = state
         self._waiting += 1
         try:
-            ends: list[asyncio.Future[Any]] = [turn] if taken_along is None else [turn, taken_along]
+            ends: set[_Turn | asyncio.Future[None]] = {turn, taken_along or turn}
             await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             if not turn.done():
@@ -267,9 +263,8 @@ class Bulkhead:
         return max(0.0, patience - (self._now() - state.began[0]))
 
     def _expected_wait(self, state: _Endpoint, together: bool) -> float:
-        """Seconds; with each round of answers an endpoint has about twice as many attempts in flight, and after the
-        next one all go that go together. One that has not answered yet is taken to need as long as it has needed so
-        far."""
+        """Seconds; with each round of answers about twice as many attempts are in flight, and after the next all go
+        that go together. An endpoint that has not answered yet is taken to need as long as it has needed so far."""
         now = self._now()
         if not state.began:
             return now - self._freed_at[state.kind]  # it waits for a slot of another endpoint
