@@ -253,14 +253,13 @@ class Bulkhead:
         return quick or self._waiting < (free * 3 // 4 if state.kind is Kind.PROVEN else free // 2)
 
     def _awaits_first_answer(self, state: _Endpoint) -> float:
-        """For how many seconds more, where all that is known of an endpoint, new or idle before, is that attempts began
-        a moment ago; else 0."""
+        """For how many seconds, where all that is known of an endpoint, new or idle before, is that attempts began a
+        moment ago; else 0."""
         if state.kind is Kind.FAILING or not state.began or self._now() < self._wary_until:
             return 0.0
-        if state.freed_at > state.began[0]:
-            return 0.0
         patience = self._patience if len(self._lines) < FEW_LINES else QUICK_SECONDS
-        return max(0.0, patience - (self._now() - state.began[0]))
+        began = state.began[0]
+        return patience if state.freed_at <= began and self._now() - began < patience else 0.0
 
     def _expected_wait(self, state: _Endpoint, together: bool) -> float:
         """Seconds; with each round of answers about twice as many attempts are in flight, and after the next all go
