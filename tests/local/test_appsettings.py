@@ -85,6 +85,7 @@ def test_the_host_gets_what_only_this_start_knows(tmp_path: Path) -> None:
         "SHAREPOINT_BASE_URL": "http://127.0.0.1:8",
         "SHAREPOINT_ACCESS_TOKEN": graph.token,
         "PROVISIONING_KINDS": "teams,groups,sites,yammer",
+        "MAIL_SENDERS": "alerts@contoso.com",
         "STORAGE_SCAN_SCHEDULE": "0 20 */6 * * *",
     }
     assert "QueueEndpoint=http://127.0.0.1:5001/devstoreaccount1;" in environment["AzureWebJobsStorage"]
