@@ -15,6 +15,7 @@ from shared.formats.sentinel import COLUMNS
 from shared.model import Auth, Endpoint
 from shared.model.audiences import ALLOWED
 from shared.model.catalogue import CATALOGUE
+from shared.outbound.gathering import Waiter
 
 from .identity import Identity
 from .scene import Scene
@@ -81,7 +82,10 @@ def test_until_the_identity_has_its_role_deliveries_fail_with_what_to_do(
     assert len(service.rows) == 1
 
 
-def test_a_rule_that_has_enough_is_asked_again_when_it_says(allowed: Scene, service: LogsIngestion) -> None:
+def test_a_rule_that_has_enough_is_asked_again_when_it_says(
+    allowed: Scene, service: LogsIngestion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Waiter, "sleep", lambda waiter, seconds: allowed.clock.sleep(seconds))
     service.most_in_a_minute = 1
     registered(allowed)
     events = [sample_of("permission.granted", key=key) for key in ("a", "b")]
