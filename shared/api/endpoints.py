@@ -82,7 +82,8 @@ def register(request: Request) -> Response:
         shown = endpoint_view(endpoint, warnings).shown()
         return Response(200, shown, headers={**headers, "Preference-Applied": "return=representation"})
     if warnings:
-        headers["Warning"] = ", ".join(f'299 - "{warning}"' for warning in warnings)
+        quoted = (warning.replace("\\", "\\\\").replace('"', '\\"') for warning in warnings)
+        headers["Warning"] = ", ".join(f'299 - "{warning}"' for warning in quoted)
     return Response(200, text="null", headers=headers)
 
 

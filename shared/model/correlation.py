@@ -5,17 +5,20 @@ workspace is asked for until it is made. Receivers keep something open for it, a
 correlation key the event that ends the matter finds what an earlier one has opened.
 
 The key is a digest, which every receiver's field takes and which means nothing in any query language. An event of which
-it cannot be said for certain what it is about is a matter of its own, under its own key: to close nothing is better
-than to close what somebody else's event has opened.
+it cannot be said for certain what it is about is a matter of its own, under its own key, and ends none: to close
+nothing is better than to close what somebody else's event has opened. For the same reason the matters of the app's own
+events are not those of events that callers publish, though they say the same: whoever may publish closes no alert of
+the app.
 """
 
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from shared.model.base import digest
-from shared.model.event import Event
+from shared.model.event import OWN_KEYS, Event
 
 Step = Literal["opens", "updates", "resolves"]
 """What an event does to its matter. One that `updates` it may be the first that a receiver hears of it."""
@@ -63,10 +66,13 @@ def correlation_of(event: Event) -> Correlation:
     read = _FACTS.get(family)
     facts = read(json.loads(event.content, parse_int=_Number, parse_float=_Number), event.key) if read else None
     if facts is None:
+        if step == "resolves" or _A_MATTER.fullmatch(event.key):
+            return Correlation(f"event-{digest(json.dumps([step, event.key]))}", step)
         return Correlation(event.key, step)
     tenant = event.tenant
     whose = (tenant.microsoft_tenant_id or tenant.id).lower() if tenant else ""
-    return Correlation(f"{family}-{digest(json.dumps([whose, *facts]))}", step)
+    own = ("app",) if event.key.startswith(OWN_KEYS) else ()
+    return Correlation(f"{family}-{digest(json.dumps([*own, whose, *facts]))}", step)
 
 
 Facts = tuple[str, ...] | None
@@ -120,6 +126,9 @@ _FACTS: dict[str, Callable[[dict[str, Any], str], Facts]] = {
     "webhook": _endpoint,
 }
 """By the family of types."""
+
+_A_MATTER = re.compile(rf"({'|'.join(_FACTS)}|event)-[A-Z2-7]{{26}}")
+"""What the key of a matter looks like; a caller may name an event so, too."""
 
 
 def _text(content: dict[str, Any], name: str) -> str:

@@ -125,7 +125,7 @@ def test_whatever_an_event_holds_its_key_fits_every_field(event: Event) -> None:
     assert matter.is_resolved is (event.type in RESOLVING)
     assert matter.key == event.key or len(matter.key) <= 40
     other = event.model_copy(update={"tenant": Tenant(id="another", microsoft_tenant_id="tenant")})
-    assert (correlation_of(other).key == matter.key) is (matter.key == event.key)
+    assert (correlation_of(other).key == matter.key) is (matter.key == event.key or matter.key.startswith("event-"))
 
 
 @pytest.mark.parametrize("name", [*CATALOGUE, "custom.test"])
@@ -177,8 +177,36 @@ def test_a_site_and_a_threshold_are_compared_as_sharepoint_and_numbers_are() -> 
         ("ProvisioningCompleted", {"name": "x"}),
     ],
 )
-def test_an_event_that_does_not_say_enough_closes_nothing_but_its_own(name: str, content: dict[str, Any]) -> None:
-    assert correlation_of(an_event(type=name, content=json.dumps(content), key="own")) == ("own", "resolves")
+def test_an_event_that_does_not_say_enough_closes_nothing(name: str, content: dict[str, Any]) -> None:
+    """Its key is the caller's to choose, as the key of another matter or of another event, too."""
+    crossing = correlation_of(an_event(type="storage.threshold_exceeded", content="{}", key="storage:site:75:3")).key
+    for named in ("own", crossing, "event-" + "A" * 26):
+        opened = correlation_of(an_event(type="custom.opened", key=named)).key
+        ended = correlation_of(an_event(type=name, content=json.dumps(content), key=named))
+        assert ended.is_resolved
+        assert ended.key not in (opened, crossing, named)
+        assert opened != crossing
+
+
+@pytest.mark.parametrize(
+    ("opening", "ending", "content", "own"),
+    [
+        (
+            "permission.granted",
+            "permission.revoked",
+            {"siteUrl": "https://x", "resourcePath": "/a", "permissionType": "Direct", "principal": "p"},
+            "sharing:1",
+        ),
+        ("ProvisioningStarted", "ProvisioningCompleted", {"requestId": "R1"}, "provisioning:R1:started"),
+    ],
+)
+def test_a_caller_closes_no_matter_of_the_app(opening: str, ending: str, content: dict[str, str], own: str) -> None:
+    def key(name: str, named: str) -> str:
+        return correlation_of(an_event(type=name, content=json.dumps(content), key=named)).key
+
+    assert key(opening, own) == key(ending, own.replace("1", "2"))
+    assert key(opening, "a") == key(ending, "b")
+    assert key(opening, own) != key(ending, "b")
 
 
 def test_numbers_that_no_float_can_hold_are_borne() -> None:
