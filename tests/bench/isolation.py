@@ -13,9 +13,9 @@ PER_SECOND = 5
 LEAD_IN_SECONDS = 2
 """Before the part that counts, as in `latency`."""
 HUNG = (1, 8, 100)
-BURST = 8
-"""Events for each receiver that hangs: more than open its breaker. What waits for a hundred of them must leave Azurite
-time for the others, or the figure would be about Azurite."""
+BURST = 3
+"""Events for each receiver that hangs. What waits for a hundred of them must leave Azurite time for the others, or the
+figure would be about Azurite: it puts back some three hundred messages a second."""
 
 
 @dataclass
