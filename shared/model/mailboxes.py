@@ -58,7 +58,7 @@ def mail_problem(audience: str, url: str, wire_format: str, by_admin: bool, mail
     if wire_format != FORMAT:
         return f"goes with the wire format {FORMAT} alone: choose that format, or take the authentication off"
     if not by_admin:
-        return "goes with endpoints of admins alone: register the endpoint as an admin"
+        return "goes with endpoints of admins alone: delete what a subscriber registered, and register it as an admin"
     if url not in mailboxes.urls:
         return f"goes to the mailboxes of MAIL_SENDERS alone, an app setting: register {' or '.join(mailboxes.urls)}"
     return None
