@@ -16,8 +16,8 @@ from shared.outbound.redaction import redaction_of
 from shared.outbound.signing import SECRET_PREFIX, sign_point, sign_standard
 from shared.storage.messages import Message
 
-_RENDERED_IN_THREAD_BYTES = 16 * 1024
-"""An event from this size on is rendered and signed off the loop, which must not stand still for milliseconds."""
+RENDERED_IN_THREAD_BYTES = 16 * 1024
+"""Events from this size on are rendered and signed off the loop, which must not stand still for milliseconds."""
 _REDACTED_IN_THREAD_CHARACTERS = 256
 """Fewer take less than a millisecond on the loop, however long the URL."""
 
@@ -80,7 +80,7 @@ async def _post(
     blocks = endpoint.auth is not None and endpoint.auth.type == "entra"
     size = len(batch.body[1] if batch else event.content)
     try:
-        if blocks or size >= _RENDERED_IN_THREAD_BYTES:
+        if blocks or size >= RENDERED_IN_THREAD_BYTES:
             headers, body = await app.in_thread(_signed, app, endpoint, message, event, batch, at, key)
         else:
             headers, body = _signed(app, endpoint, message, event, batch, at, key)
@@ -110,8 +110,7 @@ def _signed(
     """Headers and body. Raises Unsendable."""
     content_type, body = batch.body if batch else render(endpoint, message.format, event)
     auth = endpoint.auth
-    rules = token_rules(app.settings)
-    proved = {} if auth is None else auth_headers(endpoint, auth, message.format, app.tokens, rules)
+    proved = {} if auth is None else auth_headers(endpoint, auth, message.format, app.tokens, token_rules(app.settings))
     headers = {
         **proved,
         "Content-Type": content_type,

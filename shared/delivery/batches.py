@@ -20,7 +20,7 @@ from typing import Any
 
 from shared import logs
 from shared.app import App
-from shared.delivery.attempt import Attempted, Batch, attempt
+from shared.delivery.attempt import RENDERED_IN_THREAD_BYTES, Attempted, Batch, attempt
 from shared.delivery.diagnosis import Ended, Paused, Unacceptable, diagnose
 from shared.delivery.gate import Deferral, GiveUp, MayGoAlong, through_gate
 from shared.formats import FORMATS
@@ -35,7 +35,6 @@ from shared.storage.messages import Message
 GATHER_SECONDS = 5.0
 """For how long what is due at the same moment is waited for: the host asks the queue every two seconds."""
 
-_RENDERED_IN_THREAD_CHARACTERS = 16 * 1024
 _OF_THE_ENDPOINT = (401, 402, 403, 404, 405, 407, 408, 410, 429)
 """Answers that say nothing of a body."""
 
@@ -190,7 +189,7 @@ def _refused_together(attempted: Attempted) -> bool:
 async def _batch(app: App, endpoint: Endpoint, first: Sending, others: Sequence[Sending]) -> Batch | None:
     """As `fitting_batch`, off the loop where it takes long."""
     size = len(first.event.content) + sum(len(other.event.content) for other in others)
-    if size >= _RENDERED_IN_THREAD_CHARACTERS:
+    if size >= RENDERED_IN_THREAD_BYTES:
         batch: Batch | None = await app.in_thread(fitting_batch, endpoint, first, others)
         return batch
     return fitting_batch(endpoint, first, others)

@@ -159,9 +159,10 @@ async def _attempt_or_defer(
     app: App, message: Message, endpoint: Endpoint, event: Event, stored: Row
 ) -> Delivery | None:
     """Returns the row where this attempt stands in it."""
-    wait = due_in(message, endpoint, app.now())
+    now = app.now()
+    wait = due_in(message, endpoint, now)
     if wait:
-        deadline_at = app.now() + wait + longest_delivery(app, endpoint)
+        deadline_at = now + wait + longest_delivery(app, endpoint)  # the same each time: copies are known by it
         await _defer(app, message, Deferral("digest", wait.total_seconds(), deadline_at))
         return None
     known = None if stored is None else stored.value

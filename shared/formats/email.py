@@ -17,9 +17,9 @@ from pydantic import AfterValidator, Field
 
 from shared.formats import template
 from shared.formats.shortening import MARK, dumped, one_line, shorten
-from shared.formats.summary import Fact, is_link, summarise
+from shared.formats.summary import Fact, is_link, summarise, title_of
 from shared.formats.tickets import description
-from shared.model import SEVERITIES, Auth, Event, Model
+from shared.model import SEVERITIES, Auth, Event, Model, Severity
 from shared.model.base import Whole
 from shared.model.correlation import correlation_of
 from shared.model.mailboxes import is_for_mail
@@ -125,9 +125,9 @@ def join(events: Sequence[Event], settings: Settings) -> tuple[str, bytes]:
     if len(events) == 1:
         return body(events[0], settings)
     parts, told = _told(events, settings)
-    untold = Counter(_title(event) for event in events[: len(events) - told])
-    kinds = Counter(_title(event) for event in events)
-    subject = f"[{_severest(events).capitalize()}] {len(events)} events: {_counted(kinds)}"
+    titles = [title_of(event.type) for event in events]
+    untold = Counter(titles[: len(events) - told])
+    subject = f"[{_severest(events).capitalize()}] {len(events)} events: {_counted(Counter(titles))}"
     rest = f"{sum(untold.values())} earlier events are only counted: {_counted(untold)}. GET /v1.0/events has all."
     if settings.content_type == "text":
         content = "\n\n".join([f"{len(events)} events", *([rest] if untold else []), *parts])
@@ -176,12 +176,8 @@ def _mail(events: Sequence[Event], subject: str, content: str, settings: Setting
     return "application/json", dumped(sent).encode()
 
 
-def _severest(events: Iterable[Event]) -> Any:
+def _severest(events: Iterable[Event]) -> Severity:
     return max((event.severity for event in events), key=SEVERITIES.index)
-
-
-def _title(event: Event) -> str:
-    return summarise(event, 1).title
 
 
 def _counted(kinds: Counter[str]) -> str:

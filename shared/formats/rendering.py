@@ -4,7 +4,7 @@ import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import SecretStr, ValidationError
 
@@ -56,13 +56,25 @@ def render_once(name: str, text: str, event: Event) -> Body:
     known = FORMATS[name]
     if known.settings is None:
         return known.body(event)
-    settings = _checked(known.settings, text)
-    return without(known.body(event, settings), _secrets(settings.model_dump()))
+    settings, secrets = _read(known.settings, text)
+    return without(known.body(event, settings), secrets)
 
 
 def settings_of(endpoint: Endpoint, name: str) -> Any:
     """An endpoint's settings of a wire format; None where the format has none. Raises Unsendable where they do not
     fit: an endpoint may have been moved to another format, or the app to another version."""
+    parsed = _parsed_of(endpoint, name)
+    return None if parsed is None else parsed.settings
+
+
+def secrets_in(endpoint: Endpoint, name: str) -> tuple[str, ...]:
+    """The secrets among an endpoint's settings of a wire format, which no receiver's answer may show. Raises Unsendable
+    as `settings_of`."""
+    parsed = _parsed_of(endpoint, name)
+    return () if parsed is None else parsed.secrets
+
+
+def _parsed_of(endpoint: Endpoint, name: str) -> "_Settings | None":
     kind = FORMATS[name].settings
     if kind is None:
         return None
@@ -86,7 +98,7 @@ def settings_problems(name: str, given: Mapping[str, Any], types: Sequence[str])
     if len(text.encode()) > MOST_SETTINGS_BYTES:
         return [f"settings: at most {MOST_SETTINGS_BYTES} bytes are taken"]
     try:
-        settings = _checked(known.settings, text)
+        settings = _read(known.settings, text).settings
     except ValidationError as error:
         return clauses(error, known.settings, given, "settings")[:MOST_CLAUSES]
     if known.problems is None:
@@ -119,22 +131,24 @@ def without(body: Body, secrets: Iterable[str]) -> Body:
     return content_type, shown
 
 
-def secrets_in(endpoint: Endpoint, name: str) -> tuple[str, ...]:
-    """The secrets among an endpoint's settings of a wire format, which no receiver's answer may show."""
-    settings = settings_of(endpoint, name)
-    return () if settings is None else tuple(_secrets(settings.model_dump()))
+class _Settings(NamedTuple):
+    """Settings of a wire format, and the secrets among them."""
+
+    settings: Any
+    secrets: tuple[str, ...]
 
 
 @functools.lru_cache(256)
-def _parsed(kind: type[Model], text: str) -> Model:
+def _parsed(kind: type[Model], text: str) -> _Settings:
     """Once for what many deliveries need: checking takes longer than making a body. Few are kept, since a template of
     nothing but brackets takes twenty times the memory of its text, and of endpoints alone: what callers try would take
     their place."""
-    return _checked(kind, text)
+    return _read(kind, text)
 
 
-def _checked(kind: type[Model], text: str) -> Model:
-    return kind.model_validate_json(text, strict=True)
+def _read(kind: type[Model], text: str) -> _Settings:
+    settings = kind.model_validate_json(text, strict=True)
+    return _Settings(settings, tuple(_secrets(settings.model_dump())))
 
 
 def _secrets(value: Any) -> Iterator[str]:
