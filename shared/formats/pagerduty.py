@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from shared.formats.cloudevents import rfc3339
 from shared.formats.shortening import dumped, one_line, shorten
-from shared.formats.summary import Fact, Summary, is_link, summarise, text_in
+from shared.formats.summary import Fact, Summary, is_link, summarise, tenant_of, text_in
 from shared.formats.tickets import Text, headline
 from shared.model import Auth, Event, Model, Severity
 from shared.model.correlation import correlation_of
@@ -51,8 +51,7 @@ def mistakes(url: str, auth: Auth | None) -> list[str]:
 
 def body(event: Event, settings: Settings) -> tuple[str, bytes]:
     summary, matter = summarise(event), correlation_of(event)
-    content = json.loads(event.content)
-    tenant = one_line(event.tenant.display_name or event.tenant.id) if event.tenant else ""
+    content, tenant = json.loads(event.content), tenant_of(event)
     payload = {
         "summary": headline(summary, LONGEST_SUMMARY),
         "source": _field(settings.source or text_in(content, "siteUrl") or tenant or "Tenant Hooks"),

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from shared.formats.shortening import dumped, one_line, short_key, shorten
-from shared.formats.summary import Summary, summarise, text_in, time_text
+from shared.formats.summary import Summary, summarise, tenant_of, text_in, time_text
 from shared.formats.tickets import Fields, Text, description, headline
 from shared.model import Event, Model, Severity
 from shared.model.base import Whole
@@ -104,8 +104,7 @@ def _row(event: Event, matter: Correlation, incident: dict[str, Any]) -> dict[st
 
 
 def _event(event: Event, summary: Summary, matter: Correlation, settings: Settings) -> dict[str, Any]:
-    content = json.loads(event.content)
-    tenant = event.tenant.display_name or event.tenant.id if event.tenant else ""
+    content, tenant = json.loads(event.content), tenant_of(event)
     level = CLEAR if matter.is_resolved else LEVELS[event.severity]
     more = {"severity": event.severity, "event_key": event.key, "title": summary.headline, **settings.fields}
     fields = {

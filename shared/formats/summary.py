@@ -67,10 +67,9 @@ def summarise(event: Event, most_facts: int = MOST_FACTS) -> Summary:
     facts = list(islice(_facts(event.type, content), most_facts + 1))
     if len(facts) > most_facts:
         facts[most_facts:] = [left_out(event)]
-    tenant = event.tenant
     about = {
         "Severity": event.severity.capitalize(),
-        "Tenant": one_line(tenant.display_name or tenant.id) if tenant else "",
+        "Tenant": tenant_of(event),
         "Time": time_text(event.time_stamp),
         "Event type": one_line(event.type),
         "Event key": event.key,
@@ -98,6 +97,11 @@ def text_in(content: dict[str, Any], name: str) -> str:
     """A member in one line; empty where it is no text."""
     value = content.get(name)
     return one_line(value) if isinstance(value, str) else ""
+
+
+def tenant_of(event: Event) -> str:
+    """The tenant's name, or its id, in one line; empty where the event names none."""
+    return one_line(event.tenant.display_name or event.tenant.id) if event.tenant else ""
 
 
 def event_time(time_stamp: str) -> datetime:

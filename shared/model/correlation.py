@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 
 from shared.model.base import digest
 from shared.model.event import OWN_KEYS, Event
+from shared.model.site_patterns import comparable
 
 Step = Literal["opens", "updates", "resolves"]
 """What an event does to its matter. One that `updates` it may be the first that a receiver hears of it."""
@@ -84,7 +85,7 @@ def _crossing(content: dict[str, Any], key: str) -> Facts:
     site's URL; of others by the URL, as SharePoint compares it, and the number."""
     if key.startswith(_OWN_CROSSINGS):
         return (key.rpartition(":")[0],)  # without the counter of the crossing
-    site = _text(content, "siteUrl").rstrip("/")
+    site = comparable(_text(content, "siteUrl"))
     given = [name for name in ("threshold", "thresholdBytes") if isinstance(content.get(name), _Number)]
     if not site or len(given) != 1:
         return None
@@ -99,7 +100,7 @@ def _sharing(content: dict[str, Any], key: str) -> Facts:
     the one action now as this, now as that."""
     kind, principal = _text(content, "permissionType"), _text(content, "principal")
     link, path = _text(content, "linkId"), _text(content, "resourcePath")
-    site = _text(content, "siteUrl").rstrip("/")
+    site = comparable(_text(content, "siteUrl"))
     if _UNKNOWN in (kind, principal) or not (kind and principal):
         return None
     if link:

@@ -38,6 +38,11 @@ _Part = str | _OneOf | _Any | _Run
 _ANY, _RUN = _Any(), _Run()
 
 
+def comparable(url: str) -> str:
+    """A site's URL, or a pattern of one, as SharePoint tells sites apart: neither by case nor by slashes at the end."""
+    return url.lower().rstrip("/")
+
+
 class Site:
     """A site's URL, made ready to be compared with many patterns.
 
@@ -102,7 +107,7 @@ class Site:
 
 @functools.lru_cache(KEPT_LISTS)
 def _taken_apart(patterns: tuple[str, ...]) -> tuple[tuple[_Part, ...], ...]:
-    return tuple(_parts(pattern.lower().rstrip("/")) for pattern in patterns)
+    return tuple(_parts(comparable(pattern)) for pattern in patterns)
 
 
 def _parts(pattern: str) -> tuple[_Part, ...]:
@@ -148,7 +153,7 @@ _SCHEMES = ("https://", "http://")
 
 def can_match_a_url(pattern: str) -> bool:
     """Whether there are web addresses that the pattern matches: not so where it begins as none does."""
-    parts = _parts(pattern.lower().rstrip("/"))
+    parts = _parts(comparable(pattern))
     begins = parts[0] if parts and isinstance(parts[0], str) else ""
     is_whole = parts == (begins,)
     return any(begins.startswith(scheme) or (scheme.startswith(begins) and not is_whole) for scheme in _SCHEMES)

@@ -6,6 +6,7 @@ from typing import Any
 from shared.model.catalogue import CUSTOM_PREFIX, OPERATIONAL_PREFIX
 from shared.model.event import Event
 from shared.model.json_text import dump
+from shared.model.site_patterns import comparable
 
 
 def subject_of(event: Event) -> str:
@@ -19,7 +20,7 @@ def subject_of(event: Event) -> str:
     if event.type.startswith(OPERATIONAL_PREFIX):
         return f"endpoint:{content.get('endpointId')}"
     if _is_text(content.get("siteUrl")):
-        return f"site:{content['siteUrl'].lower().rstrip('/')}"
+        return f"site:{comparable(content['siteUrl'])}"
     if event.type.startswith("Provisioning"):
         request = content.get("requestId")
         return f"workspace:{request if _is_text(request) else dump([content.get('type'), content.get('name')])}"
