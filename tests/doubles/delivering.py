@@ -12,6 +12,7 @@ from doubles import registering
 from doubles.running import dispatch
 from doubles.samples import NOW
 from doubles.storage_account import Account, app_on
+from shared.app import App
 from shared.delivery.publisher import Accepted, delivery_ids, publish
 from shared.model import Delivery, Endpoint, Event
 from shared.outbound.client import Response
@@ -24,6 +25,14 @@ LEAST = {
     "SECRETS_KEY": Fernet.generate_key().decode(),
     "TENANT_ID": "contoso",
 }
+
+
+def deliveries_of(app: App, event: Event) -> list[Delivery]:
+    """The rows of an accepted event's deliveries, as they are now; of those that have one."""
+    row = app.events.find(event.key, app.now())
+    assert row is not None
+    stored = [app.deliveries.get(each) for each in delivery_ids(row)]
+    return [each.value for each in stored if each is not None]
 
 
 @dataclass
@@ -49,10 +58,7 @@ class Deployment:
             [accepted] = publish(self.app, [event])
             assert isinstance(accepted, Accepted)
             self._drain()
-            row = self.app.events.find(event.key, self.now)
-            assert row is not None
-            stored = [self.app.deliveries.get(each) for each in delivery_ids(row)]
-            found += [each.value for each in stored if each is not None]
+            found += deliveries_of(self.app, event)
         return found
 
     def _drain(self) -> None:

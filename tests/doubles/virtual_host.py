@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from doubles import registering
+from doubles.delivering import deliveries_of
 from doubles.samples import NOW, URL
 from doubles.simulated_dispatch import BATCH, IN_HAND, STORAGE_SECONDS
 from doubles.simulated_host import BACK_AFTER_FAILURE, LEASE, MOST_DEQUEUES, SETTINGS
@@ -16,7 +17,7 @@ from doubles.storage_account import Account, Queued, app_on
 from shared.app import App
 from shared.delivery.dispatcher import dispatch
 from shared.delivery.poison import exhausted
-from shared.delivery.publisher import delivery_ids, publish
+from shared.delivery.publisher import publish
 from shared.formats import Body, Format
 from shared.model import Delivery, Endpoint, Event
 from shared.outbound.bulkhead import Bulkhead
@@ -92,12 +93,7 @@ class VirtualHost:
 
     def rows(self, events: Sequence[Event]) -> list[Delivery]:
         """The deliveries of these events."""
-        found = []
-        for event in events:
-            stored = self.app.events.find(event.key, self.app.now())
-            assert stored is not None
-            found += [self.app.deliveries.get(each) for each in delivery_ids(stored)]
-        return [each.value for each in found if each is not None]
+        return [row for event in events for row in deliveries_of(self.app, event)]
 
     async def run(self, until: float = 3600, done: Callable[[], bool] | None = None) -> None:
         """Until a time, until `done`, or until nothing is left to do."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import azure.functions as func
 
+from shared.api import endpoints
 from shared.api.http import routing as routes
 from shared.api.http.call import Request, Response
 
@@ -43,3 +44,11 @@ class Api:
         answer = response.get_body().decode()
         assert response.status_code != 500, answer
         return Answer(response.status_code, json.loads(answer or "null"), dict(response.headers), answer)
+
+    def registered(self, url: str, **given: Any) -> dict[str, Any]:
+        """Registers a URL for all types, or changes what is said of it; returns the endpoint as it is shown."""
+        body = {"endpoint": url, "types": ["*"], **given}
+        answer = self(endpoints.register, body, prefer="return=representation")
+        assert answer.status == 200, answer.text
+        shown: dict[str, Any] = answer.body
+        return shown

@@ -1,7 +1,6 @@
 """Ordered endpoints: how the API takes and shows them, and what waits, on a real storage account."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -25,19 +24,10 @@ def keys_of(scene: Scene) -> list[str]:
     return [headers["webhook-id"] for _, headers, _ in scene.receiver.posts]
 
 
-def registered(api: Api, **given: Any) -> dict[str, Any]:
-    answer = api(
-        endpoints.register, {"endpoint": LOOPBACK_URL, "types": ["*"], **given}, prefer="return=representation"
-    )
-    assert answer.status == 200, answer.text
-    body: dict[str, Any] = answer.body
-    return body
-
-
 def test_it_is_registered_shown_kept_and_taken_back(api: Api) -> None:
-    shown = registered(api, ordered=True)
+    shown = api.registered(LOOPBACK_URL, ordered=True)
     assert shown["ordered"] is True
-    assert registered(api, name="renamed")["ordered"] is True
+    assert api.registered(LOOPBACK_URL, name="renamed")["ordered"] is True
     for nothing in (False, None):
         assert "ordered" not in api(endpoints.change, {"ordered": nothing}, route=shown["id"]).body
         assert api(endpoints.change, {"ordered": True}, route=shown["id"]).body["ordered"] is True

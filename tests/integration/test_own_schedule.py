@@ -15,19 +15,10 @@ from .scene import BUSY, URL, an_event
 LOOPBACK_URL = "http://127.0.0.1:9/own"
 
 
-def registered(api: Api, **given: Any) -> dict[str, Any]:
-    answer = api(
-        endpoints.register, {"endpoint": LOOPBACK_URL, "types": ["*"], **given}, prefer="return=representation"
-    )
-    assert answer.status == 200, answer.text
-    body: dict[str, Any] = answer.body
-    return body
-
-
 def test_what_is_registered_is_shown_kept_and_taken_back_by_a_patch(api: Api) -> None:
-    shown = registered(api, retryDelays=[5, 0.5e2], maxPerSecond=2)
+    shown = api.registered(LOOPBACK_URL, retryDelays=[5, 0.5e2], maxPerSecond=2)
     assert (shown["retryDelays"], shown["maxPerSecond"]) == ([5, 50], 2)
-    assert registered(api, name="renamed")["retryDelays"] == [5, 50]
+    assert api.registered(LOOPBACK_URL, name="renamed")["retryDelays"] == [5, 50]
     patched = api(endpoints.change, {"retryDelays": None, "maxPerSecond": 0.5}, route=shown["id"]).body
     assert "retryDelays" not in patched
     assert patched["maxPerSecond"] == 0.5
