@@ -1,4 +1,4 @@
-"""A hundred receivers that hang on everything harm no other: the healthy ones' p99 grows less than twofold."""
+"""A hundred receivers that hang on everything harm no other: the healthy ones' p99 hardly grows."""
 
 import threading
 import time
@@ -22,6 +22,9 @@ SECONDS = 7.0
 HUNG = 100
 """Endpoints of which nothing is known yet; each is sent an event three times."""
 
+MOST_GROWTH = 1.5
+MOST_ROUNDS = 3
+
 MOST_SECONDS = 3.0
 """Twice the longest pause between two polls, and what a busy machine may add: nobody waits for the one that hangs."""
 
@@ -34,7 +37,7 @@ class Run:
     host: Host
     hung: list[Hook]
     beside: list[list[float]] = field(default_factory=list)
-    """Beside the one that hangs, in each round."""
+    """Beside those that hang, in each round."""
 
 
 def p99(latencies: list[float]) -> float:
@@ -43,8 +46,8 @@ def p99(latencies: list[float]) -> float:
 
 @pytest.fixture(scope="module")
 def run(make_storage: MakeStorage, make_settings: MakeSettings, issuer: Issuer, receivers: Receivers) -> Iterator[Run]:
-    """Under host.json as it is. A second round where the first was a little too slow, as a busy machine may make it;
-    after a stall there is none, since the one that hangs may have been cut off by then."""
+    """Under host.json as it is. Further rounds where the first was a little too slow, as a busy machine may make it;
+    after a stall there is none, since those that hang may have been cut off by then."""
     server = receivers.serve()
     hooks, hung = [server.hook() for _ in range(HEALTHY)], [server.hook() for _ in range(HUNG)]
     with ExitStack() as stack:
@@ -61,7 +64,7 @@ def run(make_storage: MakeStorage, make_settings: MakeSettings, issuer: Issuer, 
         api.publish([custom("custom.hung") for _ in range(3)])
         hung[0].wait()
         run.beside.append(_measure(api, hooks))
-        if 2 * p99(run.alone) <= p99(run.beside[0]) < MOST_SECONDS:
+        while MOST_GROWTH * p99(run.alone) < p99(run.beside[-1]) < MOST_SECONDS and len(run.beside) < MOST_ROUNDS:
             run.beside.append(_measure(api, hooks))
         yield run
 
@@ -77,12 +80,12 @@ def _measure(api: Api, hooks: list[Hook], seconds: float = SECONDS) -> list[floa
     return [hook.wait(key=key, within=60)[0].at - at for hook in hooks for key, at in published.items()]
 
 
-def test_the_p99_of_the_healthy_grows_less_than_twofold(run: Run) -> None:
+def test_the_p99_of_the_healthy_grows_by_half_at_most(run: Run) -> None:
     beside = min(run.beside, key=p99)
     print(f"\np99 alone {p99(run.alone) * 1000:.0f} ms, beside {HUNG} that hang {p99(beside) * 1000:.0f} ms", end=" ")
     print(f"(median {sorted(run.alone)[len(run.alone) // 2] * 1000:.0f}", end=" and ")
     print(f"{sorted(beside)[len(beside) // 2] * 1000:.0f} ms, {len(run.beside)} rounds)")
-    assert p99(beside) < 2 * p99(run.alone)
+    assert p99(beside) <= MOST_GROWTH * p99(run.alone)
 
 
 def test_no_healthy_delivery_waits_for_the_one_that_hangs(run: Run) -> None:

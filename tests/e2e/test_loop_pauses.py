@@ -20,9 +20,10 @@ pytestmark = [
 ]
 
 BURST, BATCH, SITES = 500, 100, 20_000
-MOST_WORK_MS, MOST_MS = 50, 200
+MOST_WORK_MS, MOST_MS = 100, 200
 """What the loop's thread works without a break; and the same with its waits for others of the process, which wait for
-the processor in turn where the machine is busy."""
+the processor in turn where the machine is busy. The budget of work is 50 on a machine that does nothing else, where it
+is 30 to 40; a slower or busier one takes longer for the same."""
 
 WATCHED = '''"""The app, and a look at its loop: `GET /loop` tells of the longest pauses since the last one."""
 
