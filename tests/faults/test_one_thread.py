@@ -38,5 +38,5 @@ def test_one_thread_drains_everything(
             flow.wait(1000 if full else 60, within=100)
         slow.wait(10, within=60)
         assert not flow.errors, "what is published again waits for two minutes in the queue"
-        wait_until_drained(storage.connection, within=90)
+        wait_until_drained(storage.connection)
         assert reconciles(flow, taken, host.url, issuer.key).repeated == 0

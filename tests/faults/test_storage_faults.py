@@ -99,6 +99,6 @@ def test_storage_that_fails_for_a_while_loses_nothing(stage: Stage, full: bool) 
             assert stage.proxy.faults.total() > before
         flow.wait_for_more(20, within=90)
         flow.stop()
-    wait_until_drained(stage.storage.connection, within=90)
+    wait_until_drained(stage.storage.connection)
     reconciles(flow, stage.taken, stage.host.url, stage.issuer.key)
     print(f"put back as records: {len(stage.host.found('delivery.record_postponed'))}")

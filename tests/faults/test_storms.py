@@ -64,7 +64,7 @@ def test_a_storm_of_poison_stops_nothing_and_is_kept_verbatim(stage: Stage, full
                 queue.send_message(body)
         flow.wait_for_more(30)
     stage.run_sweep()
-    wait_until_drained(stage.storage.connection, within=90)
+    wait_until_drained(stage.storage.connection)
     found = reconciles(flow, taken, stage.host.url, stage.issuer.key)
     assert found.failed == len([key for key in flow.accepted if never(key)])
     assert {line["message"] for line in stage.api.alerts() if "message" in line} == storm | unseen
@@ -107,7 +107,7 @@ def test_endpoints_that_change_while_their_deliveries_wait(stage: Stage, full: b
         hook.wait()  # the bulkhead or the breaker may hold what comes after
     for name in CHANGES:
         change(stage.api, name, endpoints[name], hooks[name].url)
-    wait_until_drained(stage.storage.connection, within=180 if full else 60)
+    wait_until_drained(stage.storage.connection)
     accepted = {(event["type"], event["meta"]["idempotencyKey"]) for event in events}
     received, cancelled, reasons = [], set(), set()
     for name, hook in hooks.items():
