@@ -160,6 +160,7 @@ async def sweep(timer: func.TimerRequest) -> None:
 # Looking back
 
 http.route("delivery_list", "GET", "v1.0/webhooks/deliveries", deliveries.list_some, READ)
+http.route("delivery_newest", "GET", "v1.0/webhooks/newest-deliveries", deliveries.list_newest, READ)
 http.route("delivery_get", "GET", "v1.0/webhooks/deliveries/{id}", deliveries.get, READ)
 http.route("delivery_retry", "POST", "v1.0/webhooks/deliveries/{id}/retry", deliveries.retry_one, ADMIN)
 http.route("delivery_request", "GET", "v1.0/webhooks/deliveries/{id}/request", previews.read_request, READ)

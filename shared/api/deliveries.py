@@ -1,8 +1,9 @@
-"""`/v1.0/webhooks/deliveries`: the delivery log of an endpoint, the alert log across endpoints, and another try."""
+"""`/v1.0/webhooks/deliveries`: the delivery log of an endpoint, the alert log across endpoints, and another try; and
+`/v1.0/webhooks/newest-deliveries`."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import get_args
 
 from shared import logs
@@ -55,7 +56,7 @@ def list_some(request: Request) -> Response:
     if endpoint is None and filters.status is None:
         if filters.type is not None or filters.until is not None or continuation is not None:
             raise bad_request("Name an endpoint's id (?endpoint=) too, or ask for the alert log (?status=failed)")
-        return Response(200, _newest(request, filters.since, now).shown())
+        return Response(200, views.DeliveryPage(value=_newest(request)).shown())
     if endpoint is None and filters.status != "failed":
         raise bad_request("Name an endpoint's id (?endpoint=), or ask for the alert log (?status=failed)")
     top = request.number("top", DEFAULT_TOP, 1, MOST_TOP)
@@ -68,6 +69,23 @@ def list_some(request: Request) -> Response:
         raise bad_request("?continuation= must be one that an earlier page gave") from None
     lines = _lines(request, page.items)
     return Response(200, views.DeliveryPage(value=lines, continuation=page.continuation).shown())
+
+
+@operation(
+    "List the newest deliveries",
+    tag=Tag.DELIVERIES,
+    answers={200: Returns("Newest first, each as it stands now", views.NewestDeliveries)},
+    description="Of all endpoints and of the last 24 hours unless `from` says otherwise (7 days at most): up to some "
+    "seconds old, at most 100 an hour and process, and without those that a killed process had not noted. The same as "
+    "`/v1.0/webhooks/deliveries` without `endpoint` and `status`; Power Platform needs a path for each list.",
+    parameters=(
+        how_many(DEFAULT_TOP, MOST_NEWEST),
+        query("from", "Attempted or ended at or after this time; without a zone it is UTC"),
+    ),
+)
+def list_newest(request: Request) -> Response:
+    """The newest of all endpoints."""
+    return Response(200, views.NewestDeliveries(value=_newest(request)).shown())
 
 
 def _lines(request: Request, items: Sequence[Logged | Malformed]) -> list[views.Delivery | views.MalformedMessage]:
@@ -122,15 +140,17 @@ def find_delivery(request: Request) -> tuple[DeliveryId, Delivery]:
     return delivery_id, _find(request, delivery_id)
 
 
-def _newest(request: Request, since: datetime | None, now: datetime) -> views.DeliveryPage:
+def _newest(request: Request) -> list[views.Delivery]:
     """Those of the last day, or since a time; each as it stands now."""
+    now = request.app.now()
     top = request.number("top", DEFAULT_TOP, 1, MOST_NEWEST)
-    noted = request.app.counts.newest_deliveries(since or now - _NEWEST_OF, now, top)
+    noted = request.app.counts.newest_deliveries(request.time("from") or now - _NEWEST_OF, now, top)
     ids = [parsed for each in noted if (parsed := DeliveryId.parse(each.id))]
     with ThreadPoolExecutor(_READERS) as readers:
         rows = list(readers.map(request.app.deliveries.get, ids))
     found = [(each, row.value) for each, row in zip(ids, rows, strict=True) if row is not None]
-    return views.DeliveryPage(value=_lines(request, found))
+    called = request.app.endpoints.names({each.endpoint for each, _ in found})
+    return [delivery_view(each, delivery, called.get(each.endpoint)) for each, delivery in found]
 
 
 def _find(request: Request, delivery_id: DeliveryId) -> Delivery:

@@ -93,6 +93,12 @@ class DeliveryPage(View):
     continuation: Annotated[str, Field(description="For the next page; absent on the last")] | None = None
 
 
+class NewestDeliveries(View):
+    model_config = example({"value": [_FAILED]})
+
+    value: list[Delivery]
+
+
 class Retried(View):
     model_config = example({"id": EXAMPLE_DELIVERY_ID, "status": "pending"})
 
