@@ -7,16 +7,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from integrations.connector.fields import api_query, body, dropdown, dynamic, path, query
+from integrations.connector.fields import api_queries, api_query, body, dropdown, dynamic, path, query
 from integrations.connector.schemas import schema_of
 from shared import __version__
-from shared.api import deliveries, delivery_views, flow_schemas, provisioning_views, types
+from shared.api import deliveries, delivery_views, events, flow_schemas, provisioning_views, types
 from shared.api.endpoint_bodies import Registration
 from shared.api.endpoint_views import Endpoint
-from shared.api.event_views import Accepted
+from shared.api.event_views import Accepted, EventList
 from shared.api.events import EventBody
 from shared.api.flow_schemas import title
-from shared.api.http.operation import operation_of
+from shared.api.http.operation import Handler
 from shared.api.subscriptions import FamilySubscriptionRequest
 from shared.model.catalogue import FAMILIES
 
@@ -53,7 +53,7 @@ def definition() -> Json:
         "schemes": ["https"],
         "consumes": ["application/json"],
         "produces": ["application/json"],
-        "paths": {**_triggers(), **_actions(), **_workspaces(), **_designer()},
+        "paths": {**_triggers(), **_events(), **_deliveries(), **_endpoints(), **_workspaces(), **_designer()},
         "securityDefinitions": {
             "entra": {
                 "type": "oauth2",
@@ -91,16 +91,8 @@ def _triggers() -> Json:
     return paths
 
 
-def _actions() -> Json:
-    log = {
-        parameter["name"]: api_query(deliveries.list_some, parameter["name"])
-        for parameter in operation_of(deliveries.list_some).parameters
-    }
-    log["status"] |= {"required": True, "default": "failed", "enum": ["failed"], "x-ms-visibility": "internal"}
-    for name in ("endpoint", "continuation", "top"):
-        log[name]["x-ms-visibility"] = "advanced"
-    prefer = {"name": "Prefer", "in": "header", "required": True, "type": "string", "default": "return=representation"}
-    prefer |= {"x-ms-summary": "Prefer", "x-ms-visibility": "internal", "description": "Answers the endpoint"}
+def _events() -> Json:
+    newest = _list_parameters(events.list_newest, "top")
     return {
         f"{API}/events": {
             "post": _operation(
@@ -109,8 +101,23 @@ def _actions() -> Json:
                 "Sends an event to every endpoint that asks for it.",
                 [body(EventBody, **_publishing())],
                 _accepted("Accepted", Accepted),
-            )
+            ),
+            "get": _operation(
+                "ListNewestEvents",
+                "List the newest events",
+                "Reads what was accepted in the last day, or since a time, newest first: 100 events at most.",
+                [*newest.values()],
+                {200: ("The events", EventList)},
+            ),
         },
+    }
+
+
+def _deliveries() -> Json:
+    log = _list_parameters(deliveries.list_some, "endpoint", "continuation", "top")
+    log["status"] |= {"required": True, "default": "failed", "enum": ["failed"], "x-ms-visibility": "internal"}
+    newest = _list_parameters(deliveries.list_newest, "top")
+    return {
         f"{API}/webhooks/deliveries": {
             "get": _operation(
                 "ListFailedDeliveries",
@@ -120,15 +127,32 @@ def _actions() -> Json:
                 {200: ("A page", delivery_views.DeliveryPage)},
             )
         },
+        f"{API}/webhooks/newest-deliveries": {
+            "get": _operation(
+                "ListNewestDeliveries",
+                "List the newest deliveries",
+                "Reads what was sent to all endpoints in the last day, or since a time, newest first, each as it "
+                "stands now: 100 deliveries at most.",
+                [*newest.values()],
+                {200: ("The deliveries", delivery_views.NewestDeliveries)},
+            )
+        },
         f"{API}/webhooks/deliveries/{{id}}/retry": {
             "post": _operation(
                 "RetryDelivery",
                 "Retry a delivery",
                 "Sends a failed or cancelled delivery again, with a schedule of its own.",
-                [path("id", "The delivery's id, as the alert log has it")],
+                [path("id", "The delivery's id, as the lists of deliveries have it")],
                 _accepted("On its way", delivery_views.Retried),
             )
         },
+    }
+
+
+def _endpoints() -> Json:
+    prefer = {"name": "Prefer", "in": "header", "required": True, "type": "string", "default": "return=representation"}
+    prefer |= {"x-ms-summary": "Prefer", "x-ms-visibility": "internal", "description": "Answers the endpoint"}
+    return {
         f"{API}/webhooks/endpoints": {
             "post": _operation(
                 "RegisterEndpoint",
@@ -238,6 +262,16 @@ def _operation(name: str, summary: str, description: str, parameters: list[Json]
         "parameters": parameters,
         "responses": responses,
     }
+
+
+def _list_parameters(handler: Handler, *advanced: str) -> dict[str, Json]:
+    """The queries of one of the API's lists by name. An event type is chosen from the catalogue, or typed in."""
+    parameters = api_queries(handler)
+    if "type" in parameters:
+        parameters["type"] |= dropdown()
+    for name in advanced:
+        parameters[name]["x-ms-visibility"] = "advanced"
+    return parameters
 
 
 def _publishing() -> dict[str, Json]:

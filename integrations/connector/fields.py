@@ -56,11 +56,19 @@ def dynamic(member: str, parameter: str, reference: str) -> Json:
     }
 
 
+def api_queries(handler: Handler) -> dict[str, Json]:
+    """The queries of an operation by name, as the API describes them."""
+    return {each["name"]: _as_described(each) for each in operation_of(handler).parameters if each["in"] == "query"}
+
+
 def api_query(handler: Handler, name: str) -> Json:
     """A query as the API describes it."""
-    found = next(each for each in operation_of(handler).parameters if each["name"] == name)
-    schema = {key: value for key, value in found["schema"].items() if key in KEPT}
-    return query(name, found["description"], **{"type": "string", **schema})
+    return api_queries(handler)[name]
+
+
+def _as_described(parameter: Json) -> Json:
+    schema = {key: value for key, value in parameter["schema"].items() if key in KEPT}
+    return query(parameter["name"], parameter["description"], **{"type": "string", **schema})
 
 
 def query(name: str, description: str, important: bool = False, **schema: Any) -> Json:

@@ -220,13 +220,23 @@ def test_what_an_admin_does_from_a_flow(app: App, admin: Platform) -> None:
     hook = app.receiver.hook(500)
     endpoint = admin.call("RegisterEndpoint", {"endpoint": hook.url, "types": ["custom.flow"]}).json()
     publish = {"type": "custom.flow", "content": {"a": 1}, "meta": {"idempotencyKey": f"flow-{endpoint['id']}"}}
-    assert admin.call("PublishEvent", publish).json()["deliveries"] == 1
+    published = admin.call("PublishEvent", publish).json()
+    assert published["deliveries"] == 1
 
-    def failed() -> list[Json]:
-        lines: list[Json] = admin.call("ListFailedDeliveries", endpoint=endpoint["id"], top=5).json()["value"]
-        return lines
+    def lines(action: str, **chosen: Any) -> list[Json]:
+        """Of the event; what is noted in passing is there after some seconds."""
 
-    [line] = eventually(failed, lambda lines: len(lines) == 1, within=20)
+        def listed() -> list[Json]:
+            value: list[Json] = admin.call(action, **chosen).json()["value"]
+            return [each for each in value if each["idempotencyKey"] == published["idempotencyKey"]]
+
+        return eventually(listed, bool, within=20)
+
+    [line] = lines("ListFailedDeliveries", endpoint=endpoint["id"], top=5)
+    [event] = lines("ListNewestEvents", type="custom.flow")
+    assert (event["type"], event["deliveries"]) == ("custom.flow", 1)
+    [newest] = lines("ListNewestDeliveries", top=100)
+    assert newest == line
     assert admin.call("RetryDelivery", id=line["id"]).status_code == 202
     assert admin.call("RemoveEndpoint", id=endpoint["id"]).status_code == 204
 

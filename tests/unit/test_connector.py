@@ -27,7 +27,8 @@ OPERATIONS: dict[str, tuple[str, str, Json]] = {
 TRIGGERS = {name for name, (_, _, operation) in OPERATIONS.items() if "x-ms-trigger" in operation}
 INTERNAL = {"Unsubscribe", "ListEventTypes", "GetEventSchema"}
 ACTIONS = {
-    *("PublishEvent", "ListFailedDeliveries", "RetryDelivery", "RegisterEndpoint", "RemoveEndpoint"),
+    *("PublishEvent", "ListNewestEvents", "ListNewestDeliveries", "ListFailedDeliveries", "RetryDelivery"),
+    *("RegisterEndpoint", "RemoveEndpoint"),
     *("ProvisionTeam", "ProvisionGroup", "ProvisionSite", "GetWorkspaceRequest"),
 }
 SUMMARY = re.compile(r"([A-Z][A-Za-z0-9]*|\(ms\))( ([A-Z][A-Za-z0-9]*|\(ms\)))*")
@@ -175,7 +176,31 @@ def test_dynamic_extensions_lead_to_operations_that_answer_them() -> None:
                 if extension in holder:
                     found += 1
                     check_dynamic(holder[extension], names)
-    assert found == 6
+    assert found == 8
+
+
+def test_lists_have_filters_to_fill_in_and_the_rest_behind_show_advanced() -> None:
+    def shown(name: str) -> dict[str, str]:
+        parameters = OPERATIONS[name][2]["parameters"]
+        return {each["name"]: each.get("x-ms-visibility", "") for each in parameters}
+
+    assert shown("ListNewestEvents") == {"top": "advanced", "type": "", "from": ""}
+    assert shown("ListNewestDeliveries") == {"top": "advanced", "from": ""}
+    log = {"status": "internal", "type": "", "from": "", "to": ""}
+    assert shown("ListFailedDeliveries") == log | dict.fromkeys(("endpoint", "continuation", "top"), "advanced")
+
+
+def test_a_list_of_the_newest_is_one_page_and_the_alert_log_goes_on() -> None:
+    def page(name: str) -> Json:
+        found: Json = OPERATIONS[name][2]["responses"]["200"]["schema"]["properties"]
+        return found
+
+    newest = page("ListNewestDeliveries")
+    assert page("ListNewestEvents").keys() == newest.keys() == {"value"}
+    assert page("ListFailedDeliveries").keys() == {"value", "continuation"}
+    asked = {"id", "endpointId", "endpointName", "host", "type", "idempotencyKey", "status", "createdAt", "attempts"}
+    assert asked <= newest["value"]["items"]["properties"].keys()
+    assert "message" not in newest["value"]["items"]["properties"], "what could not be read is in the alert log alone"
 
 
 def check_dynamic(extension: Json, names: set[str]) -> None:
