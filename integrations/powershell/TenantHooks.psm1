@@ -403,17 +403,46 @@ function Publish-TenantHooksEvent {
 
 <#
 .SYNOPSIS
-An event as it was accepted, and how its deliveries stand.
+An event as it was accepted, with how its deliveries stand; or the newest events.
+.DESCRIPTION
+The newest are those of the last day or since a time, up to some seconds old; docs/api.md says which may be missing.
+.PARAMETER IdempotencyKey
+Of the event. Without one, the newest events are listed. Events can come through the pipeline.
+.PARAMETER Type
+Only events of this type, exactly.
+.PARAMETER Since
+Only those that were accepted at this time or later, at most 7 days ago.
+.PARAMETER First
+At most so many; there are no more than 100.
 .EXAMPLE
 (Get-TenantHooksEvent guest-4711).deliveries
+.EXAMPLE
+Get-TenantHooksEvent -Type storage.threshold_exceeded -Since (Get-Date).AddHours(-2) | Get-TenantHooksEvent
 #>
 function Get-TenantHooksEvent {
-    [CmdletBinding()]
+    [CmdletBinding(DefaultParameterSetName = 'Newest')]
     param(
-        [Parameter(Mandatory, Position = 0, ValueFromPipeline, ValueFromPipelineByPropertyName)]
-        [string] $IdempotencyKey
+        [Parameter(Mandatory, Position = 0, ParameterSetName = 'One', ValueFromPipeline, ValueFromPipelineByPropertyName)]
+        [string] $IdempotencyKey,
+
+        [Parameter(ParameterSetName = 'Newest')]
+        [string] $Type,
+
+        [Parameter(ParameterSetName = 'Newest')]
+        [datetime] $Since,
+
+        [Parameter(ParameterSetName = 'Newest')]
+        [int] $First = 50
     )
-    process { Invoke-Api Get "/v1.0/events/$([uri]::EscapeDataString($IdempotencyKey))" }
+    process {
+        if ($IdempotencyKey) {
+            Invoke-Api Get "/v1.0/events/$([uri]::EscapeDataString($IdempotencyKey))"
+            return
+        }
+        $query = [ordered]@{ type = $Type; top = [Math]::Min(100, $First) }
+        if ($PSBoundParameters.ContainsKey('Since')) { $query.from = Get-TimeText $Since }
+        foreach ($each in (Invoke-Api Get "/v1.0/events$(Get-Query $query)").value) { [pscustomobject]$each }
+    }
 }
 
 <#
@@ -439,17 +468,19 @@ function Remove-TenantHooksEvent {
 
 <#
 .SYNOPSIS
-Deliveries, newest first: one, those of an endpoint, or the alert log of all endpoints.
+Deliveries, newest first: one, those of an endpoint, the alert log of all endpoints, or the newest of all.
 .PARAMETER EndpointId
 Whose deliveries. Endpoints can come through the pipeline.
 .PARAMETER Failed
-The alert log: deliveries whose last attempt failed, of all endpoints.
+The alert log: deliveries whose last attempt failed, of all endpoints. It is shown where nothing else is asked for.
+.PARAMETER Newest
+The newest deliveries of all endpoints, of the last day or since a time, up to some seconds old.
 .PARAMETER Since
-Only those that were accepted at this time or later.
+Only those that were accepted at this time or later; of the newest those attempted since, at most 7 days ago.
 .PARAMETER Before
 Only those that were accepted before this time.
 .PARAMETER First
-At most so many.
+At most so many; of the newest there are no more than 100.
 .EXAMPLE
 Get-TenantHooksDelivery -Failed -Since (Get-Date).AddDays(-1) | Group-Object endpointId, reason
 #>
@@ -470,12 +501,16 @@ function Get-TenantHooksDelivery {
         [Parameter(ParameterSetName = 'Failed')]
         [switch] $Failed,
 
+        [Parameter(Mandatory, ParameterSetName = 'Newest')]
+        [switch] $Newest,
+
         [Parameter(ParameterSetName = 'Endpoint')]
         [Parameter(ParameterSetName = 'Failed')]
         [string] $Type,
 
         [Parameter(ParameterSetName = 'Endpoint')]
         [Parameter(ParameterSetName = 'Failed')]
+        [Parameter(ParameterSetName = 'Newest')]
         [datetime] $Since,
 
         [Parameter(ParameterSetName = 'Endpoint')]
@@ -484,6 +519,7 @@ function Get-TenantHooksDelivery {
 
         [Parameter(ParameterSetName = 'Endpoint')]
         [Parameter(ParameterSetName = 'Failed')]
+        [Parameter(ParameterSetName = 'Newest')]
         [int] $First = 50
     )
     process {
@@ -491,7 +527,8 @@ function Get-TenantHooksDelivery {
             Invoke-Api Get "/v1.0/webhooks/deliveries/$DeliveryId"
             return
         }
-        $query = [ordered]@{ endpoint = $EndpointId; status = $Status; type = $Type; top = [Math]::Min(500, $First) }
+        $most = if ($Newest) { 100 } else { 500 }
+        $query = [ordered]@{ endpoint = $EndpointId; status = $Status; type = $Type; top = [Math]::Min($most, $First) }
         if ($PSCmdlet.ParameterSetName -eq 'Failed') { $query.status = 'failed' }
         if ($PSBoundParameters.ContainsKey('Since')) { $query.from = Get-TimeText $Since }
         if ($PSBoundParameters.ContainsKey('Before')) { $query.to = Get-TimeText $Before }

@@ -100,6 +100,27 @@ Describe 'The pipeline' {
         )
     }
 
+    It 'takes the newest events' {
+        $listed = '{"value":[{"idempotencyKey":"k 1","type":"custom.a","severity":"low","deliveries":1}]}'
+        Set-Answers @{ Status = 200; Text = $listed }, @{ Status = 200; Text = '{"type":"custom.a","deliveries":[]}' }
+        $since = [datetime]::new(2026, 11, 22, 18, 0, 0, [DateTimeKind]::Utc)
+        (Get-TenantHooksEvent -Type custom.a -Since $since -First 500 | Get-TenantHooksEvent).type | Should -BeExactly 'custom.a'
+        (Get-Requests).Uri | Should -Be @(
+            'https://hooks.contoso.com/v1.0/events?type=custom.a&top=100&from=2026-11-22T18%3A00%3A00.000Z'
+            'https://hooks.contoso.com/v1.0/events/k%201'
+        )
+    }
+
+    It 'begins with the newest where no event is named' {
+        Set-Answers @{ Status = 200; Text = '{"value":[]}' }, @{ Status = 200; Text = '{"value":[{"id":"1"}]}' }
+        Get-TenantHooksEvent | Should -BeNullOrEmpty
+        (Get-TenantHooksDelivery -Newest -First 300).id | Should -BeExactly '1'
+        (Get-Requests).Uri | Should -Be @(
+            'https://hooks.contoso.com/v1.0/events?top=50'
+            'https://hooks.contoso.com/v1.0/webhooks/deliveries?top=100'
+        )
+    }
+
     It 'takes events' {
         Set-Answers @{ Status = 202; Text = '{"deliveries":1}' }
         [pscustomobject]@{ Type = 'custom.a'; Content = @{ n = 1 }; IdempotencyKey = 'k' } | Publish-TenantHooksEvent

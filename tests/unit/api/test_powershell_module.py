@@ -80,7 +80,7 @@ def test_a_call_is_in_the_api(name: str, method: str, path: str, described: Json
 
 def test_every_function_but_the_connection_calls_the_api() -> None:
     assert {name for name, _, _ in CALLS} | {"Connect-TenantHooks", "Disconnect-TenantHooks"} == FUNCTIONS.keys()
-    assert len(CALLS) == len(FUNCTIONS)
+    assert len(CALLS) == sum(body.count("Invoke-Api ") for _, body in FUNCTIONS.values())
 
 
 def test_bodies_have_the_fields_of_the_api(described: Json) -> None:
@@ -106,6 +106,7 @@ def test_choices_are_those_of_the_api(described: Json) -> None:
 
 def test_queries_have_the_parameters_of_the_api(described: Json) -> None:
     for name, path in (
+        ("Get-TenantHooksEvent", "/v1.0/events"),
         ("Get-TenantHooksDelivery", "/v1.0/webhooks/deliveries"),
         ("Get-TenantHooksSite", "/v1.0/storage/sites"),
         ("Get-TenantHooksEventType", "/v1.0/webhooks/types"),
