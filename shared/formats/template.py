@@ -52,11 +52,13 @@ class Placeholder(NamedTuple):
 
 
 class Values:
-    """An event's values by path, as JSON texts cut out of it; every object and array is cut up once."""
+    """An event's values by path, as JSON texts cut out of it. Every object and array is cut up once, and every text is
+    read once, however often a template names them."""
 
     def __init__(self, event: Event) -> None:
         self._event = event
         self._cut: dict[tuple[str, ...], dict[str, str]] = {}
+        self._read: dict[tuple[str, ...], str] = {}
 
     def at(self, path: tuple[str, ...]) -> str | None:
         """None where there is no such value, or null."""
@@ -66,6 +68,14 @@ class Values:
                 return None
             value = self._inner(path[:length], value).get(path[length])
         return None if value == "null" else value
+
+    def text(self, path: tuple[str, ...]) -> str:
+        """A value as people read it: of a text its characters, without those that nobody sees, of everything else the
+        JSON text; empty where there is no such value."""
+        if path not in self._read:
+            value = self.at(path) or ""
+            self._read[path] = without_unseen(str(json.loads(value))) if value.startswith('"') else value
+        return self._read[path]
 
     def _inner(self, path: tuple[str, ...], value: str) -> dict[str, str]:
         if path not in self._cut:
@@ -217,12 +227,14 @@ class _Rendering:
         return quoted("".join(part if isinstance(part, str) else self.text(part, alone) for part in parts))
 
     def text(self, placeholder: Placeholder, alone: bool) -> str:
-        """What a placeholder puts into a text that people read; beside other text, it begins no line of its own."""
-        text = self._values.at(placeholder.path) or ""
-        if text.startswith('"'):
-            text = without_unseen(str(json.loads(text)))
-            text = text if alone or placeholder.path == ("text",) else indented(text)
-        return self._counted(text if placeholder.limit is None else shorten(text, placeholder.limit))
+        """What a placeholder puts into a text that people read; beside other text, it begins no line of its own. With a
+        length, no more of the value is looked at than can be shown."""
+        text, limit = self._values.text(placeholder.path), placeholder.limit
+        if limit is not None:
+            text = text[: limit + 1]
+        if not alone and placeholder.path != ("text",):
+            text = indented(text)
+        return self._counted(text if limit is None else shorten(text, limit))
 
     def _counted(self, text: str) -> str:
         self._left -= len(text)

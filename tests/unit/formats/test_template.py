@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from doubles.format_events import compact_json, events, make, sample_of
 from doubles.memory import traced_peak
 from shared.formats import template
-from shared.formats.shortening import indented, without_unseen
+from shared.formats.shortening import indented, shorten, without_unseen
 from shared.model import Event
 from shared.model.catalogue import CATALOGUE
 from shared.model.delivery import Unsendable
@@ -289,6 +289,47 @@ def test_a_content_is_cut_up_once_however_often_it_is_named(monkeypatch: pytest.
     assert json.loads(filled(document, sample_of("custom.x", content=content)))[:50] == list(range(50))
     assert cut.count(len(content)) == 1
     assert len(cut) == 51
+
+
+def test_a_text_is_read_once_however_often_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred placeholders read a text of 250 KB a hundred times, and kept the loop or a thread for a second."""
+    read, laid_out = count_calls(monkeypatch, "without_unseen"), count_calls(monkeypatch, "indented")
+    event = sample_of("custom.x", content=compact_json({"log": "a line\n" * 30_000, "n": 1}))
+    document = ["{{content.log:50}}"] * 40 + ["{{content.n}} {{content.log:60}} {{content.log:70}}"] * 20
+    texts = json.loads(filled(document, event))
+    assert (len(texts), len(set(texts))) == (60, 2)
+    assert read == [210_000]
+    assert max(laid_out) == 71, "no more is looked at than can be shown"
+
+
+def test_a_subject_of_a_mail_reads_a_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = count_calls(monkeypatch, "without_unseen")
+    event = sample_of("custom.x", content=compact_json({"log": "a line\n" * 30_000}))
+    subject = template.filled("{{content.log:5}}" * 30, event)
+    assert subject == "a li…" * 30
+    assert read == [210_000]
+
+
+def count_calls(monkeypatch: pytest.MonkeyPatch, name: str) -> list[int]:
+    """The lengths of the texts that a function of the module is given from now on."""
+    lengths: list[int] = []
+    original = getattr(template, name)
+
+    def counted(text: str) -> Any:
+        lengths.append(len(text))
+        return original(text)
+
+    monkeypatch.setattr(template, name, counted)
+    return lengths
+
+
+@given(st.text(st.sampled_from("ab \n\u200b𝄞é"), max_size=40), st.integers(1, 45), st.sampled_from(["", "."]))
+def test_a_length_is_that_of_the_whole_text_as_it_is_laid_out(text: str, limit: int, beside: str) -> None:
+    """Of which no more is laid out than is shown."""
+    event = sample_of("custom.x", content=compact_json({"a": text}))
+    whole = without_unseen(text)
+    expected = shorten(indented(whole) if beside else whole, limit) + beside
+    assert json.loads(filled([f"{{{{content.a:{limit}}}}}{beside}"], event)) == [expected]
 
 
 @pytest.mark.parametrize(
