@@ -11,29 +11,24 @@ There are values and nothing else: no conditions, no loops. Placeholders stand i
 """
 
 import functools
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, field_validator
 
-from shared.formats.shortening import dumped, indented, shorten, without_unseen
-from shared.formats.summary import summarise
-from shared.formats.tickets import description
+from shared.formats.shortening import dumped, indented, shorten
+from shared.formats.values import Values
 from shared.model import Event, Model, Tenant
 from shared.model.catalogue import CATALOGUE, EventType
-from shared.model.correlation import correlation_of
 from shared.model.delivery import Unsendable
 from shared.model.filters import type_matches
-from shared.model.json_text import elements, joined, members, quoted
+from shared.model.json_text import joined, quoted
 from shared.model.validation import Shaped
 
 LARGEST_TEMPLATE_CHARACTERS = 16_384
 LARGEST_BODY_BYTES = 1024 * 1024
 MOST_PLACEHOLDERS = 100
-LONGEST_TEXT = 30_000
-"""How much of `{{text}}` is shown; other values are whole unless a length is given."""
 
 _TOKEN = re.compile(r"\{\{\{\{|\{\{([^{}]*)\}\}")
 _INNER = re.compile(r"([A-Za-z]+(?:\.[^.:?\s]+)*)(\?)?(?::([1-9][0-9]{0,5}))?")
@@ -49,63 +44,6 @@ class Placeholder(NamedTuple):
     def __str__(self) -> str:
         limit = "" if self.limit is None else f":{self.limit}"
         return f"{{{{{'.'.join(self.path)}{'?' if self.optional else ''}{limit}}}}}"
-
-
-class Values:
-    """An event's values by path, as JSON texts cut out of it. Every object and array is cut up once, and every text is
-    read once, however often a template names them."""
-
-    def __init__(self, event: Event) -> None:
-        self._event = event
-        self._cut: dict[tuple[str, ...], dict[str, str]] = {}
-        self._read: dict[tuple[str, ...], str] = {}
-
-    def at(self, path: tuple[str, ...]) -> str | None:
-        """None where there is no such value, or null."""
-        value = self._root.get(path[0])
-        for length in range(1, len(path)):
-            if value is None:
-                return None
-            value = self._inner(path[:length], value).get(path[length])
-        return None if value == "null" else value
-
-    def text(self, path: tuple[str, ...]) -> str:
-        """A value as people read it: of a text its characters, without those that nobody sees, of everything else the
-        JSON text; empty where there is no such value."""
-        if path not in self._read:
-            value = self.at(path) or ""
-            self._read[path] = without_unseen(str(json.loads(value))) if value.startswith('"') else value
-        return self._read[path]
-
-    def _inner(self, path: tuple[str, ...], value: str) -> dict[str, str]:
-        if path not in self._cut:
-            if value.startswith("{"):
-                self._cut[path] = members(value)
-            elif value.startswith("["):
-                self._cut[path] = {str(index): element for index, element in enumerate(elements(value))}
-            else:
-                self._cut[path] = {}
-        return self._cut[path]
-
-    @functools.cached_property
-    def _root(self) -> dict[str, str]:
-        event = self._event
-        summary, matter = summarise(event), correlation_of(event)
-        correlation = {"key": quoted(matter.key), "step": quoted(matter.step), "resolved": dumped(matter.is_resolved)}
-        root = {
-            "type": quoted(event.type),
-            "severity": quoted(event.severity),
-            "content": event.content,
-            "meta": joined({"timeStamp": quoted(event.time_stamp), "idempotencyKey": quoted(event.key)}),
-            "correlation": joined(correlation),
-            "title": quoted(summary.title),
-            "text": quoted(description(summary, LONGEST_TEXT)),
-        }
-        if summary.subject:
-            root["subject"] = quoted(summary.subject)
-        if event.tenant is not None:
-            root["tenant"] = dumped(event.tenant.model_dump(by_alias=True, exclude_none=True))
-        return root
 
 
 def _sample(known: EventType | None) -> Values:

@@ -1,6 +1,7 @@
 """The `template` format: a document of the receiver's own, filled in."""
 
 import json
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from doubles.format_events import compact_json, events, make, sample_of
 from doubles.memory import traced_peak
-from shared.formats import template
+from shared.formats import template, values
 from shared.formats.shortening import indented, shorten, without_unseen
 from shared.model import Event
 from shared.model.catalogue import CATALOGUE
@@ -283,7 +284,7 @@ def test_a_content_is_cut_up_once_however_often_it_is_named(monkeypatch: pytest.
         cut.append(len(text))
         return members(text)
 
-    monkeypatch.setattr(template, "members", counted)
+    monkeypatch.setattr(values, "members", counted)
     content = compact_json({f"n{number}": {"a": number} for number in range(MAX_VALUES // 4)})
     document = [f"{{{{content.n{number % 50}.a}}}}" for number in range(100)]
     assert json.loads(filled(document, sample_of("custom.x", content=content)))[:50] == list(range(50))
@@ -293,7 +294,7 @@ def test_a_content_is_cut_up_once_however_often_it_is_named(monkeypatch: pytest.
 
 def test_a_text_is_read_once_however_often_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred placeholders read a text of 250 KB a hundred times, and kept the loop or a thread for a second."""
-    read, laid_out = count_calls(monkeypatch, "without_unseen"), count_calls(monkeypatch, "indented")
+    read, laid_out = count_calls(monkeypatch, values, "without_unseen"), count_calls(monkeypatch, template, "indented")
     event = sample_of("custom.x", content=compact_json({"log": "a line\n" * 30_000, "n": 1}))
     document = ["{{content.log:50}}"] * 40 + ["{{content.n}} {{content.log:60}} {{content.log:70}}"] * 20
     texts = json.loads(filled(document, event))
@@ -303,23 +304,23 @@ def test_a_text_is_read_once_however_often_it_is_named(monkeypatch: pytest.Monke
 
 
 def test_a_subject_of_a_mail_reads_a_text_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = count_calls(monkeypatch, "without_unseen")
+    read = count_calls(monkeypatch, values, "without_unseen")
     event = sample_of("custom.x", content=compact_json({"log": "a line\n" * 30_000}))
     subject = template.filled("{{content.log:5}}" * 30, event)
     assert subject == "a li…" * 30
     assert read == [210_000]
 
 
-def count_calls(monkeypatch: pytest.MonkeyPatch, name: str) -> list[int]:
-    """The lengths of the texts that a function of the module is given from now on."""
+def count_calls(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> list[int]:
+    """The lengths of the texts that a function of a module is given from now on."""
     lengths: list[int] = []
-    original = getattr(template, name)
+    original = getattr(module, name)
 
     def counted(text: str) -> Any:
         lengths.append(len(text))
         return original(text)
 
-    monkeypatch.setattr(template, name, counted)
+    monkeypatch.setattr(module, name, counted)
     return lengths
 
 
