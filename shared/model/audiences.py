@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from shared.model.clouds import CLOUDS, GCC_MANAGEMENT, POWER_AUTOMATE
 from shared.model.endpoint import Endpoint
-from shared.model.ingestion import is_monitor, monitor_problem
+from shared.model.ingestion import MONITORS, is_monitor, monitor_problem
 from shared.model.mailboxes import Mailboxes, is_graph, mail_problem
 
 ALLOWED = (*POWER_AUTOMATE, "api://*")
@@ -22,40 +22,71 @@ ALLOWED = (*POWER_AUTOMATE, "api://*")
 
 _SHAPE = re.compile(r"(https|api)://[A-Za-z0-9._~-][A-Za-z0-9._~:/-]{0,239}")
 """With a host: of `api:///x`, what Entra takes for the application is not known here."""
-_OWN_RIGHTS = (
-    *(host for cloud in CLOUDS.values() for host in (cloud.graph, cloud.management, cloud.monitor) if host),
-    GCC_MANAGEMENT,
-    "graph.windows.net",
-    "management.azure.com",
-    "management.core.windows.net",
-    "management.usgovcloudapi.net",
-    "management.core.usgovcloudapi.net",
-    "management.chinacloudapi.cn",
-    "management.core.chinacloudapi.cn",
-    "storage.azure.com",
-    "core.windows.net",
-    "core.usgovcloudapi.net",
-    "core.chinacloudapi.cn",
-    "vault.azure.net",
-    "vault.usgovcloudapi.net",
-    "vault.azure.cn",
-    "sharepoint.com",
-    "sharepoint.us",
-    "sharepoint-mil.us",
-    "sharepoint.cn",
-)
-"""Hosts, with all below them."""
-_OWN_RIGHTS_IDS = (
-    "00000002-0000-0000-c000-000000000000",  # Azure AD Graph
-    "00000003-0000-0000-c000-000000000000",  # Microsoft Graph
-    "00000003-0000-0ff1-ce00-000000000000",  # SharePoint
-    "797f4846-ba00-4fd7-ba43-dac1f8f63013",  # Azure Resource Manager
-    "c5393580-f805-4401-95e8-94b7a6ef2fc2",  # Office 365 Management APIs
-    "cfa8b339-82a2-471a-a3c9-0fc0be7a4093",  # Key Vault
-    "e406a681-f3d4-42a8-90b6-c2b029497af1",  # Azure Storage
-    "fb60f99c-7a34-4190-8149-302f77469936",  # the exchange of tokens
-)
-"""The same services by their application ids, which Entra takes for audiences too."""
+
+
+class _Service(NamedTuple):
+    """How a service is named to Entra: by its application ids, and by addresses of these hosts and all below them."""
+
+    ids: tuple[str, ...]
+    hosts: tuple[str, ...]
+
+
+_EXCHANGE_OF_TOKENS = "the exchange of tokens"
+_OWN_RIGHTS = {
+    "Microsoft Graph": _Service(
+        ids=("00000003-0000-0000-c000-000000000000",),
+        hosts=(*(cloud.graph for cloud in CLOUDS.values()), "ags.windows.net"),
+    ),
+    "Azure AD Graph": _Service(
+        ids=("00000002-0000-0000-c000-000000000000",),
+        hosts=("graph.windows.net", "graph.microsoftazure.us", "graph.chinacloudapi.cn"),
+    ),
+    "SharePoint": _Service(
+        ids=("00000003-0000-0ff1-ce00-000000000000",),
+        hosts=(*(cloud.sharepoint for cloud in CLOUDS.values()), "sharepoint-df.com", "onedrive.cloud.microsoft"),
+    ),
+    "Exchange Online": _Service(
+        ids=("00000002-0000-0ff1-ce00-000000000000", "00000007-0000-0ff1-ce00-000000000000"),  # and its protection
+        hosts=(
+            *("outlook.com", "outlook.office.com", "outlook-sdf.office.com", "outlook-tdf.office.com"),
+            *("outlook-tdf-2.office.com", "outlook.office365.com", "outlook-sdf.office365.com", "mail.office365.com"),
+            *("outlook.office365.us", "outlook-dod.office365.us", "autodiscover-s.office365.us"),
+            *("ps.protection.office365.us", "webmail.apps.mil", "partner.outlook.cn"),
+        ),
+    ),
+    "Office 365 Management APIs": _Service(
+        ids=("c5393580-f805-4401-95e8-94b7a6ef2fc2",),
+        hosts=(*(cloud.management for cloud in CLOUDS.values() if cloud.management), GCC_MANAGEMENT),
+    ),
+    "Azure Resource Manager": _Service(
+        ids=("797f4846-ba00-4fd7-ba43-dac1f8f63013",),
+        hosts=(
+            *("management.azure.com", "management.azure.net", "management.core.windows.net"),
+            *("management.usgovcloudapi.net", "management.core.usgovcloudapi.net"),
+            *("management.chinacloudapi.cn", "management.core.chinacloudapi.cn"),
+        ),
+    ),
+    "Azure Storage": _Service(
+        ids=("e406a681-f3d4-42a8-90b6-c2b029497af1",),
+        hosts=(
+            *("storage.azure.com", "storage.azure.net"),
+            *("core.windows.net", "core.usgovcloudapi.net", "core.chinacloudapi.cn"),
+        ),
+    ),
+    "Key Vault": _Service(
+        ids=("cfa8b339-82a2-471a-a3c9-0fc0be7a4093",),
+        hosts=("vault.azure.net", "vault.usgovcloudapi.net", "vault.azure.cn"),
+    ),
+    "Azure Monitor": _Service(
+        ids=("e933bd07-d2ee-4f1d-933c-3752b819567b",),
+        hosts=tuple(cloud.monitor for cloud in CLOUDS.values()),
+    ),
+    _EXCHANGE_OF_TOKENS: _Service(ids=("fb60f99c-7a34-4190-8149-302f77469936",), hosts=()),
+}
+"""Sources, on github.com unless named otherwise: names of the service principals,
+maciejporebski/azure-ad-first-party-apps-permissions; ids again, environments/published.go of manicminer/hamilton; the
+exchange of tokens, "Conditional Access for Agent ID" (learn.microsoft.com); addresses of Azure AD Graph and Azure in
+other clouds, azure-cli's azure/cli/core/cloud.py."""
 _EXCHANGE = "azureadtokenexchange"
 """`api://AzureADTokenExchange`; each national cloud adds its name."""
 
@@ -80,8 +111,10 @@ def audience_problem(audience: str, allowed: Sequence[str], url: str = "", wire_
         return "must be the audience alone, such as https://service.flow.microsoft.com/ or api://<application id>"
     if audience.lower().endswith("/.default"):
         return "must be the audience without /.default, which is added here"
-    if _has_own_rights(audience) and not is_monitor(audience):
-        return "is a service in which the app has rights of its own: a receiver of that token could use them"
+    own = _own_service(audience)
+    if own is not None and not is_monitor(audience):
+        instead = f"; for Sentinel give {' or '.join(MONITORS)}" if own == "Azure Monitor" else ""
+        return f"is a service in which the app has rights of its own ({own}): a receiver could use them{instead}"
     if not any(_matches(audience, pattern) for pattern in allowed):
         return "is not among ALLOWED_TOKEN_AUDIENCES, an app setting"
     return monitor_problem(audience, url, wire_format) if is_monitor(audience) else None
@@ -100,8 +133,9 @@ def allowed_problem(pattern: str) -> str | None:
         return "give audiences such as https://service.flow.microsoft.com/ or api://<application id>; api://* for all"
     if pattern.endswith("*") and not pattern.startswith("api://"):
         return "only audiences that begin with api:// can be allowed by a pattern"
-    if _has_own_rights(pattern.removesuffix("*")) and not is_monitor(pattern):
-        return f"{pattern} is a service in which the app has rights of its own, and never allowed"
+    own = _own_service(pattern.removesuffix("*"))
+    if own is not None and not is_monitor(pattern):
+        return f"{pattern} is a service in which the app has rights of its own ({own}), and never allowed"
     return None
 
 
@@ -112,11 +146,19 @@ def _matches(audience: str, pattern: str) -> bool:
     return wanted.rstrip("/") == known.rstrip("/")
 
 
-def _has_own_rights(audience: str) -> bool:
+def _own_service(audience: str) -> str | None:
+    """The name of the service with rights of the app's own that this stands for, or None."""
     lower = audience.lower()
     host = (urlsplit(lower).hostname or "").rstrip(".")
-    return (
-        host.startswith(_EXCHANGE)
-        or any(host == own or host.endswith(f".{own}") for own in _OWN_RIGHTS)
-        or any(identity in lower for identity in _OWN_RIGHTS_IDS)
-    )
+    if host.startswith(_EXCHANGE):
+        return _EXCHANGE_OF_TOKENS
+    for name, service in _OWN_RIGHTS.items():
+        below = any(host == own or host.endswith(f".{own}") for own in service.hosts)
+        if below or any(_digits(own) in _digits(lower) for own in service.ids):
+            return name
+    return None
+
+
+def _digits(identity: str) -> str:
+    """An application id in lower case without its hyphens, so that it is found without them too."""
+    return identity.replace("-", "")

@@ -1,5 +1,7 @@
 """For whom the app's managed identity may prove itself."""
 
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,12 +36,49 @@ OWN_RIGHTS = [
     "https://manage-gcc.office.com",
     "https://manage.protection.apps.mil/",
     "api://c5393580-f805-4401-95e8-94b7a6ef2fc2",
+    "api://00000007-0000-0ff1-ce00-000000000000",
     "https://MONITOR.azure.com",
     "https://monitor.azure.com:443",
     "https://monitor.azure.us/x",
     "https://x.monitor.azure.cn",
     "api://monitor.azure.com",
     "https://contoso.sharepoint-mil.us",
+    "https://canary.graph.microsoft.com/",
+    "https://ags.windows.net",
+    "https://graph.microsoftazure.us/",
+    "https://graph.chinacloudapi.cn",
+    "https://foundational.management.azure.net",
+    "https://microsoft.sharepoint-df.com",
+    "https://onedrive.cloud.microsoft/",
+    "https://outlook.office365.com/",
+    "https://outlook.office365.com:443/",
+    "https://outlook.office.com",
+    "https://outlook.com/",
+    "https://ps.outlook.com",
+    "https://ps.protection.outlook.com/",
+    "https://outlook.office365.us/",
+    "https://outlook-dod.office365.us/",
+    "https://webmail.apps.mil/",
+    "https://partner.outlook.cn",
+    "https://account.z12.blob.storage.azure.net",
+]
+IDS = {
+    "Azure AD Graph": "00000002-0000-0000-c000-000000000000",
+    "Microsoft Graph": "00000003-0000-0000-c000-000000000000",
+    "SharePoint": "00000003-0000-0ff1-ce00-000000000000",
+    "Exchange Online": "00000002-0000-0ff1-ce00-000000000000",
+    "Office 365 Management APIs": "c5393580-f805-4401-95e8-94b7a6ef2fc2",
+    "Azure Resource Manager": "797f4846-ba00-4fd7-ba43-dac1f8f63013",
+    "Azure Storage": "e406a681-f3d4-42a8-90b6-c2b029497af1",
+    "Key Vault": "cfa8b339-82a2-471a-a3c9-0fc0be7a4093",
+    "Azure Monitor": "e933bd07-d2ee-4f1d-933c-3752b819567b",
+    "the exchange of tokens": "fb60f99c-7a34-4190-8149-302f77469936",
+}
+"""Of the services above: Entra takes an application's id for its address."""
+WRITINGS = [
+    *("{}", "{}/", "{}/.default", "{{{}}}", "spn:{}", "urn:uuid:{}"),
+    *("api://{}", "api://{}/", "api://{}//", "api://{}/.default", "api://{}/user_impersonation", "api://{{{}}}"),
+    *("https://{}", "https://{}/", "https://contoso.example/{}", "api://contoso/{}", "api://{}/contoso.example"),
 ]
 EXCHANGES = [
     "api://AzureADTokenExchange",
@@ -61,6 +100,27 @@ def test_services_in_which_the_app_has_rights_never_are(audience: str) -> None:
     assert audience_problem(audience, [audience, *ALLOWED]) is not None
     assert "rights" in str(audience_problem(audience, [audience, *ALLOWED]))
     assert allowed_problem(audience) is not None
+
+
+@pytest.mark.parametrize("service", IDS)
+def test_they_never_are_by_application_id_however_it_is_written(service: str) -> None:
+    identity = IDS[service]
+    for writing, written in product(WRITINGS, (identity, identity.upper(), identity.replace("-", ""))):
+        audience = writing.format(written)
+        assert audience_problem(audience, [audience, *ALLOWED]) is not None, audience
+        assert allowed_problem(audience) is not None, audience
+    assert f"rights of its own ({service})" in str(audience_problem(f"api://{identity}", ALLOWED))
+
+
+def test_who_gives_azure_monitors_id_is_told_its_address() -> None:
+    said = str(audience_problem(f"api://{IDS['Azure Monitor']}", ALLOWED))
+    assert "for Sentinel give https://monitor.azure.com or https://monitor.azure.us" in said
+
+
+def test_applications_of_the_tenant_have_ids_too() -> None:
+    for audience in ("api://3b735b14-de6f-4cf8-adc6-da7eaccbdc31", "api://3b735b14-de6f-4cf8-adc6-da7eaccbdc31/"):
+        assert audience_problem(audience, ALLOWED) is None
+        assert allowed_problem(audience) is None
 
 
 @pytest.mark.parametrize("audience", EXCHANGES)
