@@ -60,7 +60,9 @@ function Get-Complaint([int] $Status, [string] $Text) {
     return "${Status}: the answer is not one of Tenant Hooks, perhaps of a proxy. It begins: $beginning"
 }
 
-# The parameters of these names that were given, under the names of the API.
+# The parameters of these names that were given, under the names of the API. Of what comes through the pipeline by property
+# name, $PSBoundParameters keeps the value of an earlier object (github.com/PowerShell/PowerShell/issues/20137): read those
+# from their variables instead.
 function Get-Body($Bound, [string[]] $Names) {
     $body = [ordered]@{}
     foreach ($name in $Names) {
@@ -382,7 +384,7 @@ function Publish-TenantHooksEvent {
         [string] $IdempotencyKey,
 
         [Parameter(ValueFromPipelineByPropertyName)]
-        [datetime] $TimeStamp,
+        [Nullable[datetime]] $TimeStamp,
 
         [Parameter(ValueFromPipelineByPropertyName)]
         [ValidateSet('low', 'medium', 'high', 'critical')]
@@ -392,9 +394,11 @@ function Publish-TenantHooksEvent {
         [Collections.IDictionary] $Tenant
     )
     process {
-        $body = Get-Body $PSBoundParameters @('Type', 'Content', 'Severity', 'Tenant')
+        $body = [ordered]@{ type = $Type; content = $Content }
+        if ($Severity) { $body.severity = $Severity }
+        if ($null -ne $Tenant) { $body.tenant = $Tenant }
         $meta = [ordered]@{}
-        if ($PSBoundParameters.ContainsKey('TimeStamp')) { $meta.timeStamp = Get-TimeText $TimeStamp }
+        if ($null -ne $TimeStamp) { $meta.timeStamp = Get-TimeText $TimeStamp }
         if ($IdempotencyKey) { $meta.idempotencyKey = $IdempotencyKey }
         if ($meta.Count) { $body.meta = $meta }
         if ($PSCmdlet.ShouldProcess($Type, 'Publish an event')) { Invoke-Api Post '/v1.0/events' $body }
@@ -652,7 +656,8 @@ function Set-TenantHooksThreshold {
         [object[]] $Sites
     )
     process {
-        $body = Get-Body $PSBoundParameters @('Default', 'Sites')
+        $body = [ordered]@{ default = $Default }
+        if ($null -ne $Sites) { $body.sites = $Sites }
         if ($PSCmdlet.ShouldProcess('all sites', 'Replace the storage thresholds')) {
             Invoke-Api Put '/v1.0/storage/thresholds' $body
         }

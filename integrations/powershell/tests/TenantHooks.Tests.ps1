@@ -128,6 +128,21 @@ Describe 'The pipeline' {
     }
 }
 
+Describe 'Objects that say less than the one before' {
+    It 'take nothing over from it' {
+        Set-Answers @{ Status = 202; Text = '{"deliveries":1}' }, @{ Status = 202; Text = '{"deliveries":1}' }
+        $at = [datetime]::new(2026, 11, 22, 18, 0, 0, [DateTimeKind]::Utc)
+        $null = @(
+            [pscustomobject]@{ Type = 'custom.a'; Content = @{ n = 1 }; Severity = 'high'; Tenant = @{ id = 't' }; TimeStamp = $at }
+            [pscustomobject]@{ Type = 'custom.b'; Content = @{ n = 2 } }
+        ) | Publish-TenantHooksEvent
+        (Get-Requests).Body | Should -BeExactly @(
+            '{"type":"custom.a","content":{"n":1},"severity":"high","tenant":{"id":"t"},"meta":{"timeStamp":"2026-11-22T18:00:00.000Z"}}'
+            '{"type":"custom.b","content":{"n":2}}'
+        )
+    }
+}
+
 Describe 'A replay' {
     It 'goes through all pages under one key' {
         Set-Answers @{ Status = 202; Text = '{"count":1000,"continuation":"c"}' }, @{ Status = 202; Text = '{"count":5}' }

@@ -44,11 +44,24 @@ def values(name: str, parameter: str) -> list[str]:
 def fields(name: str) -> set[str]:
     """What a function takes from its parameters into a body."""
     body = FUNCTIONS[name][1]
+    literal = re.search(r"\$body = \[ordered\]@\{ (.*) \}", body)
+    if literal:
+        return {*re.findall(r"(\w+) = ", literal[1]), *re.findall(r"\$body\.(\w+) = ", body)}
     named = re.search(r"\$names = (.*)$", body, re.MULTILINE) or re.search(
         r"Get-Body \$PSBoundParameters @\((.*)\)", body
     )
     assert named
     return {each[0].lower() + each[1:] for each in re.findall(r"'(\w+)'", named[1])}
+
+
+def optional_from_pipeline(name: str) -> set[str]:
+    """The parameters that one object of a pipeline may have, and the next may not."""
+    found, told = set(), ""
+    for attributes, variable in re.findall(r"\[Parameter\((.*?)\)\]|\$(\w+)", FUNCTIONS[name][1]):
+        if variable and "ValueFromPipeline" in told and "Mandatory" not in told:
+            found.add(variable)
+        told = "" if variable else told + attributes
+    return found
 
 
 def test_every_function_is_exported_explained_and_listed() -> None:
@@ -89,8 +102,18 @@ def test_bodies_have_the_fields_of_the_api(described: Json) -> None:
     assert fields("Set-TenantHooksEndpoint") == schemas["EndpointChanges"]["properties"].keys()
     assert set(values("Set-TenantHooksEndpoint", "Clear")) == schemas["EndpointChanges"]["properties"].keys()
     assert fields("Test-TenantHooksEndpoint") == schemas["TestRequest"]["properties"].keys()
-    assert fields("Publish-TenantHooksEvent") | {"meta"} == schemas["EventBody"]["properties"].keys()
+    assert fields("Publish-TenantHooksEvent") == schemas["EventBody"]["properties"].keys()
     assert fields("Set-TenantHooksThreshold") == schemas["ThresholdsBody"]["properties"].keys()
+
+
+def test_no_object_of_a_pipeline_takes_values_over_from_the_one_before() -> None:
+    """$PSBoundParameters keeps them (github.com/PowerShell/PowerShell/issues/20137): an event without a severity, a
+    tenant or a time had those of an earlier one."""
+    assert optional_from_pipeline("Publish-TenantHooksEvent") == {"IdempotencyKey", "TimeStamp", "Severity", "Tenant"}
+    for name, (_, body) in FUNCTIONS.items():
+        read = re.findall(r"\$PSBoundParameters(?:\.ContainsKey\(| @\()(.*?)\)|\$names = (.*)", body)
+        named = {each for found in read for each in re.findall(r"'(\w+)'", " ".join(found))}
+        assert not named & optional_from_pipeline(name), name
 
 
 def test_choices_are_those_of_the_api(described: Json) -> None:
