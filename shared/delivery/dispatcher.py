@@ -22,7 +22,7 @@ from shared.delivery.gate import Deferral, GiveUp, a_while, held_by_pace
 from shared.delivery.publisher import NeverAccepted, accepted_event
 from shared.delivery.recorder import delays_of, endpoint_of, follow_up, record, record_result, verdict_on
 from shared.delivery.schedule import Retry, asks_for_less
-from shared.delivery.succession import handle_in_turn
+from shared.delivery.succession import handle_in_turn, note_held
 from shared.delivery.transitions import ERASED, cancelled
 from shared.formats import FORMATS
 from shared.model import Attempt, Delivery, Endpoint, Event
@@ -239,7 +239,9 @@ async def _put_off(app: App, message: Message, held: Deferral | GiveUp) -> None:
 async def _defer(app: App, message: Message, deferral: Deferral) -> None:
     """Puts the message back, spending no attempt."""
     delay = timedelta(seconds=deferral.seconds)
-    await app.queue.put(messages.deferred(message, app.now() + delay, deferral.deadline_at), delay)
+    due_at = app.now() + delay
+    noted = await note_held(app, message, due_at)
+    await app.queue.put(messages.deferred(message, due_at, deferral.deadline_at, seen=noted), delay)
     logs.info(
         "delivery.deferred",
         deliveryId=message.delivery,

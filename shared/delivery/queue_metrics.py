@@ -37,13 +37,14 @@ def waiting(app: App) -> list[Waiting]:
 
 
 def _measured(app: App, queue: Queue) -> Waiting:
-    due_at = _first_due_at(queue)
+    due_at = first_due_at(queue)
     seconds = max(0, round((app.now() - due_at).total_seconds())) if due_at else 0
     return Waiting(queue.name, queue.length(), seconds)
 
 
-def _first_due_at(queue: Queue) -> datetime | None:
-    """A message that waits for its next attempt is not late: it counts from when it became visible."""
+def first_due_at(queue: Queue) -> datetime | None:
+    """Since when the first in line has been due; None where none is. A message that waits for its next attempt is not
+    late: it counts from when it became visible."""
     first = queue.peek()
     if first is None:
         return None

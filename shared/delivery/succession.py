@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from shared import logs
 from shared.app import App
 from shared.delivery.deadlines import REPEAT_DELAY, longest_delivery
+from shared.delivery.queue_metrics import first_due_at
 from shared.delivery.transitions import unattempted
 from shared.model import Delivery, DeliveryId, from_ms
 from shared.storage.events import EventRow, Recipient
@@ -22,10 +23,20 @@ LONGEST_WAIT = timedelta(hours=24)
 
 OVERDUE = timedelta(minutes=15)
 """A head of which nothing is recorded for so long has lost its message; one that was attempted, when it is not
-attempted again for so long after its time was over."""
+attempted again for so long after its time was over; one whose message was put back, so long after it was due again."""
+
+HELD_FOR_LONG = timedelta(minutes=10)
+"""A message that is put back until later than so long after storage last told of it is noted in its sequence: there is
+time left then to take it from the queue and handle it, before it is OVERDUE."""
+
+BEHIND = timedelta(minutes=3)
+"""While the first message in line has been due for longer, the message of any head may be in the line."""
 
 LONGEST_RUN_SECONDS = 20.0
 """An invocation begins to handle no other delivery later than that."""
+
+LONGEST_LOOK_SECONDS = 20.0
+"""The timer begins to look at no other sequence later than that."""
 
 Handle = Callable[[App, Message, bytes], Awaitable[Delivery | None]]
 """Handles a message; returns its delivery's row where the message has seen to what follows from it."""
@@ -116,26 +127,54 @@ def _put(app: App, called: Message) -> None:
         app.queue.put_many([called], max(called.due_at - app.now(), timedelta()))
 
 
+async def note_held(app: App, message: Message, until: datetime) -> bool:
+    """Before a message is put back: where that is for so long that its delivery would be taken for lost, has the
+    sequence say until when; returns whether it does. Raises StorageUnavailable."""
+    seen_at = message.seen_at or from_ms(message.event_accepted_ms)
+    if not message.sequence or until - seen_at <= HELD_FOR_LONG:
+        return False
+    await app.in_thread(app.sequences.note_held, message.delivery_id, message.sequence, until)
+    return True
+
+
 def tend(app: App) -> None:
     """Looks at the sequences that have not moved for long: the publisher of their head, or whoever ended the delivery
-    before it, may have died at the wrong moment. Raises StorageUnavailable."""
-    now = app.now()
+    before it, may have died at the wrong moment. What there is no time for is left to the next run, which finds those
+    that were looked at no more. Raises StorageUnavailable."""
+    now, ends_at, behind = app.now(), app.seconds() + LONGEST_LOOK_SECONDS, None
     for held in app.sequences.held_since(now - OVERDUE):
-        head, waiting = held.stored.value.head(held.endpoint), len(held.stored.value.members) - 1
-        seconds = round((now - held.stored.value.called_at).total_seconds())
-        stored = app.deliveries.get(head)
-        delivery = None if stored is None else stored.value
-        if delivery is not None and _is_on_its_way(app, head, delivery, now):
+        if behind is None:
+            behind = _is_behind(app, now)
+        if behind:
             app.sequences.note_seen(held, now)
-            if waiting:
-                logs.warning(
-                    "sequence.held", endpointId=held.endpoint, deliveryId=str(head), waiting=waiting, seconds=seconds
-                )
         else:
-            logs.warning(
-                "sequence.resumed", endpointId=held.endpoint, deliveryId=str(head), waiting=waiting, seconds=seconds
-            )
-            _call_again(app, held, head, delivery, now)
+            _look_at(app, held, now)
+        if app.seconds() >= ends_at:
+            return
+
+
+def _is_behind(app: App, now: datetime) -> bool:
+    """Whether messages wait for the dispatcher, or deliveries are paused."""
+    due_at = first_due_at(app.queue.raw)
+    return due_at is not None and now - due_at > BEHIND
+
+
+def _look_at(app: App, held: Held, now: datetime) -> None:
+    """Has a sequence go on where the message of its head is lost."""
+    sequence = held.stored.value
+    head, waiting = sequence.head(held.endpoint), len(sequence.members) - 1
+    seconds = round((now - sequence.called_at).total_seconds())
+    told = {"endpointId": held.endpoint, "deliveryId": str(head), "waiting": waiting, "seconds": seconds}
+    is_put_back = now - sequence.held_until < OVERDUE
+    stored = None if is_put_back else app.deliveries.get(head)
+    delivery = None if stored is None else stored.value
+    if is_put_back or (delivery is not None and _is_on_its_way(app, head, delivery, now)):
+        app.sequences.note_seen(held, now)
+        if waiting:
+            logs.warning("sequence.held", **told)
+    else:
+        logs.warning("sequence.resumed", **told)
+        _call_again(app, held, head, delivery, now)
 
 
 def _call_again(app: App, held: Held, head: DeliveryId, delivery: Delivery | None, now: datetime) -> None:

@@ -43,6 +43,8 @@ class Message(DeliveryTerms):
     """When a delivery that waits for its endpoint is given up."""
     deferrals: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """How often this attempt was put back without being made."""
+    seen_at: Instant | None = None
+    """Of a delivery in a sequence: storage tells of its message until then, at least. None: until its acceptance."""
     abandoned: Annotated[str | None, Field(max_length=200, alias="givenUp")] = None
     """Why it was given up, in a poison message."""
     manual: bool = Field(False, alias="asked")
@@ -97,6 +99,7 @@ def first(
         traceparent=row.traceparent,
         due_at=due_at,
         deadline_at=(called_at or from_ms(row.accepted_ms)) + longest,
+        seen_at=called_at,
         possible_duplicate=possible_duplicate,
         event=row.event,
     )
@@ -163,6 +166,7 @@ def next_attempt(message: Message, number: int, due_at: datetime, deadline_at: d
             "due_at": due_at,
             "deadline_at": deadline_at,
             "deferrals": 0,
+            "seen_at": due_at if message.sequence else None,
             "possible_duplicate": False,
             "redelivered": False,
             "result": None,
@@ -171,11 +175,14 @@ def next_attempt(message: Message, number: int, due_at: datetime, deadline_at: d
     )
 
 
-def deferred(message: Message, due_at: datetime, deadline_at: datetime | None = None) -> Message:
-    """The same attempt later, unspent. With a `deadline_at` the delivery is given so much longer."""
+def deferred(message: Message, due_at: datetime, deadline_at: datetime | None = None, *, seen: bool = False) -> Message:
+    """The same attempt later, unspent. With a `deadline_at` the delivery is given so much longer; `seen`: its sequence
+    says that it is put back until then."""
     update: dict[str, object] = {"due_at": due_at, "possible_duplicate": True, "deferrals": message.deferrals + 1}
     if deadline_at is not None:
         update["deadline_at"] = deadline_at
+    if seen:
+        update["seen_at"] = due_at
     return message.model_copy(update=update)
 
 

@@ -6,6 +6,7 @@ changed on condition that nobody else has changed it: so the order is the table'
 """
 
 import enum
+from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -19,14 +20,19 @@ MOST_IN_ONE = 1000
 """Deliveries of a sequence. Its row is written each time that one joins or leaves, and holds 42 bytes for each: a
 publisher pays for that, whoever registered the endpoint."""
 
+_PAGE = 100
+"""Rows of up to 42 KB that are read at once."""
+
 
 class Sequence(Stored):
     """Who is in a sequence, as delivery ids without the endpoint's, which is the row's partition; the head first.
-    `called_ms` is when the head became it, or was called again; `seen_ms` when it was last found to be as it should."""
+    `called_ms` is when the head became it, or was called again; `seen_ms` when it was last found to be as it should;
+    `held_ms` until when the head's message is put back, where that is for long."""
 
     members: tuple[str, ...]
     called_ms: int
     seen_ms: int = 0
+    held_ms: int = 0
 
     def head(self, endpoint: str) -> DeliveryId:
         found = DeliveryId.parse(f"{self.members[0]}-{endpoint}")
@@ -36,6 +42,10 @@ class Sequence(Stored):
     @property
     def called_at(self) -> datetime:
         return from_ms(self.called_ms)
+
+    @property
+    def held_until(self) -> datetime:
+        return from_ms(self.held_ms)
 
 
 class Place(enum.Enum):
@@ -111,7 +121,10 @@ class Sequences:
                 return Left(known, was_head)
             was_head = known.members[0] == member
             others = tuple(each for each in known.members if each != member)
-            shorter = Sequence(members=others, called_ms=to_ms(now) if was_head else known.called_ms)
+            if was_head:
+                shorter = Sequence(members=others, called_ms=to_ms(now))
+            else:
+                shorter = known.model_copy(update={"members": others})
             if not others:
                 written = self._table.remove(endpoint, name, stored.etag)
             else:
@@ -121,16 +134,26 @@ class Sequences:
 
     def call_again(self, held: Held, now: datetime) -> Sequence | None:
         """Has the head called as of now, and returns the sequence; None where somebody else has changed it."""
-        return self._renew(held, {"called_ms": to_ms(now)})
+        return self._renew(held, {"called_ms": to_ms(now), "held_ms": 0})
 
     def note_seen(self, held: Held, now: datetime) -> None:
         """Has it looked at as late as if its head had been called now."""
         self._renew(held, {"seen_ms": to_ms(now)})
 
-    def held_since(self, at: datetime) -> list[Held]:
-        """The sequences whose head was called, and which were last seen, before a time."""
-        rows = self._table.query("Seen lt @at", {"at": _time(to_ms(at))})
-        return [Held(row["PartitionKey"], row["RowKey"], _read(row)) for row in rows]
+    def note_held(self, delivery_id: DeliveryId, name: str, until: datetime) -> None:
+        """Has a sequence say until when its head's message is put back; not where another delivery is its head."""
+        endpoint, member = delivery_id.endpoint, _member(delivery_id)
+        while (stored := self.get(endpoint, name)) is not None and stored.value.members[0] == member:
+            if stored.value.held_ms >= to_ms(until):
+                return
+            held = Held(endpoint, name, stored)
+            if self._renew(held, {"held_ms": to_ms(until)}) is not None:
+                return
+
+    def held_since(self, at: datetime) -> Iterator[Held]:
+        """The sequences whose head was called, and which were last seen, before a time; read as they are asked for."""
+        for row in self._table.query("Seen lt @at", {"at": _time(to_ms(at))}, page=_PAGE):
+            yield Held(row["PartitionKey"], row["RowKey"], _read(row))
 
     def _renew(self, held: Held, update: dict[str, int]) -> Sequence | None:
         renewed = held.stored.value.model_copy(update=update)

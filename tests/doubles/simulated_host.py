@@ -18,7 +18,7 @@ from shared.app import App
 from shared.delivery.dispatcher import dispatch
 from shared.delivery.poison import exhausted
 from shared.delivery.publisher import Accepted, publish
-from shared.delivery.succession import OVERDUE, tend
+from shared.delivery.succession import tend
 from shared.model import Event
 from shared.outbound.breaker import Breaker
 from shared.outbound.bulkhead import Bulkhead
@@ -33,6 +33,7 @@ T = TypeVar("T")
 LEASE = timedelta(minutes=10)
 BACK_AFTER_FAILURE = timedelta(seconds=60)
 MOST_DEQUEUES = 10
+LOOKS_EVERY = timedelta(minutes=5)  # the timer, which looks at sequences that have not moved
 MOST_EXPIRIES = 8  # in one schedule: with no bound, leases could run out faster than work is done
 REFUSES_THE_BODY = Response(400, '{"error":{"code":"TriggerInputSchemaMismatch"}}', None)
 ASKS_FOR_LESS = Response(429, None, timedelta(seconds=20))
@@ -57,7 +58,7 @@ class MoodyBreaker(Breaker):
         self._world = world
 
     def wait_seconds(self, endpoint: str, delivery: str, now: float) -> float:
-        return 60.0 if self._world.chance(self._world.odds.held) else 0.0
+        return self._world.odds.held_seconds if self._world.chance(self._world.odds.held) else 0.0
 
 
 def _app(world: World) -> App:
@@ -184,6 +185,7 @@ class Host:
         self.accepted: list[Event] = []
         self.expired = 0
         self.loop = _Loop(self)
+        self._looks_at = world.now + LOOKS_EVERY
 
     @property
     def app(self) -> App:
@@ -213,13 +215,14 @@ class Host:
                 self._advance_one()
             elif not self._receive():
                 waiting = [message.visible_at for message in (*self.world.queue, *self.world.poison)]
-                if waiting:
-                    self.world.now = max(self.world.now, min(waiting))
-                elif self.world.account.tables.get("sequences"):
-                    self.world.now += OVERDUE + timedelta(milliseconds=1)
-                    self.start(self._tend)
-                else:
+                if self.world.account.tables.get("sequences"):
+                    waiting.append(self._looks_at)
+                if not waiting:
                     return
+                self.world.now = max(self.world.now, min(waiting))
+                if self.world.now >= self._looks_at:
+                    self._looks_at = self.world.now + LOOKS_EVERY
+                    self.start(self._tend)
         raise AssertionError("the world never came to rest: something loops")
 
     def _advance_one(self) -> None:

@@ -37,6 +37,7 @@ class Odds:
     """Which of FAILURES it is; None: any."""
     held: float = 0.0
     """By the breaker: the message is put back."""
+    held_seconds: float = 60.0
 
 
 class ShakyAccount(Account):

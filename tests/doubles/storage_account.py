@@ -201,6 +201,14 @@ class Queue:
     def put(self, text: str, delay: timedelta = timedelta()) -> None:
         self._account.change(lambda: self._account.enqueue(self.name, text, self._now() + delay))
 
+    def peek(self) -> tuple[bytes, datetime | None] | None:
+        return self._account.read(self._first)
+
+    def _first(self) -> tuple[bytes, datetime | None] | None:
+        visible = [message for message in self.messages if message.visible_at <= self._now()]
+        first = min(visible, key=lambda message: message.visible_at, default=None)
+        return None if first is None else (first.text.encode(), first.visible_at)
+
 
 class LoopServices:
     """As shared.storage.loop_clients.LoopServices, without a loop: each call is done when it is made."""

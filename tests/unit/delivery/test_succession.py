@@ -1,113 +1,18 @@
 """Ordered endpoints, on storage in memory: who waits for whom, for how long, and what it costs."""
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
-from cryptography.fernet import Fernet
 
 from doubles import registering
-from doubles.running import dispatch, exhausted
-from doubles.storage_account import Account, Queued, app_on
+from doubles.ordered_world import SCHEDULE, SETTINGS, START, Dead, World, an_event
 from shared.admin.erasure import erase
 from shared.admin.retry import Refusal, retry
-from shared.app import App
-from shared.delivery.publisher import delivery_ids, publish
-from shared.delivery.succession import LONGEST_WAIT, OVERDUE, WAITS, tend
-from shared.model import Delivery, DeliveryId, Endpoint, Event
-from shared.model.json_text import dump
-from shared.outbound.client import NoResponse, Response
-from shared.settings import read_settings
-from shared.storage.messages import Message, decode
+from shared.delivery.publisher import publish
+from shared.delivery.succession import LONGEST_WAIT, WAITS
 from shared.storage.pages import Filters
-from shared.storage.queues import DELIVERIES, POISON
-
-START = datetime(2026, 11, 19, 10, tzinfo=UTC)
-URL = "https://receiver.example/hook"
-SETTINGS = read_settings(
-    {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "SECRETS_KEY": Fernet.generate_key().decode()}
-)
-SCHEDULE = sum(SETTINGS.retry_delays, timedelta())
-
-
-@dataclass
-class World:
-    """One instance, its receiver and its clock."""
-
-    account: Account = field(default_factory=Account)
-    now: datetime = START
-    posts: list[tuple[str, datetime]] = field(default_factory=list)
-    failing: set[str] = field(default_factory=set)
-    """Keys of events that the receiver does not take."""
-
-    def __post_init__(self) -> None:
-        self.app: App = app_on(self.account, SETTINGS, self._post, lambda: self.now, pass_time=self._pass)
-
-    def _pass(self, by: timedelta) -> None:
-        self.now += by
-
-    def _post(self, url: str, headers: Any, body: bytes, spent: timedelta) -> Response | NoResponse:
-        self.posts.append((headers["webhook-id"], self.now))
-        return Response(500 if headers["webhook-id"] in self.failing else 200, None, None)
-
-    @property
-    def order(self) -> list[str]:
-        return [key for key, _ in self.posts]
-
-    def register(self, url: str = URL, **given: Any) -> Endpoint:
-        return registering.register(self.app.endpoints, url, self.now, **({"ordered": True} | given))
-
-    def publish(self, key: str, site: str = "a") -> None:
-        publish(self.app, [an_event(key, site)])
-
-    def queued(self, name: str = DELIVERIES) -> list[Message]:
-        return [decode(each.text.encode()) for each in self.account.queues.get(name, [])]
-
-    def id_of(self, key: str) -> DeliveryId:
-        row = self.app.events.find(key, self.now)
-        assert row is not None
-        return delivery_ids(row)[0]
-
-    def row(self, key: str) -> Delivery:
-        stored = self.app.deliveries.get(self.id_of(key))
-        assert stored is not None, f"{key} has no row"
-        return stored.value
-
-    def step(self) -> None:
-        """Handles the message that is due first."""
-        poison = self.account.queues.setdefault(POISON, [])
-        deliveries = self.account.queues.setdefault(DELIVERIES, [])
-        due: Callable[[Queued], datetime] = lambda each: each.visible_at  # noqa: E731
-        message = min([*poison, *deliveries], key=due)
-        self.now = max(self.now, message.visible_at)
-        if message in poison:
-            exhausted(self.app, message.text.encode(), self.now)
-            poison.remove(message)
-        else:
-            dispatch(self.app, message.text.encode(), 1)
-            deliveries.remove(message)
-
-    def run(self) -> None:
-        """Until both queues are empty."""
-        while self.account.queues.get(DELIVERIES) or self.account.queues.get(POISON):
-            self.step()
-
-    @property
-    def sequences(self) -> int:
-        return len(self.account.tables.get("sequences", {}))
-
-
-def an_event(key: str, site: str = "a") -> Event:
-    return Event(
-        type="custom.test",
-        content=dump({"siteUrl": f"https://contoso.example/sites/{site}"}),
-        time_stamp="2026-11-19T10:00:00Z",
-        key=key,
-        severity="low",
-    )
 
 
 @pytest.fixture
@@ -312,115 +217,6 @@ def test_publishing_again_puts_no_second_message_of_one_that_waits(world: World)
     world.run()
     assert world.order == ["one", "two"]
     assert not world.sequences
-
-
-class TestTheTimer:
-    def test_calls_a_head_again_that_has_lost_its_message(self, world: World) -> None:
-        """Its publisher died before it could put it."""
-        world.register()
-        world.publish("one")
-        world.publish("two")
-        world.account.queues[DELIVERIES].clear()
-        world.now += OVERDUE - timedelta(seconds=1)
-        tend(world.app)
-        assert not world.queued()
-        world.now += timedelta(seconds=2)
-        tend(world.app)
-        tend(world.app)
-        assert [message.key for message in world.queued()] == ["one"]
-        world.run()
-        assert world.order == ["one", "two"]
-
-    def test_goes_on_after_one_that_has_ended(self, world: World) -> None:
-        """Who ended it died before it could call the next, and its message did not come back."""
-        world.register()
-        world.publish("one")
-        world.publish("two")
-        dead = World(world.account, world.now)
-        dead.app = replace(dead.app, sequences=cast(Any, Dead()))
-        with pytest.raises(RuntimeError):
-            dead.step()
-        world.account.queues[DELIVERIES].clear()
-        assert world.row("one").status == "delivered"
-        world.now += OVERDUE + timedelta(seconds=1)
-        tend(world.app)
-        world.run()
-        assert world.order == ["two"]
-
-    def test_says_of_who_is_to_be_attempted_again_that_others_wait(
-        self, world: World, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        world.register(retry_delays=(timedelta(hours=2),))
-        world.failing = {"one"}
-        world.publish("one")
-        world.publish("two")
-        world.step()
-        put = world.queued()
-        world.now += OVERDUE + timedelta(seconds=1)
-        tend(world.app)
-        assert world.queued() == put
-        lines = [line for line in map(json.loads, caplog.messages) if line["event"].startswith("sequence.")]
-        assert [(line["event"], line["waiting"], line["seconds"]) for line in lines] == [("sequence.held", 1, 901)]
-        calls = world.account.calls
-        tend(world.app)
-        assert world.account.calls == calls + 1, "it was looked at a moment ago"
-
-    def test_has_one_go_on_that_has_lost_the_message_of_its_next_attempt(self, world: World) -> None:
-        world.register()
-        world.failing = {"one"}
-        world.publish("one")
-        world.publish("two")
-        world.step()
-        world.account.queues[DELIVERIES].clear()
-        world.now += SETTINGS.longest_delivery + OVERDUE * 2
-        tend(world.app)
-        world.run()
-        assert world.order == ["one"] * 4 + ["two"]
-        assert world.row("one").status == "failed"
-
-    def test_has_a_failure_told_of_that_nobody_lived_to_tell(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Who recorded it died before it could put the poison message."""
-        world.register(retry_delays=())
-        world.failing = {"one"}
-        world.publish("one")
-        world.publish("two")
-        with monkeypatch.context() as patched:
-            patched.setattr("shared.delivery.recorder.follow_up", dies)
-            with pytest.raises(RuntimeError):
-                world.step()
-        world.account.queues[DELIVERIES].clear()
-        assert (world.row("one").status, world.queued(POISON)) == ("failed", [])
-        world.now += OVERDUE + timedelta(seconds=1)
-        tend(world.app)
-        world.run()
-        assert world.order == ["one", "two"]
-        assert len(world.app.alerts.log(Filters(), world.now, 10).items) == 1
-
-    def test_drops_what_is_past_retention(self, world: World) -> None:
-        world.register()
-        world.publish("one")
-        world.account.queues[DELIVERIES].clear()
-        for name in list(world.account.tables):
-            if name.startswith(("events", "deliveries")):
-                world.account.tables[name].clear()
-        world.now += OVERDUE + timedelta(seconds=1)
-        tend(world.app)
-        assert not world.queued()
-        assert not world.sequences
-
-
-def dies(*given: Any) -> Any:
-    """Where a process ends."""
-    raise RuntimeError("dead")
-
-
-class Dead:
-    """A store that a process does not live to use."""
-
-    def __getattr__(self, name: str) -> Any:
-        return dies
 
 
 def calls_of(keys: list[str], **given: Any) -> int:

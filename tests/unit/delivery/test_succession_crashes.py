@@ -81,6 +81,7 @@ def _simulate(seed: int, odds: Odds, gives_up: float = 0.0, format: str = "point
         pytest.param(Odds(lease_runs_out=0.01), id="leases-run-out"),
         pytest.param(Odds(crash=0.02, storage_fails=0.02, put_twice=0.02, lease_runs_out=0.005), id="everything"),
         pytest.param(Odds(crash=0.02, lease_runs_out=0.01, held=0.3), id="held-by-the-breaker"),
+        pytest.param(Odds(crash=0.02, storage_fails=0.02, held=0.3, held_seconds=1000), id="held-for-long"),
     ],
 )
 @pytest.mark.parametrize(("gives_up", "run_seconds"), [(0.0, 20.0), (0.5, 20.0), (0.2, 0.0)])
@@ -124,6 +125,16 @@ def test_without_faults_every_attempt_is_posted_once_though_there_are_two_instan
         world, _ = _simulate(seed, Odds())
         made = sum(len(row.attempts) for row in world.rows().values())
         assert sum(world.posts.values()) == made + world.put_off
+
+
+def test_without_faults_none_that_is_held_is_taken_for_lost(caplog: pytest.LogCaptureFixture) -> None:
+    """Whose message is put back for long, once or again and again, while the timer comes."""
+    for seed in range(40):
+        world, _ = _simulate(seed, Odds(held=0.5, held_seconds=300 + 50 * seed))
+        made = sum(len(row.attempts) for row in world.rows().values())
+        assert sum(world.posts.values()) == made + world.put_off
+    assert "sequence.held" in caplog.text
+    assert "sequence.resumed" not in caplog.text
 
 
 def test_the_simulation_sees_order_broken(monkeypatch: pytest.MonkeyPatch) -> None:

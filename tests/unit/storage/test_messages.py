@@ -62,6 +62,7 @@ def messages(draw: st.DrawFn) -> Message:
         generation=draw(st.integers(0, 2**53)),
         due_at=draw(times),
         deadline_at=draw(times),
+        seen_at=draw(st.none() | times),
         abandoned=draw(st.none() | st.text(max_size=60)),
         asked=draw(st.booleans()),
         repeat=draw(st.booleans()),

@@ -150,17 +150,17 @@ def test_the_longest_one_fits_into_a_property() -> None:
 def test_those_that_have_not_moved_are_found(sequences: Sequences) -> None:
     sequences.join(FIRST, NAME, NOW)
     sequences.join(SECOND, "T" * 26, later(60))
-    found = sequences.held_since(later(30))
+    found = list(sequences.held_since(later(30)))
     assert [held.name for held in found] == [NAME]
     sequences.note_seen(found[0], later(40))
-    assert not sequences.held_since(later(30))
+    assert not list(sequences.held_since(later(30)))
     assert [held.name for held in sequences.held_since(later(50))] == [NAME]
     assert found[0].stored.value.called_at == NOW
 
 
 def test_a_head_is_called_again_by_one(sequences: Sequences) -> None:
     sequences.join(FIRST, NAME, NOW)
-    held = sequences.held_since(later(1))[0]
+    held = next(sequences.held_since(later(1)))
     again = sequences.call_again(held, later(900))
     assert again is not None
     assert again.called_at == later(900)
