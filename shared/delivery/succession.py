@@ -43,6 +43,7 @@ Handle = Callable[[App, Message, bytes], Awaitable[Delivery | None]]
 
 WAITS = "waits for its turn among the deliveries of its subject"
 _TOO_LATE = f"it waited {LONGEST_WAIT.total_seconds() / 3600:g} hours for earlier deliveries of its subject"
+_FAILED = "it has failed already"  # its row says why
 _TOO_MANY = f"{MOST_IN_ONE} deliveries of its subject wait already"
 
 
@@ -178,17 +179,20 @@ def _look_at(app: App, held: Held, now: datetime) -> None:
 
 
 def _call_again(app: App, held: Held, head: DeliveryId, delivery: Delivery | None, now: datetime) -> None:
-    """Puts a message of the head that finishes whatever was left undone."""
+    """Puts a message of the head that finishes whatever was left undone; of one that has failed without an attempt, so
+    that it is told of. Who has ended otherwise without one only leaves."""
     again = app.sequences.call_again(held, now)
     if again is None:
         return
     called = _message(app, held.endpoint, held.name, again)
-    if called is None:
-        go_on(app, head, held.name)
-    elif delivery is None or not delivery.attempts:
-        _put(app, called)
-    else:
+    if called is not None and delivery is not None and delivery.attempts:
         _put(app, repeated(called, delivery))
+    elif called is not None and (delivery is None or delivery.status == "pending"):
+        _put(app, called)
+    elif called is not None and delivery is not None and delivery.status == "failed":
+        _put(app, abandoned(called, _FAILED))
+    else:
+        go_on(app, head, held.name)
 
 
 def _is_on_its_way(app: App, head: DeliveryId, delivery: Delivery, now: datetime) -> bool:

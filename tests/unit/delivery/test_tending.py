@@ -14,7 +14,9 @@ from doubles.ordered_world import SETTINGS, START, Dead, World, an_event, dies
 from doubles.virtual_host import DIGEST
 from shared.delivery.publisher import publish
 from shared.delivery.succession import BEHIND, HELD_FOR_LONG, OVERDUE, tend
+from shared.delivery.transitions import unattempted
 from shared.formats import FORMATS
+from shared.model import Status
 from shared.outbound.client import Response
 from shared.storage.pages import Filters
 from shared.storage.queues import DELIVERIES, POISON
@@ -129,6 +131,25 @@ def test_it_drops_what_is_past_retention(world: World) -> None:
     tend(world.app)
     assert not world.queued()
     assert not world.sequences
+
+
+@pytest.mark.parametrize("status", ["cancelled", "failed"])
+def test_it_has_those_behind_go_on_where_a_head_has_ended_without_an_attempt(world: World, status: Status) -> None:
+    """Whose row was ended by hand after the queue was cleared, for one."""
+    world.register()
+    world.publish("one")
+    world.publish("two")
+    row = world.app.events.find("one", world.now)
+    assert row is not None
+    ended = unattempted(row, row.recipients[0]).model_copy(update={"status": status, "reason": "by hand"})
+    world.app.deliveries.insert(world.id_of("one"), ended)
+    world.account.queues[DELIVERIES].clear()
+    world.now += OVERDUE + MINUTE
+    tend(world.app)
+    world.run()
+    assert world.order == ["two"]
+    assert world.row("one") == ended
+    assert len(world.app.alerts.log(Filters(), world.now, 10).items) == (status == "failed")
 
 
 # Who is held is not lost

@@ -77,6 +77,39 @@ def test_when_another_leaves_nobody_is_called(sequences: Sequences) -> None:
     assert (left.sequence.head("E" * 26), left.sequence.called_at) == (FIRST, NOW)
 
 
+def test_when_another_leaves_it_is_known_as_before_when_the_head_was_seen(sequences: Sequences) -> None:
+    for each in (FIRST, SECOND):
+        sequences.join(each, NAME, NOW)
+    sequences.note_seen(next(sequences.held_since(later(60))), later(60))
+    sequences.note_held(FIRST, NAME, later(90))
+    sequences.leave(SECOND, NAME, later(5))
+    assert not list(sequences.held_since(later(60)))
+    (held,) = sequences.held_since(later(61))
+    assert held.stored.value.held_until == later(90)
+
+
+def test_only_a_head_says_until_when_it_is_put_back_and_only_once(sequences: Sequences, account: Account) -> None:
+    sequences.note_held(FIRST, NAME, later(90))
+    assert not members(sequences)
+    for each in (FIRST, SECOND):
+        sequences.join(each, NAME, NOW)
+    account.writes.clear()
+    sequences.note_held(SECOND, NAME, later(90))
+    assert not account.writes
+    for until in (90, 90, 30):
+        sequences.note_held(FIRST, NAME, later(until))
+    assert account.writes == [("sequences", NAME)]
+
+
+def test_the_next_head_is_not_held_as_the_one_before_was(sequences: Sequences) -> None:
+    for each in (FIRST, SECOND):
+        sequences.join(each, NAME, NOW)
+    sequences.note_held(FIRST, NAME, later(90))
+    left = sequences.leave(FIRST, NAME, later(5))
+    assert left.sequence is not None
+    assert left.sequence.held_ms == 0
+
+
 def test_the_last_takes_the_row_with_it(sequences: Sequences, account: Account) -> None:
     sequences.join(FIRST, NAME, NOW)
     assert sequences.leave(FIRST, NAME, NOW) == (None, True)
