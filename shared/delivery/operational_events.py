@@ -22,7 +22,7 @@ TOLD_EVERY = timedelta(minutes=5)
 
 
 def note_failure(app: App, message: Message, delivery: Delivery) -> None:
-    """Has a failed delivery told of, once for each of its schedules: a schedule has one deadline."""
+    """Has a failed delivery told of, once for each of its schedules."""
     if delivery.type.startswith(OPERATIONAL_PREFIX):
         return
     failure = Failure(
@@ -34,7 +34,7 @@ def note_failure(app: App, message: Message, delivery: Delivery) -> None:
         reason=delivery.reason or "",
         at_ms=to_ms(app.now()),
     )
-    app.notices.note(failure, to_ms(message.deadline_at))
+    app.notices.note(failure, message.schedule)
 
 
 def tell_waiting(app: App) -> None:

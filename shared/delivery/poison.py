@@ -19,7 +19,7 @@ from shared.delivery.publisher import NeverAccepted, accepted_event
 from shared.delivery.recorder import endpoint_of, put_next, record_result
 from shared.delivery.succession import pass_on
 from shared.delivery.transitions import failed
-from shared.model import Delivery, Endpoint, digest, to_ms
+from shared.model import Delivery, Endpoint, digest
 from shared.model.catalogue import OPERATIONAL_PREFIX
 from shared.model.health import Disable, Warn, assess_health, disable, note_exhausted, note_warned
 from shared.storage.clients import StorageUnavailable
@@ -107,10 +107,9 @@ async def _take(app: App, received: Received) -> None:
 
 
 def _alert(app: App, message: Message, delivery: Delivery) -> None:
-    schedule = to_ms(message.deadline_at)
-    if not app.alerts.is_noted(message.delivery_id, schedule):
+    if not app.alerts.is_noted(message.delivery_id, message.schedule):
         note_failure(app, message, delivery)
-        app.alerts.write(message.delivery_id, delivery, schedule)
+        app.alerts.write(message.delivery_id, delivery, message.schedule)
         app.counts.came(app.now(), message.delivery_id, "exhausted")
     reason = delivery.reason or ""
     logs.error(

@@ -39,8 +39,8 @@ class Alerts:
 
     def write(self, delivery_id: DeliveryId, delivery: Delivery, noted: int = 0) -> Written:
         """Writes or renews a delivery's line; one that is not `failed` (any more) is not listed. What was acknowledged
-        stays so until another attempt has failed: a repeated write brings no line back. `noted` is the deadline, in ms,
-        of the schedule whose failure is to be told of no more."""
+        stays so until another attempt has failed: a repeated write brings no line back. `noted` is the
+        schedule whose failure is to be told of no more."""
         table, row = self._table(delivery_id.accepted_ms), _row(delivery_id)
         entity = delivery_entity(_PARTITION, delivery_id, delivery) | {"RowKey": row}
         if noted:

@@ -74,6 +74,12 @@ class Message(DeliveryTerms):
         assert parsed is not None  # noqa: S101 (validated above)
         return parsed
 
+    @property
+    def schedule(self) -> int:
+        """What tells apart the schedules of a delivery, each of which can fail once: the deadline, in ms. In a sequence
+        it has one schedule only, and whoever calls it again knows the first deadline no more."""
+        return self.delivery_id.accepted_ms if self.sequence else to_ms(self.deadline_at)
+
 
 def first(
     row: EventRow,

@@ -152,6 +152,31 @@ def test_it_has_those_behind_go_on_where_a_head_has_ended_without_an_attempt(wor
     assert len(world.app.alerts.log(Filters(), world.now, 10).items) == (status == "failed")
 
 
+@pytest.mark.parametrize("hold", [None, timedelta(minutes=5)])
+def test_it_has_no_failure_told_of_twice(world: World, hold: timedelta | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first poison message is still in line. A receiver that asks for time moves the deadline."""
+    world.register(retry_delays=(timedelta(seconds=30),))
+    world.register("https://listener.example/hook", types=("webhook.delivery_failed",))
+    world.failing = {"one"}
+    world.answers["one"] = [Response(503, None, hold)]
+    world.publish("one")
+    world.publish("two")
+    with monkeypatch.context() as patched:
+        patched.setattr("shared.delivery.succession._next", dies)
+        with pytest.raises(RuntimeError):
+            world.run()
+    world.account.queues[DELIVERIES].clear()
+    in_line, world.account.queues[POISON] = world.account.queues[POISON], []
+    world.now += OVERDUE + MINUTE
+    tend(world.app)
+    world.run()
+    world.account.queues[POISON] += in_line
+    world.now += HOUR
+    world.run()
+    assert len(world.app.alerts.log(Filters(), world.now, 10).items) == 1
+    assert len([key for key in world.order if key.startswith("webhook:delivery_failed:")]) == 1
+
+
 # Who is held is not lost
 
 
