@@ -28,7 +28,7 @@ class Waiting:
 def waiting(app: App) -> list[Waiting]:
     """Of each queue that can be read; of another one a line in the log says why not."""
     found = []
-    for queue in (app.queue.raw, app.poison, app.provisioning):
+    for queue in (app.queue.raw, app.poison, app.provisioning, app.provisioning_poison):
         try:
             found.append(_measured(app, queue))
         except StorageUnavailable as error:

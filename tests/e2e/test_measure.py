@@ -28,7 +28,7 @@ def test_all_queues_are_measured(app: App) -> None:
     app.api.call("POST", "/admin/functions/measure", {}, expect=202)
     app.host.wait_for_count("queue.measured", known + 3, within=10)
     lines = {line["queue"]: line for line in app.host.found("queue.measured")[known:]}
-    assert lines.keys() == {"deliveries", "deliveries-poison", "provisioning"}
+    assert lines.keys() == {"deliveries", "deliveries-poison", "provisioning", "provisioning-poison"}
     for line in lines.values():
         assert line.keys() == {"event", "queue", "length", "oldestSeconds"}
     assert lines["deliveries"]["length"] >= 1

@@ -163,7 +163,8 @@ def test_the_overview_counts_what_happened_and_names_no_url(api: Api) -> None:
     assert (line["name"], line["host"], line["state"]) == ("Desk", "receiver.example", "failing")
     assert (line["delivered"], line["failedAttempts"], line["exhausted"]) == (1, 4, 1)
     assert found.body["alerts"] == {"count": 1, "more": False}
-    assert [queue["name"] for queue in found.body["queues"]] == ["deliveries", "deliveries-poison", "provisioning"]
+    queues = ["deliveries", "deliveries-poison", "provisioning", "provisioning-poison"]
+    assert [queue["name"] for queue in found.body["queues"]] == queues
     assert api(overviews.get, hours="169").status == 400
 
 
