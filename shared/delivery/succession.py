@@ -32,6 +32,10 @@ time left then to take it from the queue and handle it, before it is OVERDUE."""
 BEHIND = timedelta(minutes=3)
 """While the first message in line has been due for longer, the message of any head may be in the line."""
 
+JUST_CALLED = timedelta(seconds=30)
+"""Who called a head so lately is alive, or its message is still to come back: after a failure in a minute, as host.json
+says, and after a crash when its lease ends."""
+
 LONGEST_RUN_SECONDS = 20.0
 """An invocation begins to handle no other delivery later than that."""
 
@@ -94,10 +98,13 @@ def go_on(app: App, delivery_id: DeliveryId, sequence: str) -> None:
 
 def _next(app: App, delivery_id: DeliveryId, sequence: str, repeated: bool) -> Message | None:
     """Takes a delivery out of its sequence, and returns the message of who comes first then. With `repeated` that may
-    have been done before, up to any step, and that message been handled, up to any."""
+    have been done before, up to any step, and that message been handled, up to any; but a copy of the message that did
+    it has nothing to do while others go on, or it would be put again for each of those that come first."""
     while True:
         left = app.sequences.leave(delivery_id, sequence, app.now())
         if left.sequence is None or not (left.by_this_call or repeated):
+            return None
+        if not left.by_this_call and app.now() - left.sequence.called_at < JUST_CALLED:
             return None
         delay = timedelta() if left.by_this_call else REPEAT_DELAY
         called = _message(app, delivery_id.endpoint, sequence, left.sequence, delay)

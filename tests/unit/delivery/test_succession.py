@@ -7,12 +7,14 @@ from typing import Any, cast
 import pytest
 
 from doubles import registering
-from doubles.ordered_world import SCHEDULE, SETTINGS, START, Dead, World, an_event
+from doubles.ordered_world import SCHEDULE, SETTINGS, START, Dead, World, an_event, dies
+from doubles.running import dispatch
 from shared.admin.erasure import erase
 from shared.admin.retry import Refusal, retry
 from shared.delivery.publisher import publish
-from shared.delivery.succession import LONGEST_WAIT, WAITS
+from shared.delivery.succession import JUST_CALLED, LONGEST_WAIT, WAITS
 from shared.storage.pages import Filters
+from shared.storage.queues import DELIVERIES
 
 
 @pytest.fixture
@@ -205,6 +207,46 @@ def test_one_that_waits_is_not_retried(world: World) -> None:
     refused = retry(world.app, world.id_of("two"), world.row("two"))
     assert isinstance(refused, Refusal)
     assert refused.kind == "It is still on its way"
+
+
+def test_who_comes_back_calls_only_those_that_nobody_has_just_called(world: World) -> None:
+    world.register()
+    world.failing = {"two"}
+    world.publish("one")
+    world.publish("two")
+    (first,) = world.account.queues[DELIVERIES]
+    world.step()
+    (following,) = world.queued()
+    assert (following.key, following.attempt) == ("two", 2)
+    dispatch(world.app, first.text.encode(), 2)
+    assert world.queued() == [following], "who called it is alive"
+    world.now += JUST_CALLED
+    dispatch(world.app, first.text.encode(), 2)
+    _, again = world.queued()
+    assert (again.key, again.attempt, again.redelivered) == ("two", 1, True)
+    world.run()
+    assert world.order == ["one", *["two"] * 4]
+
+
+def test_who_could_not_put_the_next_does_so_when_its_message_comes_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the minute for which the host hides what has failed."""
+    world.register()
+    world.publish("one")
+    world.publish("two")
+    (first,) = world.account.queues[DELIVERIES]
+    with monkeypatch.context() as patched:
+        patched.setattr("shared.delivery.succession._message", dies)
+        with pytest.raises(RuntimeError):
+            world.step()
+    assert world.order == ["one"]
+    world.now += timedelta(seconds=60)
+    dispatch(world.app, first.text.encode(), 2)
+    world.account.queues[DELIVERIES].remove(first)
+    world.run()
+    assert world.order == ["one", "two"]
+    assert not world.sequences
 
 
 def test_publishing_again_puts_no_second_message_of_one_that_waits(world: World) -> None:
