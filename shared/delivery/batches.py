@@ -9,7 +9,7 @@ What keeps one bad event from failing its neighbours:
 - A batch whose body the receiver refuses is no attempt of anybody's: each in it goes by itself, and for a while so do
   all that follow.
 - A delivery whose last attempt may have failed because of its own body goes by itself, as does every last attempt of a
-  schedule, and whatever an admin asked for.
+  schedule (but for a first one, that waited for a digest), and whatever an admin asked for.
 """
 
 import functools
@@ -83,7 +83,8 @@ def may_go_along(message: Message, endpoint: Endpoint, stored: Delivery | None, 
     """Whether an attempt may be made together with those of other deliveries."""
     if not goes_together(endpoint, message.format) or message.manual:
         return False
-    if message.attempt - message.schedule_start >= len(delays):
+    waited_for_digest = message.attempt == 1 and digest_period(endpoint, message.format) is not None
+    if message.attempt - message.schedule_start >= len(delays) and not waited_for_digest:
         return False
     last = stored.attempts[-1] if stored is not None and stored.attempts else None
     return last is None or not (refuses_body(last) or last.status == 500)

@@ -28,12 +28,12 @@ def some(count: int) -> list[Event]:
     return [an_event(key=f"key-{number:03}") for number in range(count)]
 
 
-def published(answer: Answer, events: Sequence[Event], every: float = 0.0) -> VirtualHost:
+def published(answer: Answer, events: Sequence[Event], every: float = 0.0, **given: Any) -> VirtualHost:
     """A host that has done all there was to do for events that came one after the other, so many seconds apart."""
 
     async def main() -> VirtualHost:
         host = VirtualHost(answer)
-        host.register(format="digest")
+        host.register(format="digest", **given)
 
         async def publish() -> None:
             for event in events:
@@ -69,6 +69,10 @@ def test_more_than_an_instance_can_hold_go_in_several_bodies() -> None:
     assert sum(len(post.keys) for post in host.posts) == 300
     assert len(host.posts) <= 8
     assert host.posts[-1].at <= PERIOD.total_seconds() + 4 * GATHER_SECONDS
+
+
+def test_an_endpoint_that_wants_no_second_attempt_gets_digests_all_the_same() -> None:
+    assert [len(post.keys) for post in published(quick, some(20), retry_delays=()).posts] == [20]
 
 
 def test_a_digest_that_fails_comes_again_as_one() -> None:
