@@ -127,14 +127,27 @@ async def _attempt_first(
     if not others:
         return await attempt(app, endpoint, first.message, first.event, within)
     try:
-        return await _attempt_with(app, endpoint, key, first, others, within)
+        batch = await _batch_or_none(app, endpoint, key, first, [other.item for other in others])
+        room = batch.size - 1 if batch else 0
+        others, left = others[:room], others[room:]
+        _send_back(app, endpoint, left)
+        return await _attempt_with(app, endpoint, key, first, others, batch, within)
     except BaseException as error:
         lost = error if isinstance(error, Exception) else StorageUnavailable("the process is ending")
         for other in others:
             other.fail(lost)
         raise
     finally:
-        app.bulkhead.part(endpoint.id, len(others))
+        if others:
+            app.bulkhead.part(endpoint.id, len(others))
+
+
+def _send_back(app: App, endpoint: Endpoint, left: Sequence[MayGoAlong]) -> None:
+    """Has those wait again for which there is no room in the body, without the slots that they had in it."""
+    for each in left:
+        each.settle(None)
+    if left:
+        app.bulkhead.part(endpoint.id, len(left))
 
 
 def _taken_along(app: App, endpoint: Endpoint, key: Hashable, first: Sending) -> list[Waiter[Any, Any]]:
@@ -158,25 +171,16 @@ async def _attempt_with(
     key: Hashable,
     first: Sending,
     others: Sequence[MayGoAlong],
+    batch: Batch | None,
     within: timedelta | None,
 ) -> Attempted:
-    """The attempt of a delivery together with others. Those for which there is no room in the end wait again."""
-    try:
-        batch = await _batch(app, endpoint, first, [other.item for other in others])
-    except Exception as error:  # whose event it is shows when each goes by itself
-        app.gathering.keep_apart(key, app.seconds())
-        reason = str(error) if isinstance(error, Unsendable) else type(error).__name__
-        logs.warning("batch.unmade", endpointId=endpoint.id, reason=reason[:300], deliveries=1 + len(others))
-        batch = None
-    count = batch.size - 1 if batch else 0
-    for left in others[count:]:
-        left.settle(None)
+    """The attempt of a delivery together with others, all of which are in the batch."""
     attempted = await attempt(app, endpoint, first.message, first.event, within, batch)
     if _refused_together(attempted):
         app.gathering.keep_apart(key, app.seconds())
-        status = attempted.attempt.status
-        logs.warning("batch.refused", endpointId=endpoint.id, host=endpoint.host, status=status, deliveries=1 + count)
-    for other in others[:count]:
+        status, count = attempted.attempt.status, attempted.together
+        logs.warning("batch.refused", endpointId=endpoint.id, host=endpoint.host, status=status, deliveries=count)
+    for other in others:
         made = attempted.attempt.model_copy(update={"number": other.item.message.attempt})
         other.settle(replace(attempted, attempt=made))
     return attempted
@@ -185,6 +189,19 @@ async def _attempt_with(
 def _refused_together(attempted: Attempted) -> bool:
     """Whether an attempt says nothing of its delivery, since a batch was refused for what is in it."""
     return attempted.together > 1 and refuses_body(attempted.attempt)
+
+
+async def _batch_or_none(
+    app: App, endpoint: Endpoint, key: Hashable, first: Sending, others: Sequence[Sending]
+) -> Batch | None:
+    """As `_batch`; None where none can be made of them. Whose event it is shows when each goes by itself."""
+    try:
+        return await _batch(app, endpoint, first, others)
+    except Exception as error:
+        app.gathering.keep_apart(key, app.seconds())
+        reason = str(error) if isinstance(error, Unsendable) else type(error).__name__
+        logs.warning("batch.unmade", endpointId=endpoint.id, reason=reason[:300], deliveries=1 + len(others))
+        return None
 
 
 async def _batch(app: App, endpoint: Endpoint, first: Sending, others: Sequence[Sending]) -> Batch | None:

@@ -155,6 +155,20 @@ def test_what_grows_in_the_body_goes_in_the_next() -> None:
     assert fitting_batch(an_endpoint(format="together"), large[0], large[1:]) is None
 
 
+def test_who_finds_no_room_in_a_body_holds_no_slot_while_it_is_sent() -> None:
+    async def main() -> None:
+        host = VirtualHost(lambda post: (30.0 if len(post.keys) > 1 else 0.02, OK))
+        endpoint = host.register()
+        host.publish(some(8, content=json.dumps({"text": '"' * 300})))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(host.run(until=2))
+            await asyncio.sleep(1)
+            assert [len(post.keys) for post in host.posts] == [1, 3]
+            assert sum(host.app.bulkhead.join(endpoint.id) for _ in range(SLOTS)) == SLOTS // 2 - 3
+
+    run(main())
+
+
 def refuses(status: int, key: str, body: str | None = None) -> Answer:
     """Answers so where this event is in the body."""
     return lambda post: (0.02, Response(status, body, None) if key in post.keys else OK)
