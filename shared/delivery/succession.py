@@ -14,6 +14,7 @@ from shared.delivery.deadlines import REPEAT_DELAY, longest_delivery
 from shared.delivery.queue_metrics import first_due_at
 from shared.delivery.transitions import unattempted
 from shared.model import Delivery, DeliveryId, from_ms
+from shared.storage.clients import Written
 from shared.storage.events import EventRow, Recipient
 from shared.storage.messages import Message, abandoned, encode, first, redelivered, repeated
 from shared.storage.sequences import MOST_IN_ONE, Held, Place, Sequence
@@ -55,15 +56,16 @@ def join(app: App, message: Message, row: EventRow, recipient: Recipient, *, rep
     """Puts a delivery at the end of its sequence; returns whether its message is to be put now. With `repeated` it may
     have been there before."""
     place = app.sequences.join(message.delivery_id, recipient.sequence, app.now())
-    if repeated and _has_ended(app, message.delivery_id):  # and left, before it joined again
+    known = repeated or place is Place.HEAD_AGAIN
+    if place is Place.BEHIND:
+        waits = unattempted(row, recipient).model_copy(update={"reason": WAITS})
+        known = app.deliveries.insert(message.delivery_id, waits) is Written.CONFLICT  # it was called meanwhile
+    if known and _has_ended(app, message.delivery_id):  # and left, before it joined again
         go_on(app, message.delivery_id, recipient.sequence)
         return False
     if place is Place.NONE:
         app.poison.put(encode(abandoned(message, _TOO_MANY)))
-    elif place is Place.BEHIND:
-        waits = unattempted(row, recipient).model_copy(update={"reason": WAITS})
-        app.deliveries.insert(message.delivery_id, waits)  # or it was called meanwhile: then there is a row
-    return place is Place.HEAD
+    return place in (Place.HEAD, Place.HEAD_AGAIN)
 
 
 async def handle_in_turn(app: App, message: Message, body: bytes, handle: Handle) -> None:

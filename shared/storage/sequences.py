@@ -52,7 +52,8 @@ class Place(enum.Enum):
     """Where a delivery stands that joins a sequence."""
 
     HEAD = "it is the first"
-    BEHIND = "others come before it"
+    HEAD_AGAIN = "it is the first, and may have joined, been called and left before"
+    BEHIND = "others come before it, or came"
     NONE = "there are as many as there may be"
 
 
@@ -91,23 +92,25 @@ class Sequences:
         return None if entity is None else _read(entity)
 
     def join(self, delivery_id: DeliveryId, name: str, now: datetime) -> Place:
-        """Puts a delivery at the end of a sequence, unless it is in it; returns where it stands."""
-        endpoint, member = delivery_id.endpoint, _member(delivery_id)
+        """Puts a delivery at the end of a sequence, unless it is in it; returns where it stands. A write that seems to
+        have been in vain may have worked, where the SDK repeated it. Then the delivery stood behind others, and whoever
+        ended the one before it has called it."""
+        endpoint, member, first = delivery_id.endpoint, _member(delivery_id), Place.HEAD
         while True:
             written = self._insert(endpoint, name, Sequence(members=(member,), called_ms=to_ms(now)))
             if written is Written.DONE:
-                return Place.HEAD
-            stored = self.get(endpoint, name)
-            if stored is None:
-                continue
-            members = stored.value.members
-            if member in members:
-                return Place.HEAD if members[0] == member else Place.BEHIND
-            if len(members) >= MOST_IN_ONE:
-                return Place.NONE
-            longer = stored.value.model_copy(update={"members": (*members, member)})
-            if self._replace(endpoint, name, longer, stored.etag) is Written.DONE:
-                return Place.BEHIND
+                return first
+            in_vain = False
+            while (stored := self.get(endpoint, name)) is not None:
+                members = stored.value.members
+                if member in members:
+                    return first if members[0] == member and not in_vain else Place.BEHIND
+                if len(members) >= MOST_IN_ONE:
+                    return Place.NONE
+                longer = stored.value.model_copy(update={"members": (*members, member)})
+                if self._replace(endpoint, name, longer, stored.etag) is Written.DONE:
+                    return Place.BEHIND
+                in_vain, first = True, Place.HEAD_AGAIN
 
     def leave(self, delivery_id: DeliveryId, name: str, now: datetime) -> Left:
         """Takes a delivery out of a sequence. Where it was the head, the next one is, called as of now."""

@@ -249,6 +249,40 @@ def test_who_could_not_put_the_next_does_so_when_its_message_comes_back(
     assert not world.sequences
 
 
+@pytest.mark.parametrize("others", [[], ["three"], ["three", "four"]])
+@pytest.mark.parametrize("ended", [True, False])
+def test_who_joins_without_knowing_it_is_sent_once_and_holds_nobody(
+    world: World, others: list[str], ended: bool
+) -> None:
+    """The answer to the write of "two" is lost, and the SDK repeats it; meanwhile it is called, and perhaps sent."""
+    world.register()
+    world.publish("one")
+
+    def before_the_repeated_write() -> None:
+        world.account.step = lambda: None
+        two = world.id_of("two")
+        world.app.sequences.join(two, world.queued()[0].sequence, world.now)
+        for key in others:
+            world.publish(key)
+        if not ended:
+            world.failing = {"two"}
+        world.step()
+        world.failing = set()
+
+    def step() -> None:
+        if world.account.calls == replaces_at:
+            before_the_repeated_write()
+
+    world.account.calls, replaces_at = 0, 3  # after the inserts of the event and the sequence, and its read
+    world.account.step = step
+    world.publish("two")
+    world.account.step = lambda: None
+    world.run()
+    assert world.order == ["one", "two", *([] if ended else ["two"]), *others]
+    assert {world.row(key).status for key in ("one", "two", *others)} == {"delivered"}
+    assert not world.sequences
+
+
 def test_publishing_again_puts_no_second_message_of_one_that_waits(world: World) -> None:
     world.register()
     for key in ("one", "two", "two"):

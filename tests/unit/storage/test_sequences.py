@@ -159,6 +159,25 @@ def test_a_place_is_given_once(sequences: Sequences, account: Account, call: int
     assert sorted(set(members(sequences)) - {str(FIRST)[:39]}) == sorted(str(each)[:39] for each in (SECOND, THIRD))
 
 
+def test_who_joins_knows_its_own_write_where_the_sdk_repeats_it(sequences: Sequences, account: Account) -> None:
+    """Whoever ended the delivery before has called it, and it is not called again."""
+    sequences.join(FIRST, NAME, NOW)
+    in_between(account, 4, lambda: (sequences.join(SECOND, NAME, NOW), sequences.leave(FIRST, NAME, NOW)))
+    assert sequences.join(SECOND, NAME, NOW) is Place.BEHIND
+    assert members(sequences) == [str(SECOND)[:39]]
+
+
+def test_who_may_have_come_and_gone_is_told_so(sequences: Sequences, account: Account) -> None:
+    def come_and_go() -> None:
+        sequences.join(SECOND, NAME, NOW)
+        for each in (FIRST, SECOND):
+            sequences.leave(each, NAME, NOW)
+
+    sequences.join(FIRST, NAME, NOW)
+    in_between(account, 4, come_and_go)
+    assert sequences.join(SECOND, NAME, NOW) is Place.HEAD_AGAIN
+
+
 def test_a_removal_that_the_sdk_repeats_is_ones_own(sequences: Sequences, account: Account) -> None:
     """Its first try had its effect, and what it is told is of the second."""
     for each in (FIRST, SECOND):
