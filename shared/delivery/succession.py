@@ -178,6 +178,8 @@ def _look_at(app: App, held: Held, now: datetime) -> None:
     is_put_back = now - sequence.held_until < OVERDUE
     stored = None if is_put_back else app.deliveries.get(head)
     delivery = None if stored is None else stored.value
+    if delivery is not None and _has_just_ended(delivery, now):
+        return
     if is_put_back or (delivery is not None and _is_on_its_way(app, head, delivery, now)):
         app.sequences.note_seen(held, now)
         if waiting:
@@ -202,6 +204,11 @@ def _call_again(app: App, held: Held, head: DeliveryId, delivery: Delivery | Non
         _put(app, abandoned(called, _FAILED))
     else:
         go_on(app, head, held.name)
+
+
+def _has_just_ended(delivery: Delivery, now: datetime) -> bool:
+    """Whether whoever recorded the end of a delivery may still be about to call the next."""
+    return delivery.status != "pending" and any(now - each.ended_at < OVERDUE for each in delivery.attempts)
 
 
 def _is_on_its_way(app: App, head: DeliveryId, delivery: Delivery, now: datetime) -> bool:

@@ -31,6 +31,8 @@ class Odds:
     crash: float = 0.0
     storage_fails: float = 0.0
     put_twice: float = 0.0
+    answer_lost: float = 0.0
+    """The SDK makes the call again, and what it is told is of the second try."""
     lease_runs_out: float = 0.0
     receiver_fails: float = 0.4
     failure: int | None = None
@@ -55,6 +57,8 @@ class ShakyAccount(Account):
             raise StorageUnavailable("simulated")
         result = effect()
         self._world.point()
+        if self._world.happens(self._world.odds.answer_lost):
+            return effect()
         return result
 
     def enqueue(self, name: str, text: str, visible_at: datetime) -> None:

@@ -78,6 +78,7 @@ def _simulate(seed: int, odds: Odds, gives_up: float = 0.0, format: str = "point
         pytest.param(Odds(crash=0.03), id="crashes"),
         pytest.param(Odds(storage_fails=0.05), id="storage-fails"),
         pytest.param(Odds(put_twice=0.1), id="puts-twice"),
+        pytest.param(Odds(answer_lost=0.05), id="answers-lost"),
         pytest.param(Odds(lease_runs_out=0.01), id="leases-run-out"),
         pytest.param(Odds(crash=0.02, storage_fails=0.02, put_twice=0.02, lease_runs_out=0.005), id="everything"),
         pytest.param(Odds(crash=0.02, lease_runs_out=0.01, held=0.3), id="held-by-the-breaker"),
@@ -134,6 +135,13 @@ def test_without_faults_none_that_is_held_is_taken_for_lost(caplog: pytest.LogCa
         made = sum(len(row.attempts) for row in world.rows().values())
         assert sum(world.posts.values()) == made + world.put_off
     assert "sequence.held" in caplog.text
+    assert "sequence.resumed" not in caplog.text
+
+
+def test_whose_answers_are_lost_needs_no_timer(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever writes knows its own write where the SDK repeats it."""
+    for seed in range(100):
+        _simulate(seed, Odds(answer_lost=0.1))
     assert "sequence.resumed" not in caplog.text
 
 

@@ -133,6 +133,27 @@ def test_it_drops_what_is_past_retention(world: World) -> None:
     assert not world.sequences
 
 
+def test_it_leaves_those_alone_who_are_about_to_call_the_next(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head that was the first for hours has just ended: when the timer looks, the next is called in this moment."""
+    world.register(retry_delays=(timedelta(hours=2),))
+    world.answers["one"] = [Response(500, None, None)]
+    world.publish("one")
+    world.publish("two")
+    world.step()
+    with monkeypatch.context() as patched:
+        patched.setattr("shared.delivery.succession._next", dies)
+        with pytest.raises(RuntimeError):
+            world.step()
+    world.account.queues[DELIVERIES].clear()
+    world.now += OVERDUE - MINUTE
+    tend(world.app)
+    assert not world.queued()
+    world.now += MINUTE
+    tend(world.app)
+    world.run()
+    assert world.order == ["one", "one", "two"]
+
+
 @pytest.mark.parametrize("status", ["cancelled", "failed"])
 def test_it_has_those_behind_go_on_where_a_head_has_ended_without_an_attempt(world: World, status: Status) -> None:
     """Whose row was ended by hand after the queue was cleared, for one."""
