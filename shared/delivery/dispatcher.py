@@ -135,8 +135,8 @@ async def _handle(app: App, message: Message, body: bytes) -> Delivery | None:
             return await _cancel(app, message, reason, found.stored)
         case Poison():
             await app.sender.put(POISON, body.decode())
-        case Nothing() if found.stored is not None and found.stored.value.erased:
-            return found.stored.value  # no other message of it may come
+        case Nothing() if found.stored is not None and found.stored.value.status != "pending":
+            return found.stored.value  # no other message of it may come: it was erased, or sent at an admin's wish
     return None
 
 

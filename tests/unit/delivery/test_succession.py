@@ -13,6 +13,7 @@ from shared.admin.erasure import erase
 from shared.admin.retry import Refusal, retry
 from shared.delivery.publisher import publish
 from shared.delivery.succession import JUST_CALLED, LONGEST_WAIT, WAITS
+from shared.outbound.client import Response
 from shared.storage.pages import Filters
 from shared.storage.queues import DELIVERIES
 
@@ -197,6 +198,23 @@ def test_a_retry_waits_for_nobody(world: World) -> None:
     world.run()
     assert world.order == ["one"] * 4 + ["two"] + ["one"] * 4
     assert world.row("one").status == "failed"
+    assert not world.sequences
+
+
+def test_one_that_was_delivered_by_a_retry_while_it_was_held_makes_room(world: World) -> None:
+    """Its own message comes to nothing, and those behind it wait for no timer."""
+    world.register()
+    world.answers["one"] = [Response(500, None, None), Response(429, None, timedelta(hours=1))]
+    world.publish("one")
+    world.publish("two")
+    world.step()
+    world.step()
+    world.now += timedelta(minutes=50)
+    assert retry(world.app, world.id_of("one"), world.row("one")) is None
+    World(world.account, world.now).step()  # by an instance that nobody has asked for less
+    assert world.row("one").status == "delivered"
+    world.run()
+    assert world.order == ["one", "one", "two"]
     assert not world.sequences
 
 
