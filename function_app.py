@@ -149,7 +149,7 @@ async def dispatch(msg: func.QueueMessage) -> None:
 
 @app.queue_trigger("msg", "deliveries-poison", connection=STORAGE)
 async def exhausted(msg: func.QueueMessage) -> None:
-    await poison.exhausted(get_app(), msg.get_body(), msg.insertion_time)
+    await poison.exhausted(get_app(), msg.get_body(), msg.insertion_time, msg.dequeue_count or 1)
 
 
 @app.timer_trigger("timer", "0 */4 * * * *")

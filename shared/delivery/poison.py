@@ -39,13 +39,15 @@ _SWEEP_MEASURES_EVERY = timedelta(seconds=5)
 _CRASHED = "the dispatcher failed on it until the queue gave up; see the log lines of its delivery id"
 
 
-async def exhausted(app: App, body: bytes, inserted_at: datetime | None) -> None:
+async def exhausted(app: App, body: bytes, inserted_at: datetime | None, dequeue_count: int) -> None:
     """Handles one poison message. Raises StorageUnavailable: the message then comes back."""
     try:
         message = decode(body)
     except MalformedMessage as error:
         await app.in_thread(_keep, app, body, inserted_at, str(error))
         return
+    if dequeue_count > 1:
+        message = redelivered(message)
     event = await app.in_thread(accepted_event, app, message)
     if isinstance(event, NeverAccepted):
         await app.in_thread(_keep, app, body, inserted_at, event.reason)
@@ -96,7 +98,7 @@ async def sweep(app: App, length: timedelta = _SWEEP_LENGTH) -> int:
 async def _take(app: App, received: Received) -> None:
     """Handles one message like `exhausted`. One that the code cannot handle is kept as it is: it must stop no other."""
     try:
-        await exhausted(app, received.body, received.inserted_at)
+        await exhausted(app, received.body, received.inserted_at, received.dequeue_count)
     except StorageUnavailable:
         raise
     except Exception as error:

@@ -25,6 +25,7 @@ class Received:
     receipt: str
     body: bytes
     inserted_at: datetime | None
+    dequeue_count: int
 
 
 class Queue:
@@ -80,7 +81,8 @@ class Queue:
         for found in self._client.receive_messages(
             max_messages=count, messages_per_page=count, visibility_timeout=seconds
         ):
-            yield Received(found.id, found.pop_receipt or "", _body(found.content), found.inserted_on)
+            body, times = _body(found.content), found.dequeue_count or 1
+            yield Received(found.id, found.pop_receipt or "", body, found.inserted_on, times)
 
     def _create(self) -> None:
         with contextlib.suppress(ResourceExistsError):  # 409: one with other metadata is there; 204: one like it

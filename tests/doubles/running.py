@@ -64,8 +64,8 @@ def dispatch_at_once(app: App, bodies: list[bytes]) -> None:
     run(all_of_them())
 
 
-def exhausted(app: App, body: bytes, inserted_at: datetime | None) -> None:
-    run(poison.exhausted(app, body, inserted_at))
+def exhausted(app: App, body: bytes, inserted_at: datetime | None, dequeue_count: int = 1) -> None:
+    run(poison.exhausted(app, body, inserted_at, dequeue_count))
 
 
 def sweep(app: App, length: timedelta) -> int:

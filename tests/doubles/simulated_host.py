@@ -205,7 +205,7 @@ class Host:
     def poisons(self, body: bytes) -> None:
         """Handles a message of the poison queue now."""
         with _in_a_loop(self):
-            _run(self.world, exhausted(self.app, body, None))
+            _run(self.world, exhausted(self.app, body, None, 1))
 
     def _run_all(self, publishers: list[list[Event]], gives_up: float) -> None:
         for events in publishers:
@@ -301,7 +301,7 @@ class Host:
     def _exhausted(self, message: Queued) -> None:
         leased_until = message.visible_at
         try:
-            _run(self.world, exhausted(self.app, message.text.encode(), START))
+            _run(self.world, exhausted(self.app, message.text.encode(), START, message.dequeues))
         except StorageUnavailable:
             return  # hidden until its lease ends
         self.world.point()

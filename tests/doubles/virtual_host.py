@@ -136,7 +136,7 @@ class VirtualHost:
         self.account.queues[DELIVERIES].remove(message)
 
     async def _exhausted(self, message: Queued) -> None:
-        await exhausted(self.app, message.text.encode(), None)
+        await exhausted(self.app, message.text.encode(), None, message.dequeues)
         self.account.queues[POISON].remove(message)
 
 

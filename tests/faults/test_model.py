@@ -285,7 +285,7 @@ class Hooks(RuleBasedStateMachine):
             if of_queue:
                 dispatch(self.app, first.text.encode(), first.dequeues)
             else:
-                exhausted(self.app, first.text.encode(), self.clock.now)
+                exhausted(self.app, first.text.encode(), self.clock.now, first.dequeues)
         except (Crash, StorageUnavailable) as error:
             self.restart(error)
             if isinstance(error, StorageUnavailable) and of_queue:

@@ -69,7 +69,7 @@ def test_deliveries_that_are_exhausted_at_once_all_reach_the_alert_log(scene: Sc
     scene.clock.move(timedelta(seconds=1))
 
     async def at_once() -> None:
-        await asyncio.gather(*(poison.exhausted(scene.app, body, scene.clock.now) for body in bodies))
+        await asyncio.gather(*(poison.exhausted(scene.app, body, scene.clock.now, 1) for body in bodies))
 
     run(at_once())
     assert len(scene.alerts()) == 3

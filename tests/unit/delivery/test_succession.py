@@ -8,14 +8,14 @@ import pytest
 
 from doubles import registering
 from doubles.ordered_world import SCHEDULE, SETTINGS, START, Dead, World, an_event, dies
-from doubles.running import dispatch
+from doubles.running import dispatch, exhausted
 from shared.admin.erasure import erase
 from shared.admin.retry import Refusal, retry
 from shared.delivery.publisher import publish
 from shared.delivery.succession import JUST_CALLED, LONGEST_WAIT, WAITS
 from shared.outbound.client import Response
 from shared.storage.pages import Filters
-from shared.storage.queues import DELIVERIES
+from shared.storage.queues import DELIVERIES, POISON
 
 
 @pytest.fixture
@@ -298,6 +298,29 @@ def test_who_joins_without_knowing_it_is_sent_once_and_holds_nobody(
     world.run()
     assert world.order == ["one", "two", *([] if ended else ["two"]), *others]
     assert {world.row(key).status for key in ("one", "two", *others)} == {"delivered"}
+    assert not world.sequences
+
+
+def test_so_does_who_told_of_a_failure_and_died_before_it_could_put_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.register()
+    for key in ("one", "two", "three"):
+        world.publish(key)
+    world.now += LONGEST_WAIT + timedelta(seconds=1)
+    world.step()
+    (first,) = world.account.queues[POISON]
+    world.publish("new")
+    with monkeypatch.context() as patched:
+        patched.setattr("shared.delivery.succession._message", dies)
+        with pytest.raises(RuntimeError):
+            exhausted(world.app, first.text.encode(), world.now)
+    world.now += timedelta(seconds=60)
+    exhausted(world.app, first.text.encode(), world.now, 2)
+    world.account.queues[POISON].remove(first)
+    world.run()
+    assert world.order == ["one", "new"]
+    assert len(world.app.alerts.log(Filters(), world.now, 10).items) == 2
     assert not world.sequences
 
 

@@ -57,7 +57,7 @@ class PoisonQueue:
 
     def receive(self, count: int, hidden: timedelta) -> list[Received]:
         taken = self.take(count, hidden.total_seconds())
-        return [Received(str(id(message)), "", message.text.encode(), None) for message in taken]
+        return [Received(str(id(message)), "", message.text.encode(), None, 1) for message in taken]
 
     def delete(self, received: Received) -> None:
         self.messages = [message for message in self.messages if str(id(message)) != received.id]
