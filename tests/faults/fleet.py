@@ -79,7 +79,7 @@ FLEET: dict[str, Misbehaviour] = {
     "abuses-retry-after": says(_status("503 Busy", f"Retry-After: {10**12}")),
     "closes": says(_status("200 OK"), keeps=False),
 }
-"""All but `closes` take nothing."""
+"""All but `closes` and `drips` take nothing."""
 
 
 @contextlib.asynccontextmanager
