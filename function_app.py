@@ -20,6 +20,7 @@ from shared.api import (
     events,
     health,
     me,
+    newest,
     options,
     overviews,
     previews,
@@ -84,7 +85,7 @@ http.route("type_schema", "GET", "v1.0/webhooks/types/{type}/schema", types.sche
 # Publishing
 
 http.route("event_publish", "POST", "v1.0/events", events.publish_events, PUBLISH)
-http.route("event_list", "GET", "v1.0/events", events.list_newest, READ)
+http.route("event_list", "GET", "v1.0/events", newest.list_events, READ)
 http.route("event_match", "POST", "v1.0/events/match", previews.match, ADMIN)
 http.route("event_get", "GET", "v1.0/events/{key}", events.get, READ)
 http.route("event_erase", "DELETE", "v1.0/events/{key}", events.erase, ADMIN)
@@ -160,7 +161,7 @@ async def sweep(timer: func.TimerRequest) -> None:
 # Looking back
 
 http.route("delivery_list", "GET", "v1.0/webhooks/deliveries", deliveries.list_some, READ)
-http.route("delivery_newest", "GET", "v1.0/webhooks/newest-deliveries", deliveries.list_newest, READ)
+http.route("delivery_newest", "GET", "v1.0/webhooks/newest-deliveries", newest.list_deliveries, READ)
 http.route("delivery_get", "GET", "v1.0/webhooks/deliveries/{id}", deliveries.get, READ)
 http.route("delivery_retry", "POST", "v1.0/webhooks/deliveries/{id}/retry", deliveries.retry_one, ADMIN)
 http.route("delivery_request", "GET", "v1.0/webhooks/deliveries/{id}/request", previews.read_request, READ)

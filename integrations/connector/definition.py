@@ -3,14 +3,14 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from integrations.connector.fields import api_queries, api_query, body, dropdown, dynamic, path, query
 from integrations.connector.schemas import schema_of
 from shared import __version__
-from shared.api import deliveries, delivery_views, events, flow_schemas, provisioning_views, types
+from shared.api import deliveries, delivery_views, flow_schemas, newest, provisioning_views, types
 from shared.api.endpoint_bodies import Registration
 from shared.api.endpoint_views import Endpoint
 from shared.api.event_views import Accepted, EventList
@@ -18,6 +18,7 @@ from shared.api.events import EventBody
 from shared.api.flow_schemas import title
 from shared.api.http.operation import Handler
 from shared.api.subscriptions import FamilySubscriptionRequest
+from shared.model import Status
 from shared.model.catalogue import FAMILIES
 
 Json = dict[str, Any]
@@ -92,7 +93,7 @@ def _triggers() -> Json:
 
 
 def _events() -> Json:
-    newest = _list_parameters(events.list_newest, "top")
+    listing = _list_parameters(newest.list_events, "continuation", "top")
     return {
         f"{API}/events": {
             "post": _operation(
@@ -105,9 +106,9 @@ def _events() -> Json:
             "get": _operation(
                 "ListNewestEvents",
                 "List the newest events",
-                "Reads what was accepted in the last day, or since a time, newest first: 100 events at most.",
-                [*newest.values()],
-                {200: ("The events", EventList)},
+                "Reads what was accepted in the last day, or between two times of the last 7 days, newest first.",
+                [*listing.values()],
+                {200: ("A page", EventList)},
             ),
         },
     }
@@ -116,7 +117,8 @@ def _events() -> Json:
 def _deliveries() -> Json:
     log = _list_parameters(deliveries.list_some, "endpoint", "continuation", "top")
     log["status"] |= {"required": True, "default": "failed", "enum": ["failed"], "x-ms-visibility": "internal"}
-    newest = _list_parameters(deliveries.list_newest, "top")
+    listing = _list_parameters(newest.list_deliveries, "endpoint", "continuation", "top")
+    listing["status"] |= {"enum": [*get_args(Status)]}
     return {
         f"{API}/webhooks/deliveries": {
             "get": _operation(
@@ -131,10 +133,10 @@ def _deliveries() -> Json:
             "get": _operation(
                 "ListNewestDeliveries",
                 "List the newest deliveries",
-                "Reads what was sent to all endpoints in the last day, or since a time, newest first, each as it "
-                "stands now: 100 deliveries at most.",
-                [*newest.values()],
-                {200: ("The deliveries", delivery_views.NewestDeliveries)},
+                "Reads what was sent to all endpoints in the last day, or between two times of the last 7 days, newest "
+                "first, each as it stands now.",
+                [*listing.values()],
+                {200: ("A page", delivery_views.NewestDeliveries)},
             )
         },
         f"{API}/webhooks/deliveries/{{id}}/retry": {

@@ -416,8 +416,10 @@ Of the event. Without one, the newest events are listed. Events can come through
 Only events of this type, exactly.
 .PARAMETER Since
 Only those that were accepted at this time or later, at most 7 days ago.
+.PARAMETER Before
+Only those that were accepted before this time; without -Since, in the 24 hours before it.
 .PARAMETER First
-At most so many; there are no more than 100.
+At most so many.
 .EXAMPLE
 (Get-TenantHooksEvent guest-4711).deliveries
 .EXAMPLE
@@ -436,6 +438,9 @@ function Get-TenantHooksEvent {
         [datetime] $Since,
 
         [Parameter(ParameterSetName = 'Newest')]
+        [datetime] $Before,
+
+        [Parameter(ParameterSetName = 'Newest')]
         [int] $First = 50
     )
     process {
@@ -445,7 +450,15 @@ function Get-TenantHooksEvent {
         }
         $query = [ordered]@{ type = $Type; top = [Math]::Min(100, $First) }
         if ($PSBoundParameters.ContainsKey('Since')) { $query.from = Get-TimeText $Since }
-        foreach ($each in (Invoke-Api Get "/v1.0/events$(Get-Query $query)").value) { [pscustomobject]$each }
+        if ($PSBoundParameters.ContainsKey('Before')) { $query.to = Get-TimeText $Before }
+        $left = $First
+        do {
+            $page = Invoke-Api Get "/v1.0/events$(Get-Query $query)"
+            $lines = @($page.value | Select-Object -First $left)
+            foreach ($line in $lines) { [pscustomobject]$line }
+            $left -= $lines.Count
+            $query.continuation = $page.continuation
+        } while ($page.continuation -and $left -gt 0)
     }
 }
 

@@ -94,9 +94,12 @@ class DeliveryPage(View):
 
 
 class NewestDeliveries(View):
-    model_config = example({"value": [_FAILED]})
+    model_config = example({"value": [_FAILED], "continuation": "ZGVsaXZlcmllcy0w"})
 
     value: list[Delivery]
+    continuation: (
+        Annotated[str, Field(description="For the next page, also of a short or empty one; absent on the last")] | None
+    ) = None
 
 
 class Retried(View):

@@ -95,11 +95,13 @@ class EventList(View):
                     "acceptedAt": "2026-11-22T10:00:00.467Z",
                     "deliveries": 2,
                 }
-            ]
+            ],
+            "continuation": "ZXZlbnRzLTAxQTIw",
         }
     )
 
     value: list[EventLine]
+    continuation: Annotated[str, Field(description="For the next page; absent on the last")] | None = None
 
 
 class Meta(View):

@@ -3,7 +3,6 @@
 import json
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -13,7 +12,7 @@ from shared.admin import erasure as erasing
 from shared.api import event_views as views
 from shared.api.event_views import EXAMPLE_EVENT
 from shared.api.http.call import Request, Response, invalid, validated
-from shared.api.http.operation import Returns, Tag, header, how_many, operation, path, query
+from shared.api.http.operation import Returns, Tag, header, operation, path, query
 from shared.api.http.problem import Problem, bad_request, conflict, not_found
 from shared.api.http.view import Component, FreeObject, Severity, example
 from shared.delivery.publisher import (
@@ -30,12 +29,10 @@ from shared.model import IDEMPOTENCY_KEY, DeliveryId, Event, Model, Tenant, Time
 from shared.model.catalogue import PUBLISHED_TYPE_SCHEMA, content_errors, default_severity, publish_problem
 from shared.model.event import CALLERS_KEY_SHAPE, KEY_SHAPE, THE_APP
 from shared.model.json_text import elements, joined, members
-from shared.storage.counts import MOST_NEWEST
 from shared.storage.events import EventRow
 
 MOST_EVENT_BYTES = 256 * 1024
 MOST_BODY_BYTES = 1024 * 1024
-DEFAULT_TOP = 50
 
 _PUBLISHER = query(
     "publisher",
@@ -110,38 +107,6 @@ def publish_events(request: Request) -> Response:
     if isinstance(outcome, Accepted):
         return Response(202, _accepted(outcome))
     raise conflict(_conflict_detail(outcome))
-
-
-@operation(
-    "List the newest events",
-    tag=Tag.EVENTS,
-    answers={200: Returns("Newest first", views.EventList)},
-    description="Of the last 24 hours unless `from` says otherwise (7 days at most): up to some seconds old, at most "
-    "100 an hour and process, and without those that a killed process had not noted. An event that is not listed is "
-    "found by its key.",
-    parameters=(
-        how_many(DEFAULT_TOP, MOST_NEWEST),
-        query("type", "Only events of this type, exactly"),
-        query("from", "Accepted at or after this time; without a zone it is UTC"),
-    ),
-)
-def list_newest(request: Request) -> Response:
-    """The newest events of all, or of a type."""
-    now = request.app.now()
-    since = request.time("from") or now - timedelta(hours=24)
-    top = request.number("top", DEFAULT_TOP, 1, MOST_NEWEST)
-    found = request.app.counts.newest_events(since, now, top, request.query("type"))
-    shown = [
-        views.EventLine(
-            idempotency_key=each.key,
-            type=each.type,
-            severity=each.severity,
-            accepted_at=each.at,
-            deliveries=each.deliveries,
-        )
-        for each in found
-    ]
-    return Response(200, views.EventList(value=shown).shown())
 
 
 @operation(

@@ -16,7 +16,7 @@ class Unsendable(Exception):
 
 
 Status = Literal["pending", "delivered", "failed", "cancelled"]
-_DELIVERY_ID = re.compile(r"([0-9A-F]{12})-([A-Z2-7]{26})-([A-Z2-7]{26})")
+DELIVERY_ID = re.compile(r"([0-9A-F]{12})-([A-Z2-7]{26})-([A-Z2-7]{26})")
 _SEQUENCE = Shaped("([A-Z2-7]{26})?", "must be the name of a sequence, or empty")
 _LATEST_MS = 2**47 - 1  # in the year 6429; row keys hold no later time
 
@@ -54,7 +54,7 @@ class DeliveryId(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """None where the text is no delivery id."""
-        match = _DELIVERY_ID.fullmatch(text.upper())
+        match = DELIVERY_ID.fullmatch(text.upper())
         if match is None or int(match[1], 16) > _LATEST_MS:
             return None
         return cls(int(match[1], 16), match[2], match[3])

@@ -10,7 +10,7 @@ import json
 import secrets
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
@@ -25,8 +25,6 @@ _PREFIX = "counts"
 WRITE_AFTER_SECONDS = 5.0
 MOST_NEWEST = 100
 """Of events, and of deliveries, that a process remembers of an hour."""
-NEWEST_WITHIN = timedelta(days=7)
-"""How far back the newest are looked for."""
 HOUR = timedelta(hours=1)
 _KEPT_HOURS = 2
 """In memory after they are written: an attempt that began before the hour was over may still be counted."""
@@ -54,7 +52,7 @@ class NewDelivery(NamedTuple):
     id: str
 
 
-_Item = TypeVar("_Item", NewEvent, NewDelivery)
+Item = TypeVar("Item", NewEvent, NewDelivery)
 
 
 @dataclass
@@ -96,13 +94,13 @@ class Counts:
     def accepted(self, at: datetime, event: Event, deliveries: int) -> None:
         with self._changing(at) as hour:
             hour.accepted += 1
-            hour.events.append(NewEvent(at, event.key, event.type, event.severity, deliveries))
+            hour.events.append(NewEvent(whole_ms(at), event.key, event.type, event.severity, deliveries))
 
     def came(self, at: datetime, delivery_id: DeliveryId, outcome: Outcome) -> None:
         """Notes what an attempt brought, or how a delivery ended."""
         with self._changing(at) as hour:
             hour.endpoints[delivery_id.endpoint][outcome] += 1
-            hour.deliveries.append(NewDelivery(at, str(delivery_id)))
+            hour.deliveries.append(NewDelivery(whole_ms(at), str(delivery_id)))
 
     def write(self) -> None:
         """Writes what is not written yet, and forgets hours that are over; what storage does not take comes later."""
@@ -129,48 +127,17 @@ class Counts:
         with self._lock:  # which every delivery takes: for what is in memory only
             own = {hour.row for hour in self._hours.values()}
             for start, hour in self._hours.items():
-                if start >= _start(since):
+                if start >= hour_of(since):
                     found[start].add(hour)
         for start, hour in self._read(since, now, newest=False):
             if hour.row not in own:
                 found[start].add(hour)
         return dict(found)
 
-    def newest_events(self, since: datetime, now: datetime, top: int, name: str | None) -> list[NewEvent]:
-        """Newest first, of one type where `name` is given; of the last NEWEST_WITHIN at most. A key belongs to its
-        publisher, and may be used again later: an event is known by its time and key."""
-
-        def of(hour: Hour) -> list[NewEvent]:
-            return [event for event in hour.events if name in (None, event.type)]
-
-        return self._newest(since, now, top, of, lambda event: (event.at, event.key))
-
-    def newest_deliveries(self, since: datetime, now: datetime, top: int) -> list[NewDelivery]:
-        """Newest first, of the last NEWEST_WITHIN at most; each delivery once, by what came of it last."""
-        return self._newest(since, now, top, lambda hour: hour.deliveries, lambda delivery: delivery.id)
-
-    def _newest(
-        self,
-        since: datetime,
-        now: datetime,
-        top: int,
-        of: Callable[[Hour], Iterable[_Item]],
-        identity: Callable[[_Item], Hashable],
-    ) -> list[_Item]:
-        """Goes back until there are enough, over twice as many hours each time: where little happens, few queries find
-        it, and where much happens, little is read."""
-        since = max(since, now - NEWEST_WITHIN)
-        found: dict[Hashable, _Item] = {}
-        last, hours = _start(now), 1
-        while last >= _start(since) and len(found) < top:
-            first = max(last - HOUR * (hours - 1), _start(since))
-            for item in sorted(self._noted(first, last, of), reverse=True):
-                found.setdefault(identity(item), item)
-            last, hours = first - HOUR, hours * 2
-        return [item for item in found.values() if item.at >= since][:top]
-
-    def _noted(self, first: datetime, last: datetime, of: Callable[[Hour], Iterable[_Item]]) -> list[_Item]:
-        """What all processes noted in some hours, in no order; a query for each week's table."""
+    def noted(self, first: datetime, last: datetime, of: Callable[[Hour], Iterable[Item]]) -> list[Item]:
+        """What all processes noted in the hours of two times and between them, in no order; a query for each week's
+        table. Times are whole milliseconds, as rows keep them."""
+        first, last = hour_of(first), hour_of(last)
         with self._lock:
             own = [hour for start, hour in self._hours.items() if first <= start <= last]
             items = [item for hour in own for item in of(hour)]
@@ -184,8 +151,8 @@ class Counts:
         """The hour of a time, while it is changed."""
         with self._lock:
             self._schedule()
-            self._changed.add(_start(at))
-            yield self._hours.setdefault(_start(at), Hour())
+            self._changed.add(hour_of(at))
+            yield self._hours.setdefault(hour_of(at), Hour())
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -199,7 +166,7 @@ class Counts:
             table.upsert(row)
 
     def _read(self, since: datetime, until: datetime, newest: bool) -> Iterator[tuple[datetime, Hour]]:
-        values = {"first": _partition(_start(since)), "last": _partition(_start(until))}
+        values = {"first": _partition(hour_of(since)), "last": _partition(hour_of(until))}
         condition = "PartitionKey ge @first and PartitionKey le @last"
         part = "Newest" if newest else "Counts"
         for week in weeks_back(until, since):
@@ -213,7 +180,13 @@ class Counts:
                 yield start, hour
 
 
-def _start(at: datetime) -> datetime:
+def whole_ms(at: datetime) -> datetime:
+    """As a row keeps it: so all processes see an item at the same time, the one that noted it too."""
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def hour_of(at: datetime) -> datetime:
+    """When the hour of a time began."""
     return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 

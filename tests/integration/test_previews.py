@@ -2,11 +2,10 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
-from shared.api import events, me, overviews, previews
+from shared.api import me, overviews, previews
 from shared.api.http.auth import Caller
 from shared.api.http.call import Request, Response
 from shared.formats import FORMATS, rendering
@@ -166,17 +165,6 @@ def test_the_overview_counts_what_happened_and_names_no_url(api: Api) -> None:
     queues = ["deliveries", "deliveries-poison", "provisioning", "provisioning-poison"]
     assert [queue["name"] for queue in found.body["queues"]] == queues
     assert api(overviews.get, hours="169").status == 400
-
-
-def test_newest_events_and_their_filters(api: Api) -> None:
-    api.scene.register()
-    api.scene.publish(an_event("one"))
-    api.scene.clock.move(timedelta(minutes=1))
-    api.scene.publish(an_event("two"))
-    assert [each["idempotencyKey"] for each in api(events.list_newest).body["value"]] == ["two", "one"]
-    assert [each["idempotencyKey"] for each in api(events.list_newest, top="1").body["value"]] == ["two"]
-    assert api(events.list_newest, type="no.such").body == {"value": []}
-    assert api(events.list_newest, top="101").status == 400
 
 
 def test_who_calls_is_told_what_there_is_to_know(api: Api) -> None:

@@ -176,28 +176,36 @@ def test_dynamic_extensions_lead_to_operations_that_answer_them() -> None:
                 if extension in holder:
                     found += 1
                     check_dynamic(holder[extension], names)
-    assert found == 8
+    assert found == 9
 
 
 def test_lists_have_filters_to_fill_in_and_the_rest_behind_show_advanced() -> None:
+    def parameters(name: str) -> list[Json]:
+        found: list[Json] = OPERATIONS[name][2]["parameters"]
+        return found
+
     def shown(name: str) -> dict[str, str]:
-        parameters = OPERATIONS[name][2]["parameters"]
-        return {each["name"]: each.get("x-ms-visibility", "") for each in parameters}
+        return {each["name"]: each.get("x-ms-visibility", "") for each in parameters(name)}
 
-    assert shown("ListNewestEvents") == {"top": "advanced", "type": "", "from": ""}
-    assert shown("ListNewestDeliveries") == {"top": "advanced", "from": ""}
-    log = {"status": "internal", "type": "", "from": "", "to": ""}
-    assert shown("ListFailedDeliveries") == log | dict.fromkeys(("endpoint", "continuation", "top"), "advanced")
+    filters, rest = dict.fromkeys(("type", "from", "to"), ""), dict.fromkeys(("continuation", "top"), "advanced")
+    assert shown("ListNewestEvents") == filters | rest
+    assert shown("ListNewestDeliveries") == filters | rest | {"status": "", "endpoint": "advanced"}
+    assert shown("ListFailedDeliveries") == filters | rest | {"status": "internal", "endpoint": "advanced"}
+    statuses = {name: each["enum"] for name in OPERATIONS for each in parameters(name) if each["name"] == "status"}
+    assert statuses == {
+        "ListFailedDeliveries": ["failed"],
+        "ListNewestDeliveries": ["pending", "delivered", "failed", "cancelled"],
+    }
 
 
-def test_a_list_of_the_newest_is_one_page_and_the_alert_log_goes_on() -> None:
+def test_a_list_is_read_page_by_page() -> None:
     def page(name: str) -> Json:
         found: Json = OPERATIONS[name][2]["responses"]["200"]["schema"]["properties"]
         return found
 
     newest = page("ListNewestDeliveries")
-    assert page("ListNewestEvents").keys() == newest.keys() == {"value"}
-    assert page("ListFailedDeliveries").keys() == {"value", "continuation"}
+    assert page("ListNewestEvents").keys() == newest.keys() == {"value", "continuation"}
+    assert page("ListFailedDeliveries").keys() == newest.keys()
     asked = {"id", "endpointId", "endpointName", "host", "type", "idempotencyKey", "status", "createdAt", "attempts"}
     assert asked <= newest["value"]["items"]["properties"].keys()
     assert "message" not in newest["value"]["items"]["properties"], "what could not be read is in the alert log alone"

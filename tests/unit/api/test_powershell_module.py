@@ -131,6 +131,7 @@ def test_queries_have_the_parameters_of_the_api(described: Json) -> None:
     for name, path in (
         ("Get-TenantHooksEvent", "/v1.0/events"),
         ("Get-TenantHooksDelivery", "/v1.0/webhooks/deliveries"),
+        ("Get-TenantHooksDelivery", "/v1.0/webhooks/newest-deliveries"),
         ("Get-TenantHooksSite", "/v1.0/storage/sites"),
         ("Get-TenantHooksEventType", "/v1.0/webhooks/types"),
     ):
