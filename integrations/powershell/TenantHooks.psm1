@@ -492,12 +492,16 @@ Whose deliveries. Endpoints can come through the pipeline.
 The alert log: deliveries whose last attempt failed, of all endpoints. It is shown where nothing else is asked for.
 .PARAMETER Newest
 The newest deliveries of all endpoints, of the last day or since a time, up to some seconds old.
+.PARAMETER Status
+Only those that stand so now.
 .PARAMETER Since
 Only those that were accepted at this time or later; of the newest those attempted since, at most 7 days ago.
 .PARAMETER Before
-Only those that were accepted before this time.
+Only those that were accepted before this time; of the newest those attempted before it, without -Since in the 24 hours before it.
 .PARAMETER First
-At most so many; of the newest there are no more than 100.
+At most so many.
+.EXAMPLE
+Get-TenantHooksDelivery -Newest -Status cancelled -Since (Get-Date).AddDays(-7) -First 200
 .EXAMPLE
 Get-TenantHooksDelivery -Failed -Since (Get-Date).AddDays(-1) | Group-Object endpointId, reason
 #>
@@ -512,6 +516,7 @@ function Get-TenantHooksDelivery {
         [string] $EndpointId,
 
         [Parameter(ParameterSetName = 'Endpoint')]
+        [Parameter(ParameterSetName = 'Newest')]
         [ValidateSet('pending', 'delivered', 'failed', 'cancelled')]
         [string] $Status,
 
@@ -523,6 +528,7 @@ function Get-TenantHooksDelivery {
 
         [Parameter(ParameterSetName = 'Endpoint')]
         [Parameter(ParameterSetName = 'Failed')]
+        [Parameter(ParameterSetName = 'Newest')]
         [string] $Type,
 
         [Parameter(ParameterSetName = 'Endpoint')]
@@ -532,6 +538,7 @@ function Get-TenantHooksDelivery {
 
         [Parameter(ParameterSetName = 'Endpoint')]
         [Parameter(ParameterSetName = 'Failed')]
+        [Parameter(ParameterSetName = 'Newest')]
         [datetime] $Before,
 
         [Parameter(ParameterSetName = 'Endpoint')]
@@ -551,7 +558,8 @@ function Get-TenantHooksDelivery {
         if ($PSBoundParameters.ContainsKey('Before')) { $query.to = Get-TimeText $Before }
         $left = $First
         do {
-            $page = Invoke-Api Get "/v1.0/webhooks/deliveries$(Get-Query $query)"
+            $page = if ($Newest) { Invoke-Api Get "/v1.0/webhooks/newest-deliveries$(Get-Query $query)" }
+            else { Invoke-Api Get "/v1.0/webhooks/deliveries$(Get-Query $query)" }
             $lines = @($page.value | Select-Object -First $left)
             foreach ($line in $lines) { [pscustomobject]$line }
             $left -= $lines.Count

@@ -111,13 +111,34 @@ Describe 'The pipeline' {
         )
     }
 
+    It 'takes the newest events page by page, and no more than it wants' {
+        $one = '{"value":[{"idempotencyKey":"1"},{"idempotencyKey":"2"}],"continuation":"next"}'
+        $two = '{"value":[{"idempotencyKey":"3"},{"idempotencyKey":"4"}],"continuation":"more"}'
+        Set-Answers @{ Status = 200; Text = $one }, @{ Status = 200; Text = $two }
+        $before = [datetime]::new(2026, 11, 22, 18, 0, 0, [DateTimeKind]::Utc)
+        (Get-TenantHooksEvent -Before $before -First 3).idempotencyKey | Should -Be '1', '2', '3'
+        (Get-Requests).Uri | Should -Be @(
+            'https://hooks.contoso.com/v1.0/events?top=3&to=2026-11-22T18%3A00%3A00.000Z'
+            'https://hooks.contoso.com/v1.0/events?top=3&to=2026-11-22T18%3A00%3A00.000Z&continuation=next'
+        )
+    }
+
+    It 'goes on after a page of the newest deliveries that is empty' {
+        Set-Answers @{ Status = 200; Text = '{"value":[],"continuation":"next"}' }, @{ Status = 200; Text = '{"value":[{"id":"1"}]}' }
+        (Get-TenantHooksDelivery -Newest -Status failed -Type custom.a).id | Should -BeExactly '1'
+        (Get-Requests).Uri | Should -Be @(
+            'https://hooks.contoso.com/v1.0/webhooks/newest-deliveries?status=failed&type=custom.a&top=50'
+            'https://hooks.contoso.com/v1.0/webhooks/newest-deliveries?status=failed&type=custom.a&top=50&continuation=next'
+        )
+    }
+
     It 'begins with the newest where no event is named' {
         Set-Answers @{ Status = 200; Text = '{"value":[]}' }, @{ Status = 200; Text = '{"value":[{"id":"1"}]}' }
         Get-TenantHooksEvent | Should -BeNullOrEmpty
         (Get-TenantHooksDelivery -Newest -First 300).id | Should -BeExactly '1'
         (Get-Requests).Uri | Should -Be @(
             'https://hooks.contoso.com/v1.0/events?top=50'
-            'https://hooks.contoso.com/v1.0/webhooks/deliveries?top=100'
+            'https://hooks.contoso.com/v1.0/webhooks/newest-deliveries?top=100'
         )
     }
 
