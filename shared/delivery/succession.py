@@ -174,7 +174,6 @@ def _look_at(app: App, held: Held, now: datetime) -> None:
     sequence = held.stored.value
     head, waiting = sequence.head(held.endpoint), len(sequence.members) - 1
     seconds = round((now - sequence.called_at).total_seconds())
-    told = {"endpointId": held.endpoint, "deliveryId": str(head), "waiting": waiting, "seconds": seconds}
     is_put_back = now - sequence.held_until < OVERDUE
     stored = None if is_put_back else app.deliveries.get(head)
     delivery = None if stored is None else stored.value
@@ -183,9 +182,13 @@ def _look_at(app: App, held: Held, now: datetime) -> None:
     if is_put_back or (delivery is not None and _is_on_its_way(app, head, delivery, now)):
         app.sequences.note_seen(held, now)
         if waiting:
-            logs.warning("sequence.held", **told)
+            logs.warning(
+                "sequence.held", endpointId=held.endpoint, deliveryId=str(head), waiting=waiting, seconds=seconds
+            )
     else:
-        logs.warning("sequence.resumed", **told)
+        logs.warning(
+            "sequence.resumed", endpointId=held.endpoint, deliveryId=str(head), waiting=waiting, seconds=seconds
+        )
         _call_again(app, held, head, delivery, now)
 
 

@@ -17,7 +17,7 @@ from shared.delivery.queue_metrics import measure
 from shared.model import Event, Health
 from shared.storage.delivery_queue import DeliveryQueue
 from shared.storage.queues import DELIVERIES, POISON, Queue
-from shared.storage.workspaces import PROVISIONING
+from shared.storage.workspaces import PROVISIONING, PROVISIONING_POISON
 
 from .queries import Row
 
@@ -71,8 +71,9 @@ class Happening:
                 waiting = _Measured(DELIVERIES, length, self.world.now - due_for)
                 stuck = _Measured(POISON, poison, self.world.now)
                 queue = cast(DeliveryQueue, SimpleNamespace(raw=waiting))
-                idle = cast(Queue, _Measured(PROVISIONING, 0, self.world.now))
-                measure(dataclasses.replace(self.app, queue=queue, poison=cast(Queue, stuck), provisioning=idle))
+                idle = [cast(Queue, _Measured(name, 0, self.world.now)) for name in (PROVISIONING, PROVISIONING_POISON)]
+                app = dataclasses.replace(self.app, queue=queue, poison=cast(Queue, stuck))
+                measure(dataclasses.replace(app, provisioning=idle[0], provisioning_poison=idle[1]))
 
     def disables(self, number: int, minute: int) -> None:
         """One of the endpoints, as after a 410."""

@@ -102,4 +102,4 @@ def test_a_queue_that_cannot_be_read_keeps_no_other_from_being_measured(
     lines = [json.loads(record.message) for record in caplog.records]
     assert {"event": "queue.unmeasured", "queue": "deliveries-poison", "reason": REFUSED} in lines
     told = [line["queue"] for line in lines if line["event"] == "queue.measured"]
-    assert told == ["deliveries", "provisioning"]
+    assert told == ["deliveries", "provisioning", "provisioning-poison"]
