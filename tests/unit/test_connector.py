@@ -17,6 +17,7 @@ from shared.api.http.auth import Role
 Json = dict[str, Any]
 
 MADE = json.loads(FILE.read_text(encoding="utf-8"))
+README = (FILE.parent / "README.md").read_text(encoding="utf-8")
 PROPERTIES = json.loads((FILE.parent / "apiProperties.json").read_text(encoding="utf-8"))["properties"]
 OPERATIONS: dict[str, tuple[str, str, Json]] = {
     operation["operationId"]: (method, path, operation)
@@ -262,8 +263,17 @@ def test_the_icon_is_a_small_square_without_transparency() -> None:
     assert len(icon) < 1024 * 1024
 
 
+def test_the_command_of_the_readme_fills_in_the_whole_connection() -> None:
+    shipped = (FILE.parent / "apiProperties.json").read_text(encoding="utf-8")
+    [command] = re.findall(r"^sed .*?> my\.apiProperties\.json$", README, re.MULTILINE | re.DOTALL)
+    replaced = re.findall(r'-e "s/(<[a-z-]+>)/.*?/(g?)"', command)
+    assert {name for name, _ in replaced} == set(re.findall(r"<[a-z-]+>", shipped))
+    # Without `g`, sed replaces one of a line.
+    assert all(flag or line.count(name) <= 1 for name, flag in replaced for line in shipped.splitlines())
+    assert "--api-prop my.apiProperties.json" in README
+
+
 def test_the_readme_names_every_operation_and_role() -> None:
-    readme = (FILE.parent / "README.md").read_text(encoding="utf-8")
     for name in TRIGGERS | ACTIONS:
-        assert OPERATIONS[name][2]["summary"] in readme, name
-    assert all(role in readme for role in Role)
+        assert OPERATIONS[name][2]["summary"] in README, name
+    assert all(role in README for role in Role)
