@@ -1,5 +1,6 @@
 """The tour of README.md makes the same calls in PowerShell as with curl, and runs where there is a pwsh."""
 
+import json
 import shutil
 import subprocess
 
@@ -22,6 +23,16 @@ def test_both_make_the_same_calls() -> None:
     expected.remove(failed)
     assert list(powershell_calls(STEPS)) == expected
     assert len(expected) == 12
+
+
+def test_the_answers_shown_name_what_an_answer_names_today() -> None:
+    answers = [json.loads(block) for block in blocks(CURL, "json")]
+    events = [answer for answer in answers if isinstance(answer, dict) and "meta" in answer]
+    deliveries = [answer for answer in answers if isinstance(answer, dict) and "attempts" in answer]
+    listed = [line for answer in answers if answer for line in answer.get("value", []) if "attempts" in line]
+    assert len(events) == len(deliveries) == len(listed) == 1
+    assert all("publisher" in event for event in events)
+    assert all("host" in delivery for delivery in [*deliveries, *listed])
 
 
 @pytest.mark.skipif(PWSH is None, reason="there is no PowerShell (pwsh) on the PATH")
