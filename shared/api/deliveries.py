@@ -10,7 +10,7 @@ from shared.api import newest
 from shared.api.delivery_views import delivery_view, malformed_view
 from shared.api.http.call import Request, Response
 from shared.api.http.operation import CONTINUATION, Returns, Tag, how_many, operation, path, query
-from shared.api.http.problem import bad_request, conflict, not_found
+from shared.api.http.problem import bad_continuation, bad_request, conflict, not_found
 from shared.delivery.transitions import unattempted
 from shared.model import Delivery, DeliveryId
 from shared.storage.alerts import Malformed
@@ -58,7 +58,7 @@ def list_some(request: Request) -> Response:
         else:
             page = request.app.deliveries.log(endpoint, filters, now, top, continuation)
     except ValueError:
-        raise bad_request("?continuation= must be one that an earlier page gave") from None
+        raise bad_continuation() from None
     lines = _lines(request, page.items)
     return Response(200, views.DeliveryPage(value=lines, continuation=page.continuation).shown())
 

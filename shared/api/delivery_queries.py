@@ -22,11 +22,5 @@ def endpoint(request: Request) -> str | None:
 
 def status(request: Request) -> Status | None:
     """The status that `status` gives. Raises Problem 400 where it is none."""
-    text = request.query("status")
-    for known in get_args(Status):
-        if text == known:
-            found: Status = known
-            return found
-    if text is not None:
-        raise bad_request(f"?status= must be one of {', '.join(get_args(Status))}")
-    return None
+    found: Status | None = request.one_of("status", get_args(Status))
+    return found

@@ -9,7 +9,7 @@ from shared.api import delivery_views, event_views
 from shared.api.delivery_views import delivery_view
 from shared.api.http.call import Request, Response
 from shared.api.http.operation import CONTINUATION, Returns, Tag, how_many, operation, query
-from shared.api.http.problem import bad_request
+from shared.api.http.problem import bad_continuation
 from shared.model import Delivery, DeliveryId
 from shared.storage import newest
 from shared.storage.counts import MOST_NEWEST, NewDelivery
@@ -100,7 +100,7 @@ def _walk(request: Request, kind: newest.Kind) -> newest.Walk:
     try:
         return newest.walk(kind, request.app.now(), since, until, continuation)
     except ValueError:
-        raise bad_request("?continuation= must be one that an earlier page gave") from None
+        raise bad_continuation() from None
 
 
 def _top(request: Request) -> int:

@@ -6,7 +6,7 @@ from shared import logs
 from shared.api import provisioning_views as views
 from shared.api.http.call import Request, Response, invalid, validated
 from shared.api.http.operation import CONTINUATION, Handler, Returns, Tag, header, how_many, operation, path, query
-from shared.api.http.problem import bad_request, conflict, not_found
+from shared.api.http.problem import bad_continuation, bad_request, conflict, not_found
 from shared.api.subscriptions import base_url
 from shared.model.clouds import CLOUDS
 from shared.model.json_text import members
@@ -83,7 +83,7 @@ def list_requests(request: Request) -> Response:
     try:
         page = request.app.workspaces.page(_status(request), top, request.query("continuation"))
     except ValueError:
-        raise bad_request("?continuation= must be one that an earlier page gave") from None
+        raise bad_continuation() from None
     rows = [views.request_view(row) for row in page.items]
     return Response(200, views.RequestPage(value=rows, continuation=page.continuation).shown())
 
@@ -168,11 +168,5 @@ def _found(request: Request) -> WorkspaceRequest:
 
 
 def _status(request: Request) -> Status | None:
-    text = request.query("status")
-    for known in get_args(Status):
-        if text == known:
-            status: Status = known
-            return status
-    if text is not None:
-        raise bad_request(f"?status= must be one of {', '.join(get_args(Status))}")
-    return None
+    found: Status | None = request.one_of("status", get_args(Status))
+    return found

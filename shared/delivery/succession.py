@@ -199,11 +199,13 @@ def _call_again(app: App, held: Held, head: DeliveryId, delivery: Delivery | Non
     if again is None:
         return
     called = _message(app, held.endpoint, held.name, again)
-    if called is not None and delivery is not None and delivery.attempts:
+    if called is None:
+        go_on(app, head, held.name)
+    elif delivery is not None and delivery.attempts:
         _put(app, repeated(called, delivery))
-    elif called is not None and (delivery is None or delivery.status == "pending"):
+    elif delivery is None or delivery.status == "pending":
         _put(app, called)
-    elif called is not None and delivery is not None and delivery.status == "failed":
+    elif delivery.status == "failed":
         _put(app, abandoned(called, _FAILED))
     else:
         go_on(app, head, held.name)

@@ -1,6 +1,7 @@
 """A request as handlers see it, and their reply."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ SECURITY_HEADERS = {
 }
 
 M = TypeVar("M", bound=BaseModel)
+W = TypeVar("W", bound=str)
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,16 @@ class Request:
         if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
             raise bad_request(f"?{name}= must be a whole number from {least} to {most}")
         return int(text)
+
+    def one_of(self, name: str, known: Sequence[W]) -> W | None:
+        """A word from the query, of those that are known."""
+        text = self.query(name)
+        for word in known:
+            if text == word:
+                return word
+        if text is not None:
+            raise bad_request(f"?{name}= must be one of {', '.join(known)}")
+        return None
 
     def time(self, name: str) -> datetime | None:
         """A time from the query; without a zone it is UTC."""

@@ -74,6 +74,11 @@ def bad_request(detail: str, **members: Any) -> Problem:
     return Problem(400, "bad-request", detail, **members)
 
 
+def bad_continuation() -> Problem:
+    """400: of a continuation that no page of the list gave."""
+    return bad_request("?continuation= must be one that an earlier page gave")
+
+
 def not_found(detail: str, **members: Any) -> Problem:
     return Problem(404, "not-found", detail, **members)
 
