@@ -39,6 +39,7 @@ from shared.delivery import dispatcher, operational_events, poison, queue_metric
 from shared.model.setting_values import DAY
 from shared.provisioning import worker
 from shared.storage import reencryption, retention
+from shared.timers import run_each
 from shared.usage import scan
 
 STORAGE = "AzureWebJobsStorage"
@@ -184,17 +185,18 @@ http.route("me_get", "GET", "v1.0/me", me.get, ADMIN, PUBLISH, READ, SUBSCRIBE, 
 
 @app.timer_trigger("timer", "0 * * * * *")
 def measure(timer: func.TimerRequest) -> None:
-    queue_metrics.measure(get_app())
-    operational_events.tell_waiting(get_app())
-    succession.tend(get_app())
+    run_each(get_app(), queue_metrics.measure, operational_events.tell_waiting, succession.tend)
 
 
 @app.timer_trigger("timer", "0 30 3 * * *")
 def retire(timer: func.TimerRequest) -> None:
-    retention.drop_old_tables(get_app().services, get_app().now(), get_app().settings.retention)
-    retention.forget_names(get_app().endpoints.deleted, get_app().now(), get_app().settings.retention)
-    get_app().workspaces.forget_before(get_app().now() - get_app().settings.retention)
-    get_app().notices.drop_older(get_app().now() - DAY)
+    run_each(
+        get_app(),
+        lambda app: retention.drop_old_tables(app.services, app.now(), app.settings.retention),
+        lambda app: retention.forget_names(app.endpoints.deleted, app.now(), app.settings.retention),
+        lambda app: app.workspaces.forget_before(app.now() - app.settings.retention),
+        lambda app: app.notices.drop_older(app.now() - DAY),
+    )
 
 
 @app.timer_trigger("timer", "0 45 3 * * *")

@@ -150,15 +150,19 @@ async def note_held(app: App, message: Message, until: datetime) -> bool:
 def tend(app: App) -> None:
     """Looks at the sequences that have not moved for long: the publisher of their head, or whoever ended the delivery
     before it, may have died at the wrong moment. What there is no time for is left to the next run, which finds those
-    that were looked at no more. Raises StorageUnavailable."""
+    that were looked at no more; a row that cannot be read keeps no other sequence waiting. Raises StorageUnavailable.
+    """
     now, ends_at, behind = app.now(), app.seconds() + LONGEST_LOOK_SECONDS, None
     for held in app.sequences.held_since(now - OVERDUE):
         if behind is None:
             behind = _is_behind(app, now)
-        if behind:
-            app.sequences.note_seen(held, now)
-        else:
-            _look_at(app, held, now)
+        try:
+            if behind:
+                app.sequences.note_seen(held, now)
+            else:
+                _look_at(app, held, now)
+        except ValueError as error:
+            logs.error("sequence.unreadable", endpointId=held.endpoint, sequence=held.name, error=str(error)[:300])
         if app.seconds() >= ends_at:
             return
 

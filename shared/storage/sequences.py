@@ -7,7 +7,9 @@ changed on condition that nobody else has changed it: so the order is the table'
 
 import enum
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple
 
 from azure.data.tables import TableEntity
@@ -65,12 +67,18 @@ class Left(NamedTuple):
     by_this_call: bool
 
 
-class Held(NamedTuple):
-    """A sequence and its key."""
+@dataclass(frozen=True)
+class Held:
+    """A sequence, read when it is asked for, and its key."""
 
     endpoint: str
     name: str
-    stored: Versioned[Sequence]
+    entity: TableEntity
+
+    @cached_property
+    def stored(self) -> Versioned[Sequence]:
+        """Raises ValueError where the row cannot be read."""
+        return _read(self.entity)
 
 
 _ROWS = RowFormat(Sequence, {})
@@ -137,11 +145,11 @@ class Sequences:
 
     def call_again(self, held: Held, now: datetime) -> Sequence | None:
         """Has the head called as of now, and returns the sequence; None where somebody else has changed it."""
-        return self._renew(held, {"called_ms": to_ms(now), "held_ms": 0})
+        return self._renew(held.endpoint, held.name, held.stored, {"called_ms": to_ms(now), "held_ms": 0})
 
     def note_seen(self, held: Held, now: datetime) -> None:
         """Has it looked at as late as if its head had been called now."""
-        self._renew(held, {"seen_ms": to_ms(now)})
+        self._renew(held.endpoint, held.name, held.stored, {"seen_ms": to_ms(now)})
 
     def note_held(self, delivery_id: DeliveryId, name: str, until: datetime) -> None:
         """Has a sequence say until when its head's message is put back; not where another delivery is its head."""
@@ -149,18 +157,17 @@ class Sequences:
         while (stored := self.get(endpoint, name)) is not None and stored.value.members[0] == member:
             if stored.value.held_ms >= to_ms(until):
                 return
-            held = Held(endpoint, name, stored)
-            if self._renew(held, {"held_ms": to_ms(until)}) is not None:
+            if self._renew(endpoint, name, stored, {"held_ms": to_ms(until)}) is not None:
                 return
 
     def held_since(self, at: datetime) -> Iterator[Held]:
-        """The sequences whose head was called, and which were last seen, before a time; read as they are asked for."""
+        """The sequences whose head was called, and which were last seen, before a time; got as they are asked for."""
         for row in self._table.query("Seen lt @at", {"at": _time(to_ms(at))}, page=_PAGE):
-            yield Held(row["PartitionKey"], row["RowKey"], _read(row))
+            yield Held(row["PartitionKey"], row["RowKey"], row)
 
-    def _renew(self, held: Held, update: dict[str, int]) -> Sequence | None:
-        renewed = held.stored.value.model_copy(update=update)
-        written = self._replace(held.endpoint, held.name, renewed, held.stored.etag)
+    def _renew(self, endpoint: str, name: str, stored: Versioned[Sequence], update: dict[str, int]) -> Sequence | None:
+        renewed = stored.value.model_copy(update=update)
+        written = self._replace(endpoint, name, renewed, stored.etag)
         return renewed if written is Written.DONE else None
 
     def _insert(self, endpoint: str, name: str, value: Sequence) -> Written:

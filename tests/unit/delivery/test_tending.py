@@ -335,6 +335,26 @@ def test_what_there_is_no_time_for_is_left_to_the_next_run(world: World, monkeyp
     assert len({message.key for message in world.queued()}) == len(world.queued()) == 5
 
 
+@pytest.mark.parametrize(("table", "column"), [("sequences", "Row"), ("events", "Row0")])
+def test_a_row_that_cannot_be_read_keeps_no_other_sequence_waiting(
+    world: World, caplog: pytest.LogCaptureFixture, table: str, column: str
+) -> None:
+    endpoint = world.register()
+    for number in range(5):
+        world.publish(f"key-{number}", site=f"site-{number}")
+    world.account.queues[DELIVERIES].clear()
+    rows = next(rows for name, rows in world.account.tables.items() if name.startswith(table))
+    damaged = next(row for row, _ in rows.values() if column in row)
+    damaged[column] = b"{}"
+    world.now += OVERDUE + MINUTE
+    tend(world.app)
+    tend(world.app)
+    assert len({message.key for message in world.queued()}) == len(world.queued()) == 4
+    line = told(caplog, "sequence.unreadable")[0]
+    assert line["endpointId"] == endpoint.id
+    assert "Field required" in line["error"]
+
+
 def calls_when_held(hold: timedelta, **given: Any) -> int:
     """Calls to storage of a delivery whose receiver asks for that before it takes it."""
     world = World()
