@@ -31,7 +31,7 @@ def test_all_queues_are_measured(app: App) -> None:
         return {line["queue"]: line for line in app.host.found("queue.measured")[known:]}
 
     app.api.call("POST", "/admin/functions/measure", {}, expect=202)
-    app.host.wait_until(lambda: measured().keys() >= queues, 10)
+    app.host.wait_until(lambda: measured().keys() >= queues, 30)
     lines = measured()
     assert lines.keys() == queues
     for line in lines.values():
