@@ -55,3 +55,16 @@ export function trouble(error, again) {
 
 /** What to read where there is nothing to list. */
 export const empty = (words, action = nothing) => html`<div class="empty"><p>${words}</p>${action}</div>`;
+
+/** A page of a list: its rows, or why there are none, and the ways to newer and older ones. `wanted` is the query. */
+export function listing({ wanted, setQuery, found, continuation, rows, otherwise, more = nothing }) {
+  const none = () => {
+    if (continuation) return empty("None of these. Look at older ones.");
+    if (!Object.values(wanted).some(Boolean)) return empty(otherwise);
+    return empty("Nothing matches.", html`<button type="button" @click=${() => setQuery({})}>Clear filters</button>`);
+  };
+  return html`${found.length ? rows(found) : none()}
+    <div class="actions">${wanted.continuation ? html`<button type="button" @click=${() => history.back()}>Newer</button>` : nothing}
+      ${continuation ? html`<button type="button" @click=${() => setQuery({ ...wanted, continuation })}>Older</button>` : nothing}
+      ${found.length ? more : nothing}</div>`;
+}

@@ -2,15 +2,14 @@
 
 import { html, nothing } from "../vendor/lit-html.js";
 import { ask, get, post } from "../api.js";
-import { Area, empty } from "../area.js";
+import { Area, listing } from "../area.js";
 import { confirmation, say } from "../dialog.js";
 import { count, safe, several, timeAgo, typeName } from "../text.js";
 import { lastWords } from "./deliveries.js";
 
 export function alerts({ update, query, setQuery, holds }) {
   const wanted = Object.fromEntries(["endpoint", "type", "from", "continuation"].map((name) => [name, query.get(name) ?? ""]));
-  const asked = { status: "failed", type: wanted.type, from: wanted.from, continuation: wanted.continuation, top: 100 };
-  const log = new Area(update, (signal) => get("webhooks/deliveries", asked, signal));
+  const log = new Area(update, (signal) => get("webhooks/deliveries", { ...wanted, endpoint: "", status: "failed", top: 100 }, signal));
   const facts = new Area(update, (signal) => get("overview", { hours: 1 }, signal));
   const marked = new Set();
   const admin = holds();
@@ -78,16 +77,13 @@ export function alerts({ update, query, setQuery, holds }) {
 
   const listed = ({ continuation }) => {
     const found = lines();
-    if (!found.length && (wanted.endpoint || wanted.type)) return empty("No alert matches.", html`<button type="button" @click=${() => setQuery({})}>Clear filters</button>`);
-    if (!found.length) return empty("Nothing was given up. A delivery whose last attempt failed would be here.");
-    return html`
+    const rows = () => html`
       ${marked.size ? html`<div class="bar"><span>${several(marked.size, "line")} marked</span><button type="button" class="primary" @click=${retryMarked}>Retry</button><button type="button" @click=${acknowledgeMarked}>Acknowledge</button><button type="button" @click=${() => (marked.clear(), update())}>Unmark</button></div>` : nothing}
       <div class="card list wide" tabindex="0" role="region" aria-label="Alerts"><table>
         <thead><tr>${admin ? html`<th scope="col"><input type="checkbox" aria-label="Mark all on this page" .checked=${found.every((line) => marked.has(line.id))} @change=${(changed) => (found.forEach((line) => (changed.target.checked ? marked.add(line.id) : marked.delete(line.id))), update())}></th>` : nothing}
           <th scope="col">Accepted</th><th scope="col">Endpoint</th><th scope="col">Type</th><th scope="col">Reason</th><th scope="col">Last answer</th></tr></thead>
-        <tbody>${found.map(row)}</tbody></table></div>
-      <div class="actions">${wanted.continuation ? html`<button type="button" @click=${() => history.back()}>Newer</button>` : nothing}
-        ${continuation ? html`<button type="button" @click=${() => setQuery({ ...wanted, continuation })}>Older</button>` : nothing}</div>`;
+        <tbody>${found.map(row)}</tbody></table></div>`;
+    return listing({ wanted, setQuery, found, continuation, rows, otherwise: "Nothing was given up. A delivery whose last attempt failed would be here." });
   };
 
   const row = (line) => html`<tr>

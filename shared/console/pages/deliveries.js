@@ -2,21 +2,21 @@
 
 import { html, nothing } from "../vendor/lit-html.js";
 import { get } from "../api.js";
-import { Area, empty } from "../area.js";
+import { Area, listing } from "../area.js";
 import { clock, safe, state, time, typeName } from "../text.js";
 import { options } from "./endpoints.js";
 
-const PRESETS = [["", "ever"], ["1", "the last hour"], ["24", "the last day"], ["168", "the last 7 days"]];
+const SPANS = [["1", "the last hour"], ["24", "the last day"], ["168", "the last 7 days"]];
 const TAIL_MS = 3000;
 
 export function deliveries({ update, query, setQuery, me }) {
   const names = ["endpoint", "status", "type", "hours", "from", "to", "continuation"];
   const wanted = Object.fromEntries(names.map((name) => [name, query.get(name) ?? ""]));
   const lines = new Area(update, (signal) => get("overview", { hours: 1 }, signal));
-  const since = wanted.from || (wanted.hours ? new Date(Date.now() - wanted.hours * 3_600_000).toISOString() : "");
-  const asked = { endpoint: wanted.endpoint, from: since };
-  if (wanted.endpoint) Object.assign(asked, { status: wanted.status, type: wanted.type, to: wanted.to, continuation: wanted.continuation });
-  const log = new Area(update, (signal) => get("webhooks/deliveries", { ...asked, top: 50 }, signal));
+  const [spans, span] = wanted.endpoint ? [[["", "ever"], ...SPANS], wanted.hours] : [SPANS, wanted.hours || "24"];
+  const from = wanted.from || (span && new Date(Date.now() - span * 3_600_000).toISOString());
+  const path = wanted.endpoint ? "webhooks/deliveries" : "webhooks/newest-deliveries";
+  const log = new Area(update, (signal) => get(path, { ...wanted, hours: "", from, top: 50 }, signal));
   let tail;
 
   const narrow = (name) => (changed) => setQuery({ ...wanted, continuation: "", [name]: changed.target.value });
@@ -27,27 +27,20 @@ export function deliveries({ update, query, setQuery, me }) {
   const view = () => html`<div class="bar">
       <label>Endpoint <select @change=${narrow("endpoint")}><option value="">newest of all</option>
         ${(lines.value?.endpoints ?? []).map((each) => html`<option value=${each.id} ?selected=${each.id === wanted.endpoint}>${each.name ?? each.host}</option>`)}</select></label>
-      ${wanted.endpoint ? html`
-        <label>Status <select @change=${narrow("status")}>${options(["", "pending", "delivered", "failed", "cancelled"], wanted.status)}</select></label>
-        <label>Type <input type="search" .value=${wanted.type} @change=${narrow("type")} placeholder="exactly"></label>` : nothing}
-      <label>Accepted in <select @change=${narrow("hours")}>${PRESETS.map(([value, title]) => html`<option value=${value} ?selected=${value === wanted.hours}>${title}</option>`)}</select></label>
+      <label>Status <select @change=${narrow("status")}>${options(["", "pending", "delivered", "failed", "cancelled"], wanted.status)}</select></label>
+      <label>Type <input type="search" .value=${wanted.type} @change=${narrow("type")} placeholder="exactly"></label>
+      <label>In <select @change=${narrow("hours")}>${spans.map(([value, title]) => html`<option value=${value} ?selected=${value === span}>${title}</option>`)}</select></label>
       <button type="button" aria-pressed=${Boolean(tail)} @click=${follow}>${tail ? "Stop following" : "Follow"}</button>
       <button type="button" @click=${() => log.load()}>Refresh</button>
     </div>
     ${log.show(listed)}`;
 
-  const listed = ({ value, continuation }) => {
-    const filtered = names.some((name) => wanted[name]);
-    if (!value.length && filtered) return empty("Nothing matches.", html`<button type="button" @click=${() => setQuery({})}>Clear filters</button>`);
-    if (!value.length) return empty("Nothing was delivered in the last day. Deliveries appear here after their first attempt.");
-    return html`<div class="card list">${deliveryTable(value, wanted.endpoint ? undefined : lines.value?.endpoints)}</div>
-      <div class="actions">
-        ${wanted.continuation ? html`<button type="button" @click=${() => history.back()}>Newer</button>` : nothing}
-        ${continuation ? html`<button type="button" @click=${() => setQuery({ ...wanted, continuation })}>Older</button>` : nothing}
-        <button type="button" @click=${() => save(value)}>Save as CSV</button>
-        <span class="dim">Kept for ${me.retentionDays} days or more</span>
-      </div>`;
-  };
+  const rows = (found) => html`<div class="card list">${deliveryTable(found, wanted.endpoint ? undefined : lines.value?.endpoints)}</div>`;
+  const listed = ({ value, continuation }) => listing({
+    wanted, setQuery, found: value, continuation, rows,
+    otherwise: "No delivery was attempted in the last day.",
+    more: html`<button type="button" @click=${() => save(value)}>Save as CSV</button><span class="dim">Kept for ${me.retentionDays} days or more</span>`,
+  });
   const close = () => {
     clearInterval(tail);
     log.close();

@@ -2,13 +2,13 @@
 
 import { html, nothing } from "../vendor/lit-html.js";
 import { ask, get, post } from "../api.js";
-import { Area, empty, trouble } from "../area.js";
+import { Area, listing, trouble } from "../area.js";
 import { confirmation, copyButton, say } from "../dialog.js";
 import { code, count, safe, several, state, time, timeAgo, typeName } from "../text.js";
 
 export function events({ update, query, setQuery, go }) {
-  const type = query.get("type") ?? "";
-  const newest = new Area(update, (signal) => get("events", { type, top: 100 }, signal));
+  const wanted = { type: query.get("type") ?? "", continuation: query.get("continuation") ?? "" };
+  const newest = new Area(update, (signal) => get("events", { ...wanted, top: 100 }, signal));
   const find = (submitted) => {
     submitted.preventDefault();
     const key = new FormData(submitted.target).get("key").trim();
@@ -16,8 +16,8 @@ export function events({ update, query, setQuery, go }) {
   };
   const view = () => html`
     <form class="bar" @submit=${find}><label>Idempotency key <input name="key" required spellcheck="false"></label><button>Look it up</button></form>
-    <div class="bar"><label>Type <input type="search" .value=${type} @change=${(changed) => setQuery({ type: changed.target.value })} placeholder="exactly"></label><button type="button" @click=${() => newest.load()}>Refresh</button></div>
-    ${newest.show(({ value }) => (value.length ? table(value) : empty(type ? "No event of this type was accepted in the last day." : "No event was accepted in the last day.")))}
+    <div class="bar"><label>Type <input type="search" .value=${wanted.type} @change=${(changed) => setQuery({ type: changed.target.value })} placeholder="exactly"></label><button type="button" @click=${() => newest.load()}>Refresh</button></div>
+    ${newest.show(({ value, continuation }) => listing({ wanted, setQuery, found: value, continuation, rows: table, otherwise: "No event was accepted in the last day." }))}
     <p class="dim">Of the last day, up to some seconds old. An event that is not listed is found by its key.</p>`;
   return { view, close: () => newest.close() };
 }

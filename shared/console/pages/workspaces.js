@@ -2,7 +2,7 @@
 
 import { html, nothing } from "../vendor/lit-html.js";
 import { get } from "../api.js";
-import { Area, empty } from "../area.js";
+import { Area, empty, listing } from "../area.js";
 import { copyButton } from "../dialog.js";
 import { code, link, safe, several, state, time, timeAgo } from "../text.js";
 import { options } from "./endpoints.js";
@@ -40,15 +40,8 @@ export function workspaces({ update, query, setQuery, go }) {
     ${list.show(listed)}
     <h2>Templates</h2>${templates.show(({ value }) => (value.length ? templateTable(value) : empty("There is no template yet. An admin makes one with PUT /v1.0/provision/templates/{id}.")))}`;
 
-  const listed = ({ value, continuation }) => html`
-    ${value.length ? requestTable(value) : empty(nothingListed(continuation))}
-    <div class="actions">${wanted.continuation ? html`<button type="button" @click=${() => history.back()}>Newer</button>` : nothing}
-      ${continuation ? html`<button type="button" @click=${() => setQuery({ ...wanted, continuation })}>Older</button>` : nothing}</div>`;
-
-  const nothingListed = (continuation) => {
-    if (continuation) return "None of the newest 200 is so. There are older ones.";
-    return wanted.status || wanted.continuation ? "No request matches." : "No workspace was asked for. A service desk asks for one by the API.";
-  };
+  const listed = ({ value, continuation }) =>
+    listing({ wanted, setQuery, found: value, continuation, rows: requestTable, otherwise: "No workspace was asked for. A service desk asks for one by the API." });
   return { view, close: () => (list.close(), templates.close()) };
 }
 

@@ -56,7 +56,7 @@ def test_from_nothing_to_a_failure_understood_and_sent_again(console: Console, r
     accept(page, "Send again")
     eventually(api.alerts, lambda lines: all(line.get("type") != name for line in lines))
     page.get_by_role("button", name="Refresh").click()
-    expect(page.get_by_text("No alert matches.")).to_be_visible()
+    expect(page.get_by_text("Nothing matches.")).to_be_visible()
 
     console.go(f"deliveries?endpoint={endpoint}", "Deliveries")
     page.get_by_role("row").filter(has_text=name).get_by_role("link").click()
@@ -78,7 +78,7 @@ def test_an_alert_is_acknowledged_and_leaves_the_alert_log_alone(
     console.open(f"alerts?type={name}", heading="Alerts")
     console.page.get_by_role("checkbox", name="Mark the line").check()
     console.page.get_by_role("button", name="Acknowledge", exact=True).click()
-    expect(console.page.get_by_text("No alert matches.")).to_be_visible()
+    expect(console.page.get_by_text("Nothing matches.")).to_be_visible()
     assert api.delivery(delivery["id"])["status"] == "failed"
 
 
@@ -183,6 +183,30 @@ def test_the_newest_events_and_deliveries_are_listed(console: Console, receiver:
     expect(page.get_by_role("row").filter(has_text=name)).to_contain_text("delivered")
     console.go(f"events?type={name}", "Events")
     expect(page.get_by_role("row").filter(has_text=name)).to_contain_text(key)
+
+
+def test_the_newest_are_narrowed_and_turned_over(console: Console, receiver: Receiver, api: Api) -> None:
+    page, name = console.page, unique("pages")
+    rows = page.get_by_role("row").filter(has_text=name)
+    endpoint = api.register(receiver.hook().url, name)
+    keys = [api.publish(custom(name))["idempotencyKey"] for _ in range(3)]
+    for key in keys:
+        api.ended(api.delivery_id(key, endpoint), "delivered")
+    console.open(f"deliveries?type={name}", heading="Deliveries")
+    expect(rows).to_have_count(3)
+    page.get_by_label("Status").select_option("failed")
+    expect(page.get_by_text("Nothing matches.")).to_be_visible()
+    page.get_by_label("Status").select_option("delivered")
+    expect(rows).to_have_count(3)
+    page.route("**/v1.0/events?*", lambda route: route.continue_(url=route.request.url.replace("top=100", "top=2")))
+    console.go(f"events?type={name}", "Events")
+    expect(rows).to_have_count(2)
+    expect(page.get_by_text(keys[2])).to_be_visible()
+    page.get_by_role("button", name="Older").click()
+    expect(rows).to_have_count(1)
+    expect(page.get_by_role("button", name="Older")).to_have_count(0)
+    page.get_by_role("button", name="Newer").click()
+    expect(rows).to_have_count(2)
 
 
 def test_a_subscriber_sees_its_own_endpoints_alone(console: Console, receiver: Receiver, api: Api) -> None:
