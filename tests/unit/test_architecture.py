@@ -12,7 +12,7 @@ FLOORS = (
     ("settings", "identity", "logs"),
     ("storage", "outbound", "formats", "m365"),
     ("app",),
-    ("delivery",),
+    ("delivery", "timers"),
     ("admin", "usage", "sharing", "provisioning"),
     ("api",),
 )
