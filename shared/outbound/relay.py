@@ -51,6 +51,8 @@ class _Answer:
     """Bytes, up to the end of the head."""
     begun: bytearray = field(default_factory=bytearray)
     """A head that is not complete yet."""
+    begins_well: bool = False
+    """Whether its first line has come, and is a status line."""
     interim: int = 0
     """Heads that were passed over."""
     head: Head | None = None
@@ -191,11 +193,13 @@ class Relay(asyncio.Protocol):
                 return self._fail(OTHER_PROTOCOL)
             if not head.interim:
                 return self._begin_body(answer, head)
-            answer.interim += 1
+            answer.interim, answer.begins_well = answer.interim + 1, False
             if answer.interim > INTERIM_ANSWERS:
                 return self._fail(TOO_LONG_HEAD)
-        if not may_be_http(answer.begun):
-            return self._fail(SPEAKS_TLS if answer.begun[0] in _TLS_RECORD else INVALID)
+        if not answer.begins_well:  # else it is not looked at again, however long it is and in how many parts it comes
+            if not may_be_http(answer.begun):
+                return self._fail(SPEAKS_TLS if answer.begun[0] in _TLS_RECORD else INVALID)
+            answer.begins_well = b"\n" in answer.begun
         if answer.taken > HEAD_BYTES:
             return self._fail(TOO_LONG_HEAD)
         return b""
