@@ -4,7 +4,8 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,9 @@ class Waits:
 USUAL_WAITS = Waits()
 
 _MOST_REMEMBERED = 2000
+
+_MOST_OF_A_FAMILY = 16
+"""Addresses of a name that are dialled, of IPv4 and of IPv6 each. A name may have 4,000, which all refuse."""
 
 
 class GuardedConnector(aiohttp.TCPConnector):
@@ -127,11 +131,21 @@ class _CheckedResolver(AbstractResolver):
             raise RefusedAddress(f"refused: {refused.reason}")
         if not addresses:
             raise Unresolved(f"the name {host} has no address")
-        first = self._worked.get(host)
-        return [_result(host, address, port) for address in sorted(addresses, key=lambda each: each != first)]
+        return [_result(host, address, port) for address in _to_dial(addresses, self._worked.get(host))]
 
     async def close(self) -> None:
         """The resolver's threads are the process's."""
+
+
+def _to_dial(addresses: Sequence[str], first: str | None) -> list[str]:
+    """The address that worked last, then the others in their order, and of each family no more than are dialled."""
+    chosen: list[str] = []
+    found = Counter[bool]()
+    for address in sorted(addresses, key=lambda each: each != first):
+        found[":" in address] += 1
+        if found[":" in address] <= _MOST_OF_A_FAMILY:
+            chosen.append(address)
+    return chosen
 
 
 def _result(host: str, address: str, port: int) -> ResolveResult:

@@ -90,6 +90,32 @@ def test_the_next_address_is_tried_when_one_takes_no_connection(receive: Receive
     assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Response(200, None, None)
 
 
+def test_a_name_with_thousands_of_addresses_costs_no_more_than_one_with_a_few() -> None:
+    """Each of them was dialled, which took most of the loop's time for as long as the attempt had."""
+    names = [f"127.0.{at // 250}.{1 + at % 250}" for at in range(4000)]
+    with socket.socket() as nobody_listens:
+        nobody_listens.bind(("", 0))
+        port = nobody_listens.getsockname()[1]
+        outbound = Outbound(LOCAL, timedelta(seconds=5), lambda host, port: names)
+        assert outbound.post(f"http://receiver.example:{port}{PATH}", HEADERS, BODY) == NoResponse(
+            f"no connection to receiver.example port {port}: connection refused"
+        )
+
+
+def test_many_addresses_of_one_family_keep_none_of_the_other_from_being_tried(receive: Receive) -> None:
+    receiver = receive(answering(ok()))
+    outbound = Outbound(LOCAL, LONG, lambda host, port: ["::1"] * 100 + [LOOPBACK])
+    assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Response(200, None, None)
+
+
+def test_the_address_that_worked_last_is_dialled_however_many_come_before_it(receive: Receive) -> None:
+    receiver = receive(answering(ok(b"", "Connection: close")))
+    names = iter([[LOOPBACK], [*(f"127.0.1.{at}" for at in range(1, 100)), LOOPBACK]])
+    outbound = Outbound(LOCAL, LONG, lambda host, port: next(names))
+    for _ in range(2):
+        assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Response(200, None, None)
+
+
 def test_a_hung_name_ends_its_own_attempts_only_and_is_looked_up_once(receive: Receive) -> None:
     receiver = receive(answering(ok()))
     let_go, hung_lookups = threading.Event(), list[str]()
