@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import aiohttp
 
 from shared.outbound.exchange import Place
-from shared.outbound.handshake import ClientCertificateWanted
+from shared.outbound.handshake import ClientCertificateWanted, OnlyWrapping
 
 CLOSED = "the connection was closed before an answer came"
 INVALID = "the answer was not valid HTTP"
@@ -27,6 +27,7 @@ NO_COMMON_CIPHER = "TLS failed: no cipher in common: the receiver must allow a u
 WANTS_A_CERTIFICATE = (
     "TLS failed: the receiver wants a client certificate, and none is ever sent: it must let this path in without one"
 )
+ONLY_WRAPPING = "TLS failed: the receiver sends next to no data in it: it must send its answer in fewer, longer records"
 UNKNOWN_NAME = "TLS failed: the receiver does not know this host name (SNI): check the URL"
 
 _TLS_REASONS = {
@@ -87,6 +88,8 @@ def in_words(error: BaseException, place: Place) -> str:
             return _of_certificate(cause)
         if isinstance(cause, ClientCertificateWanted):
             return WANTS_A_CERTIFICATE
+        if isinstance(cause, OnlyWrapping):
+            return ONLY_WRAPPING
         if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", None):
             return _of_tls(cause.reason)
     if isinstance(error, aiohttp.ClientConnectorError):

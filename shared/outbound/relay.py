@@ -10,6 +10,7 @@ from typing import Protocol
 
 from shared.outbound.exchange import RESPONSE_BYTES, Exchange, Place
 from shared.outbound.failures import INVALID, OTHER_PROTOCOL, SPEAKS_TLS, TOO_LONG_HEAD
+from shared.outbound.handshake import Handshake
 from shared.outbound.head import Head, find_end, may_be_http, read_head
 from shared.outbound.idle import IdleConnections
 from shared.outbound.remainder import Remainder
@@ -89,6 +90,7 @@ class Relay(asyncio.Protocol):
         self._waiting = bytearray()
         self._lost = False
         self._cause: BaseException | None = None
+        self._tls: Handshake | None = transport.get_extra_info("ssl_object")
         self._remainder = Remainder(transport)
         self._answer = _Answer()
 
@@ -97,6 +99,8 @@ class Relay(asyncio.Protocol):
         self._use()
         self._answer = _Answer()
         self._exchange = exchange
+        if self._tls is not None:
+            self._tls.wrapping_bytes = 0
 
     def end(self) -> None:
         """The exchange is over. The connection stays open where nothing is left on it in either direction, and where

@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from doubles.outbound import Outbound
-from doubles.receivers import Receiver, answering, header_of, ok, server_tls
+from doubles.receivers import Receiver, Script, answering, header_of, ok, read_request, server_tls, silent
 from shared.outbound import client as outbound_module
 from shared.outbound.client import NoResponse, Response
 from shared.outbound.failures import (
@@ -16,6 +16,7 @@ from shared.outbound.failures import (
     CLOSED_IN_HANDSHAKE,
     NO_COMMON_CIPHER,
     NOT_TLS,
+    ONLY_WRAPPING,
     SPEAKS_TLS,
     WANTS_A_CERTIFICATE,
 )
@@ -150,3 +151,47 @@ def test_old_versions_of_tls_are_not_spoken() -> None:
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
+
+
+def of_one_byte(answer: bytes) -> Script:
+    """Answers each request of a connection in records of one byte."""
+
+    def script(connection: socket.socket, receiver: Receiver) -> None:
+        while (request := read_request(connection)) is not None:
+            receiver.requests.append(request)
+            for byte in answer:
+                connection.sendall(bytes([byte]))
+
+    return script
+
+
+def test_a_receiver_that_sends_nothing_but_tickets_is_told_so(
+    receive: Receive, authority: trustme.CA, trusting: ssl.SSLContext
+) -> None:
+    """They were taken for as long as they came and the attempt had, as fast as the loop could."""
+    tls = server_tls(authority)
+    tls.num_tickets = 1000
+    receiver = receive(silent, tls)
+    assert Outbound(LOCAL, LONG, to_loopback, trusting).post(receiver.url(PATH), HEADERS, BODY) == NoResponse(
+        ONLY_WRAPPING
+    )
+
+
+def test_a_head_without_end_in_records_of_one_byte_is_told_so(
+    receive: Receive, authority: trustme.CA, trusting: ssl.SSLContext
+) -> None:
+    """256 KB of it cost a quarter of a second of the loop, 50 ms of it at once."""
+    receiver = receive(of_one_byte(b"HTTP/1.1 200 OK\r\nX: ".ljust(5000, b"y")), server_tls(authority))
+    assert Outbound(LOCAL, LONG, to_loopback, trusting).post(receiver.url(PATH), HEADERS, BODY) == NoResponse(
+        ONLY_WRAPPING
+    )
+
+
+def test_answers_in_records_of_one_byte_are_read_however_many_come_on_one_connection(
+    receive: Receive, authority: trustme.CA, trusting: ssl.SSLContext
+) -> None:
+    receiver = receive(of_one_byte(ok(b"fine", f"X: {'y' * 500}")), server_tls(authority))
+    outbound = Outbound(LOCAL, LONG, to_loopback, trusting)
+    for _ in range(8):
+        assert outbound.post(receiver.url(PATH), HEADERS, BODY) == Response(200, "fine", None)
+    assert receiver.connections == 1
