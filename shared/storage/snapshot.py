@@ -25,7 +25,8 @@ class Snapshot(Generic[T]):
         self._lock = threading.Lock()
         self._value: T | None = None
         self._read_at = self._failed_at = float("-inf")
-        self._reading: asyncio.Future[Any] | None = None
+        self._reading: dict[asyncio.AbstractEventLoop, asyncio.Future[Any]] = {}
+        """By the loop that waits for it."""
 
     def get(self) -> T:
         """Raises StorageUnavailable, at once where somebody else has just failed."""
@@ -49,17 +50,19 @@ class Snapshot(Generic[T]):
         return value if time.monotonic() - self._read_at <= CACHE_SECONDS else None
 
     async def get_on_loop(self, in_thread: Callable[..., Awaitable[Any]]) -> T:
-        """As `get`, without keeping the loop: one thread reads, and all others wait for it."""
+        """As `get`, without keeping the loop: one thread reads, and all others on the loop wait for it."""
         value = self._at_hand()
         if value is not None:
             return value
-        if self._reading is None:
-            self._reading = asyncio.ensure_future(in_thread(self.get))
-            self._reading.add_done_callback(self._read_ended)
-        return cast(T, await asyncio.shield(self._reading))
+        reading = self._reading.get(asyncio.get_running_loop())
+        if reading is None:
+            reading = asyncio.ensure_future(in_thread(self.get))
+            self._reading[reading.get_loop()] = reading
+            reading.add_done_callback(self._read_ended)
+        return cast(T, await asyncio.shield(reading))
 
     def _read_ended(self, reading: "asyncio.Future[Any]") -> None:
-        self._reading = None
+        del self._reading[reading.get_loop()]
         if not reading.cancelled():
             reading.exception()  # nobody may be left to take it
 

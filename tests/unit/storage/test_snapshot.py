@@ -1,5 +1,6 @@
 """A value from storage that a process may use for some seconds."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -130,3 +131,27 @@ def test_of_many_who_wait_for_a_read_that_fails_none_reads_again(source: Source)
     source.down = True
     assert in_threads(16, Snapshot(source).get) == [StorageUnavailable] * 16
     assert source.reads == 1
+
+
+def test_each_loop_waits_for_its_own_read() -> None:
+    """A test event is sent on a loop of its own: beside a read of the dispatcher's it failed, and the other way round
+    deliveries did."""
+    both_ask, go_on = threading.Barrier(3), threading.Event()
+
+    def read() -> int:
+        go_on.wait(10)
+        return 7
+
+    snapshot = Snapshot(read)
+
+    async def get_twice() -> list[int]:
+        asking = [asyncio.ensure_future(snapshot.get_on_loop(asyncio.to_thread)) for _ in range(2)]
+        await asyncio.sleep(0)
+        both_ask.wait(10)
+        return await asyncio.gather(*asking)
+
+    with ThreadPoolExecutor(2) as threads:
+        loops = [threads.submit(asyncio.run, get_twice()) for _ in range(2)]
+        both_ask.wait(10)
+        go_on.set()
+        assert [each.result(10) for each in loops] == [[7, 7]] * 2
