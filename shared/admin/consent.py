@@ -12,7 +12,7 @@ from shared.formats.rendering import settings_of
 from shared.model import Auth, Endpoint
 from shared.model.delivery import Unsendable
 from shared.outbound.client import NoResponse
-from shared.outbound.credentials import auth_headers, token_rules
+from shared.outbound.credentials import auth_headers, token_rules, wanted_audience
 from shared.storage.rows import Rejected
 
 
@@ -69,4 +69,5 @@ def _origin(app: App, endpoint: Endpoint) -> str | None:
 
 
 def _headers(app: App, endpoint: Endpoint, auth: Auth) -> dict[str, str]:
-    return auth_headers(endpoint, auth, endpoint.format, app.tokens, token_rules(app.settings))
+    audience = wanted_audience(endpoint, auth, endpoint.format, token_rules(app.settings))
+    return auth_headers(auth, None if audience is None else app.tokens.get(audience))

@@ -11,7 +11,7 @@ from shared.formats.rendering import render, secrets_in
 from shared.model import Attempt, Endpoint, Event
 from shared.model.delivery import Unsendable
 from shared.outbound.client import NoResponse, Response
-from shared.outbound.credentials import auth_headers, auth_values, token_rules
+from shared.outbound.credentials import auth_headers, auth_values, token_rules, wanted_audience
 from shared.outbound.redaction import redaction_of
 from shared.outbound.signing import SECRET_PREFIX, sign_point, sign_standard
 from shared.storage.messages import Message
@@ -77,13 +77,13 @@ async def _post(
 ) -> Response | NoResponse:
     began = time.monotonic()
     key = await app.options.signature_key_on_loop(at, app.in_thread)
-    blocks = endpoint.auth is not None and endpoint.auth.type == "entra"
     size = len(batch.body[1] if batch else event.content)
     try:
-        if blocks or size >= RENDERED_IN_THREAD_BYTES:
-            headers, body = await app.in_thread(_signed, app, endpoint, message, event, batch, at, key)
+        proved = await _proved(app, endpoint, message)
+        if size >= RENDERED_IN_THREAD_BYTES:
+            headers, body = await app.in_thread(_signed, endpoint, message, event, batch, at, key, proved)
         else:
-            headers, body = _signed(app, endpoint, message, event, batch, at, key)
+            headers, body = _signed(endpoint, message, event, batch, at, key, proved)
     except Unsendable as reason:
         return NoResponse(f"nothing was sent: {reason}"[:1000])
     spent = timedelta(seconds=time.monotonic() - began)
@@ -104,13 +104,25 @@ async def _without_secrets(app: App, answer: Response, endpoint: Endpoint, hidde
     return replace(answer, response=await app.in_thread(redact, text))
 
 
+async def _proved(app: App, endpoint: Endpoint, message: Message) -> dict[str, str]:
+    """The headers of the endpoint's `auth`. Raises Unsendable."""
+    if endpoint.auth is None:
+        return {}
+    audience = wanted_audience(endpoint, endpoint.auth, message.format, token_rules(app.settings))
+    return auth_headers(endpoint.auth, None if audience is None else await app.tokens.get_on_loop(audience))
+
+
 def _signed(
-    app: App, endpoint: Endpoint, message: Message, event: Event, batch: Batch | None, at: datetime, key: str
+    endpoint: Endpoint,
+    message: Message,
+    event: Event,
+    batch: Batch | None,
+    at: datetime,
+    key: str,
+    proved: dict[str, str],
 ) -> tuple[dict[str, str], bytes]:
     """Headers and body. Raises Unsendable."""
     content_type, body = batch.body if batch else render(endpoint, message.format, event)
-    auth = endpoint.auth
-    proved = {} if auth is None else auth_headers(endpoint, auth, message.format, app.tokens, token_rules(app.settings))
     headers = {
         **proved,
         "Content-Type": content_type,

@@ -9,7 +9,6 @@ from shared.model.audiences import TokenRules, token_problem
 from shared.model.clouds import CLOUDS
 from shared.model.delivery import Unsendable
 from shared.model.mailboxes import Mailboxes
-from shared.outbound.tokens import Tokens
 from shared.settings import Settings
 
 SIGNED_AND_AUTHORISED = (
@@ -55,21 +54,28 @@ def auth_values(auth: Auth | None, sent: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for value in given if value))
 
 
-def auth_headers(endpoint: Endpoint, auth: Auth, wire_format: str, tokens: Tokens, rules: TokenRules) -> dict[str, str]:
-    """The headers of an endpoint's `auth`, for a body of this wire format. Raises Unsendable where it cannot or must
-    not be used; what registration refuses is refused here too, since settings and versions change. For `entra` it may
-    wait for a token."""
+def wanted_audience(endpoint: Endpoint, auth: Auth, wire_format: str, rules: TokenRules) -> str | None:
+    """For what a token goes with a body of this wire format, None where none does. Raises Unsendable where the
+    endpoint's `auth` must not be used; what registration refuses is refused here too, since settings and versions
+    change."""
     conflict = conflict_of(endpoint)
     if conflict is not None:
         raise Unsendable(conflict)
+    if auth.type != "entra":
+        return None
+    problem = token_problem(endpoint, auth.audience, wire_format, rules)
+    if problem is not None:
+        raise Unsendable(f"the audience {auth.audience} {problem}")
+    return auth.audience
+
+
+def auth_headers(auth: Auth, token: str | None) -> dict[str, str]:
+    """The headers of an endpoint's `auth`, with the token of its `wanted_audience`. Raises Unsendable."""
     match auth.type:
         case "headers":
             return auth.headers
         case "basic":
             return {**auth.headers, "Authorization": basic(auth.username, auth.password)}
         case "entra":
-            problem = token_problem(endpoint, auth.audience, wire_format, rules)
-            if problem is not None:
-                raise Unsendable(f"the audience {auth.audience} {problem}")
-            return {**auth.headers, "Authorization": f"Bearer {tokens.get(auth.audience)}"}
+            return {**auth.headers, "Authorization": f"Bearer {token}"}
     raise Unsendable(f"the authentication {auth.type!r} is not known to this version")

@@ -1,9 +1,11 @@
 """Bearer tokens of the app's managed identity, for receivers that ask for one."""
 
+import asyncio
+import contextlib
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
 from datetime import timedelta
@@ -13,7 +15,7 @@ from shared.model.audiences import scope_of
 from shared.model.delivery import Unsendable
 
 WAIT = timedelta(seconds=5)
-"""How long a worker waits for a token; it counts against the attempt's deadline."""
+"""How long an attempt waits for a token; it counts against the attempt's deadline."""
 
 _KEPT_SECONDS = 600.0
 """Asking the library again costs a thread and log lines of its own, too much for every delivery."""
@@ -55,7 +57,30 @@ class Tokens:
         self._lock = threading.Lock()
 
     def get(self, audience: str) -> str:
-        """Raises Unsendable where there is none in time."""
+        """From a thread, which waits. Raises Unsendable where there is none in time."""
+        given = self._given_or_asked(audience)
+        if isinstance(given, str):
+            return given
+        asked, until = given
+        with self._told(audience):
+            return asked.result(max(until - time.monotonic(), 0))
+
+    async def get_on_loop(self, audience: str) -> str:
+        """As `get`, and no thread waits: a loop has fewer of them than there may be deliveries that want one token."""
+        given = self._given_or_asked(audience)
+        if isinstance(given, str):
+            return given
+        asked, until = given
+        token = asyncio.wrap_future(asked)
+        token.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be left to take it
+        await asyncio.wait([token], timeout=max(until - time.monotonic(), 0))
+        with self._told(audience):
+            if not token.done():
+                raise NotInTime
+            return token.result()
+
+    def _given_or_asked(self, audience: str) -> "str | tuple[Future[str], float]":
+        """A token that is at hand; else the request for one that is under way, and until when it is waited for."""
         given = self._of_stand_ins.get(audience.removesuffix("/"))
         if given:
             return given
@@ -69,9 +94,13 @@ class Tokens:
                 request = (self._threads.submit(self._ask, scope), time.monotonic() + self._wait_seconds)
                 self._under_way[scope] = request
                 request[0].add_done_callback(lambda _: self._under_way.pop(scope, None))
-        asked, until = request
+        return request
+
+    @contextlib.contextmanager
+    def _told(self, audience: str) -> Iterator[None]:
+        """Turns what a request ends in into Unsendable."""
         try:
-            return asked.result(max(until - time.monotonic(), 0))
+            yield
         except NotInTime:
             raise Unsendable(
                 f"no token for {audience} within {self._wait_seconds:g} s: the managed identity does not answer"
