@@ -1,7 +1,11 @@
-"""`/health`: whether the app can reach what it lives on."""
+"""`/health`: whether the app can reach what it lives on.
 
+It runs on the worker's loop: where storage hangs, calls that wait for it keep all of the worker's threads.
+"""
+
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from typing import Annotated, Any, Literal
@@ -22,6 +26,8 @@ WITHIN = timedelta(seconds=4)
 """Who watches an app gives up after some seconds more, and learns nothing then."""
 _THREADS = ThreadPoolExecutor(12, "health")
 """Enough for two answers at once. Storage that hangs keeps these threads, and no others."""
+_WAITING = ThreadPoolExecutor(1, "health-waiting")
+"""Answers are looked for one at a time."""
 _CLOSED = "SECRETS_KEY does not open what is stored: put the key that it was written with back into the list"
 
 
@@ -67,13 +73,13 @@ class UnhealthyApp(_State):
     tag=Tag.APP,
     answers={200: Returns("Healthy", AppHealth), 503: Returns("Unhealthy", UnhealthyApp)},
 )
-def get(request: Request) -> Response:
+async def get(request: Request) -> Response:
     """200 when tables and queues answer and what is stored can be read, else 503. Warnings and reasons are for anybody
     to read: they name no site and no error."""
-    return _look_at(request.app)
+    return await _look_at(request.app)
 
 
-def _look_at(app: App) -> Response:
+async def _look_at(app: App) -> Response:
     """Asks storage for everything at once, and waits for what answers in time."""
     services: dict[str, Future[Any]] = {
         "tables": _THREADS.submit(app.options.ping),
@@ -83,8 +89,8 @@ def _look_at(app: App) -> Response:
         "endpoints": _THREADS.submit(app.endpoints.all),
         **{what: _THREADS.submit(ask, app) for what, ask in WATCHED.items()},
     }
-    failed = _failed(services, ends_at := time.monotonic() + WITHIN.total_seconds())
-    failed |= _failed(rest, 0 if failed else ends_at)
+    failed = await _failed(services, ends_at := time.monotonic() + WITHIN.total_seconds())
+    failed |= await _failed(rest, 0 if failed else ends_at)
     storage = StorageState(tables=_state_of(failed.get("tables")), queues=_state_of(failed.get("queues")))
     closed = [str(error) for error in failed.values() if isinstance(error, SettingsError)]
     for meaning in closed:
@@ -97,10 +103,15 @@ def _look_at(app: App) -> Response:
     return Response(200, AppHealth(version=__version__, storage=storage, warnings=warnings).shown())
 
 
-def _failed(asked: Mapping[str, Future[Any]], ends_at: float) -> dict[str, StorageUnavailable | SettingsError]:
+async def _failed(asked: Mapping[str, Future[Any]], ends_at: float) -> dict[str, StorageUnavailable | SettingsError]:
     """Why questions have no answer, once all have one or the time has come (of `time.monotonic`)."""
-    wait(asked.values(), max(0.0, ends_at - time.monotonic()))
+    await _until_over(asked.values(), ends_at)
     return {what: error for what, each in asked.items() if (error := _error_of(each)) is not None}
+
+
+async def _until_over(asked: Collection[Future[Any]], ends_at: float) -> None:
+    left = max(0.0, ends_at - time.monotonic())
+    await asyncio.get_running_loop().run_in_executor(_WAITING, wait, asked, left)
 
 
 def _error_of(asked: Future[Any]) -> StorageUnavailable | SettingsError | None:

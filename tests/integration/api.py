@@ -1,19 +1,18 @@
 """Handlers on real storage, and nothing a caller sends is a 500."""
 
+import asyncio
+import inspect
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import azure.functions as func
 
 from shared.api import endpoints
 from shared.api.http import routing as routes
-from shared.api.http.call import Request, Response
+from shared.api.http.operation import AnyHandler, Handler, LoopHandler
 
 from .scene import Scene
-
-Handler = Callable[[Request], Response]
 
 
 @dataclass
@@ -30,7 +29,9 @@ class Api:
 
     scene: Scene
 
-    def __call__(self, handler: Handler, body: Any = None, route: str = "", prefer: str = "", **params: str) -> Answer:
+    def __call__(
+        self, handler: AnyHandler, body: Any = None, route: str = "", prefer: str = "", **params: str
+    ) -> Answer:
         text = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         request = func.HttpRequest(
             "POST",
@@ -40,7 +41,10 @@ class Api:
             route_params={"id": route, "key": route},
             body=text,
         )
-        response = routes.serve(request, (), handler)
+        if inspect.iscoroutinefunction(handler):
+            response = asyncio.run(routes.serve_on_the_loop(request, (), cast(LoopHandler, handler)))
+        else:
+            response = routes.serve(request, (), cast(Handler, handler))
         answer = response.get_body().decode()
         assert response.status_code != 500, answer
         return Answer(response.status_code, json.loads(answer or "null"), dict(response.headers), answer)

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from shared.api import newest
+from shared.api.http.operation import Handler
 from shared.api.newest import MOST_READ
 from shared.model import Delivery, DeliveryId, Status, digest, to_ms, utc_text
 from shared.storage.rows import Versioned
 
-from .api import Api, Handler
+from .api import Api
 from .scene import BUSY, THURSDAY, an_event
 
 Json = dict[str, Any]

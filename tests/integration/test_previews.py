@@ -8,11 +8,12 @@ import pytest
 from shared.api import me, overviews, previews
 from shared.api.http.auth import Caller
 from shared.api.http.call import Request, Response
+from shared.api.http.operation import Handler
 from shared.formats import FORMATS, rendering
 from shared.formats.rendering import settings_problems
 from shared.model.catalogue import CATALOGUE
 
-from .api import Api, Handler
+from .api import Api
 from .scene import BUSY, an_event
 
 

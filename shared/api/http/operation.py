@@ -7,7 +7,7 @@ Method, path and roles are the route's (function_app.py), and so are the refusal
 """
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, TypeVar
 
@@ -44,7 +44,11 @@ _TAGS = {
     Tag.APP: "The app itself",
 }
 Handler = Callable[[Request], Response]
-H = TypeVar("H", bound=Handler)
+"""Runs on one of the worker's threads, of which there are some dozens: while it waits for storage, it keeps one."""
+LoopHandler = Callable[[Request], Awaitable[Response]]
+"""Runs on the worker's loop, and must not block it."""
+AnyHandler = Handler | LoopHandler
+H = TypeVar("H", bound=AnyHandler)
 
 
 @dataclass(frozen=True)
@@ -86,15 +90,15 @@ class Operation:
 
 
 operation = Operation
-_OPERATIONS: dict[Handler, Operation] = {}
+_OPERATIONS: dict[AnyHandler, Operation] = {}
 
 
-def operation_of(handler: Handler) -> Operation:
+def operation_of(handler: AnyHandler) -> Operation:
     """What is told beside a handler. Raises KeyError where nothing is."""
     return _OPERATIONS[handler]
 
 
-def told_of(handler: Handler) -> Operation | None:
+def told_of(handler: AnyHandler) -> Operation | None:
     """What is told beside a handler, or None."""
     return _OPERATIONS.get(handler)
 

@@ -1,14 +1,16 @@
 """HTTP functions: each route is declared once, with the role it needs, and nothing reaches a handler without it."""
 
+import inspect
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import cast
 
 import azure.functions as func
 
 from shared.api.http.auth import NOBODY, Role, authorise
 from shared.api.http.call import Request, Response, respond
-from shared.api.http.operation import Handler, told_of
+from shared.api.http.operation import AnyHandler, Handler, LoopHandler, told_of
 from shared.api.http.problem import Problem, not_found
 from shared.api.http.queries import check_query
 from shared.app import get_app
@@ -27,7 +29,7 @@ class Route:
     name: str
     method: str
     path: str
-    handler: Handler
+    handler: AnyHandler
     roles: tuple[Role, ...]
 
 
@@ -40,7 +42,9 @@ class Routes:
         self._pages: list[str] = []
         self.declared: list[Route] = []
 
-    def route(self, name: str, method: str, path: str, handler: Handler, *roles: Role, anybody: bool = False) -> None:
+    def route(
+        self, name: str, method: str, path: str, handler: AnyHandler, *roles: Role, anybody: bool = False
+    ) -> None:
         """Declares the function of this name for a method and a path, and whom it is for: the holders of any of the
         roles, or anybody. Raises ValueError where that is not said."""
         if bool(roles) is anybody:
@@ -82,10 +86,16 @@ class Routes:
         ]
         return sorted(self._declared[min(fitting, key=_parameters)]) if fitting else []
 
-    def _add(self, name: str, methods: list[str] | None, path: str, handler: Handler, roles: tuple[Role, ...]) -> None:
-        def function(req: func.HttpRequest) -> func.HttpResponse:
-            return serve(req, roles, handler)
+    def _add(
+        self, name: str, methods: list[str] | None, path: str, handler: AnyHandler, roles: tuple[Role, ...]
+    ) -> None:
+        def on_a_thread(req: func.HttpRequest) -> func.HttpResponse:
+            return serve(req, roles, cast(Handler, handler))
 
+        async def on_the_loop(req: func.HttpRequest) -> func.HttpResponse:
+            return await serve_on_the_loop(req, roles, cast(LoopHandler, handler))
+
+        function = on_the_loop if inspect.iscoroutinefunction(handler) else on_a_thread
         function.__name__ = function.__qualname__ = name
         declared = self._functions.route(route=path, methods=methods, trigger_arg_name="req")(function)
         self._functions.function_name(name)(declared)
@@ -94,25 +104,43 @@ class Routes:
 def serve(raw: func.HttpRequest, roles: Collection[Role], handler: Handler) -> func.HttpResponse:
     """Authorises (without roles: nobody is asked), runs the handler, and turns what goes wrong into problem details."""
     try:
-        context = get_app()
-        caller = authorise(raw.headers.get("authorization"), roles, context.settings) if roles else NOBODY
-        told = told_of(handler)
-        if told is not None:
-            check_query(raw, told)
-        response = handler(Request(context, raw, caller))
-    except Problem as problem:
-        return _refuse(problem)
-    except StorageUnavailable as error:
-        _LOG.error("%s %s: %s", raw.method, _name(handler), error)
-        detail = "Storage did not answer: try again; with an idempotencyKey a repeated publish is harmless"
-        return _refuse(Problem(503, "unavailable", detail, headers={"Retry-After": "5"}))
-    except SettingsError as error:
-        _LOG.error("%s", error)
-        return _refuse(Problem(500, "misconfigured", str(error)))
-    except Exception:
-        _LOG.exception("%s %s failed", raw.method, _name(handler))
-        return _refuse(Problem(500, "internal", "Look for this time in the app's log; trying again may help"))
-    return respond(response)
+        return respond(handler(_admitted(raw, roles, handler)))
+    except Exception as error:
+        return _refuse(_problem(error, raw, handler))
+
+
+async def serve_on_the_loop(raw: func.HttpRequest, roles: Collection[Role], handler: LoopHandler) -> func.HttpResponse:
+    """The same for a handler that runs on the loop."""
+    try:
+        return respond(await handler(_admitted(raw, roles, handler)))
+    except Exception as error:
+        return _refuse(_problem(error, raw, handler))
+
+
+def _admitted(raw: func.HttpRequest, roles: Collection[Role], handler: AnyHandler) -> Request:
+    """The request of a caller who may make it. Raises Problem."""
+    context = get_app()
+    caller = authorise(raw.headers.get("authorization"), roles, context.settings) if roles else NOBODY
+    told = told_of(handler)
+    if told is not None:
+        check_query(raw, told)
+    return Request(context, raw, caller)
+
+
+def _problem(error: Exception, raw: func.HttpRequest, handler: AnyHandler) -> Problem:
+    """What a caller is told of it. All else is for the log."""
+    match error:
+        case Problem():
+            return error
+        case StorageUnavailable():
+            _LOG.error("%s %s: %s", raw.method, _name(handler), error)
+            detail = "Storage did not answer: try again; with an idempotencyKey a repeated publish is harmless"
+            return Problem(503, "unavailable", detail, headers={"Retry-After": "5"})
+        case SettingsError():
+            _LOG.error("%s", error)
+            return Problem(500, "misconfigured", str(error))
+    _LOG.error("%s %s failed", raw.method, _name(handler), exc_info=error)
+    return Problem(500, "internal", "Look for this time in the app's log; trying again may help")
 
 
 def _parameters(declared: tuple[str, ...]) -> int:
@@ -125,7 +153,7 @@ def _methods(method: str) -> list[str]:
     return ["GET", "HEAD"] if method == "GET" else [method]
 
 
-def _name(handler: Handler) -> str:
+def _name(handler: AnyHandler) -> str:
     return f"{handler.__module__}.{handler.__name__}"
 
 

@@ -1,5 +1,6 @@
 """`/health` answers in time whatever storage does, and says what is wrong."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -65,7 +66,7 @@ def asked(
 
 
 def answered(app: App) -> tuple[int, dict[str, Any]]:
-    response = health.get(Request(app, func.HttpRequest("GET", "/health", body=b""), NOBODY))
+    response = asyncio.run(health.get(Request(app, func.HttpRequest("GET", "/health", body=b""), NOBODY)))
     return response.status, json.loads(json.dumps(response.value))
 
 

@@ -1,6 +1,7 @@
 """Every route says whom it is for, and lets in nobody else."""
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -71,3 +72,8 @@ def test_every_function_of_the_app_asks_for_a_token(functions: dict[str, tuple[s
             )
             assert problem_of(answer)["status"] == 401, name
             assert SECURITY_HEADERS.items() <= dict(answer.headers).items(), name
+
+
+def test_health_needs_none_of_the_workers_threads(functions: dict[str, tuple[str, Function]]) -> None:
+    """Calls that wait for storage that hangs keep all of them for a minute."""
+    assert inspect.iscoroutinefunction(functions["health_get"][1])

@@ -1,5 +1,6 @@
 """HTTP functions: nothing reaches a handler without its role, and whatever goes wrong is a problem (RFC 9457)."""
 
+import asyncio
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -91,6 +92,16 @@ def test_whatever_else_fails_is_500_and_tells_nothing_of_the_inside() -> None:
 
 def test_wrong_settings_are_500_and_say_what_to_change() -> None:
     assert problem_of(raising(SettingsError("SECRETS_KEY does not open what is stored")))["status"] == 500
+
+
+def test_a_handler_on_the_loop_is_served_as_any_other() -> None:
+    async def handler(call: Request) -> Response:
+        raise StorageUnavailable("reading options: storage answered 500")
+
+    routes = Routes(func.FunctionApp())
+    routes.route("health_get", "GET", "health", handler, anybody=True)
+    [function] = routes._functions.get_functions()
+    assert problem_of(asyncio.run(function.get_user_function()(request())))["status"] == 503
 
 
 @pytest.fixture
