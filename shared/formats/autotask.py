@@ -29,7 +29,7 @@ class Settings(Model):
     priorities: dict[Severity, Number] = Field(
         default={}, description="By severity; those that are not named keep the standard ones"
     )
-    due_in_hours: Annotated[int, Whole, Field(ge=1, le=8760)] | None = Field(
+    due_in_hours: Annotated[int, Field(ge=1, le=8760), Whole] | None = Field(
         default=None, description="Where the ticket's category demands a due date: hours after the event's time"
     )
     fields: Fields = Field(default_factory=dict)

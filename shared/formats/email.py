@@ -80,7 +80,7 @@ class Settings(Model):
         | None
     ) = Field(default=None, description="Where the console is, for links to events: https://<app>/console/")
     save_to_sent_items: bool = False
-    digest_minutes: Annotated[int, Whole, Field(ge=0, le=60)] = Field(
+    digest_minutes: Annotated[int, Field(ge=0, le=60), Whole] = Field(
         default=5, description="Events of so many minutes go in one mail; 0 sends a mail for each at once"
     )
 

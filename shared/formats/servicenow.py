@@ -24,7 +24,7 @@ LONGEST_CORRELATION_ID = 100
 LONGEST_EVENT_FIELD = 100
 """Of an event's source, node, type and resource."""
 
-Level = Annotated[int, Whole, Field(ge=1, le=3, description="1 high, 2 medium, 3 low")]
+Level = Annotated[int, Field(ge=1, le=3, description="1 high, 2 medium, 3 low"), Whole]
 
 
 class Weight(Model):

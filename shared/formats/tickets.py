@@ -18,7 +18,7 @@ def _small(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=200)]
-Number = Annotated[int, Whole, Field(ge=0, lt=2**63)]
+Number = Annotated[int, Field(ge=0, lt=2**63), Whole]
 FieldName = Annotated[str, Field(min_length=1, max_length=100)]
 Fields = Annotated[
     dict[FieldName, Any],

@@ -18,7 +18,8 @@ def _whole(value: Any) -> Any:
 
 
 Whole = BeforeValidator(_whole)
-"""For integers: 5.0 is 5, as JSON Schema has it. Programs that know one kind of number write either."""
+"""For integers: 5.0 is 5, as JSON Schema has it. Programs that know one kind of number write either. It stands last of
+what annotates them: the published schema has no limit that comes after it."""
 
 
 class Model(BaseModel):

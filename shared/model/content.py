@@ -17,7 +17,8 @@ def _date_time(text: str) -> str:
 
 
 Text = Annotated[str, Field(min_length=1)]
-Bytes = Annotated[int, Whole, Field(ge=0, json_schema_extra={"format": "int64"})]
+Bytes = Annotated[int, Field(ge=0, description="bytes", json_schema_extra={"format": "int64"}), Whole]
+PositiveBytes = Annotated[int, Field(gt=0, description="bytes", json_schema_extra={"format": "int64"}), Whole]
 DateTime = Annotated[str, AfterValidator(_date_time), Field(description="ISO 8601; without a zone it is UTC")]
 SiteUrl = Annotated[str, Field(min_length=1, description="URL of the SharePoint site")]
 ResourceType = Annotated[
@@ -67,10 +68,10 @@ class StorageThreshold(Content):
     )
 
     site_url: SiteUrl
-    current_usage: Annotated[Bytes, Field(description="bytes")]
-    quota: Annotated[Bytes, Field(description="bytes")]
+    current_usage: Bytes
+    quota: Bytes
     threshold: float = Field(default=None, gt=0, description="percent of the quota")  # type: ignore[assignment]
-    threshold_bytes: Annotated[Bytes, Field(gt=0, description="bytes")] = Field(default=None)  # type: ignore[assignment]
+    threshold_bytes: PositiveBytes = Field(default=None)  # type: ignore[assignment]
 
     @model_validator(mode="after")
     def _names_a_threshold(self) -> Self:
@@ -84,16 +85,16 @@ class DeliveryFailed(Content):
     endpoint_id: Text
     event_type: Text
     idempotency_key: Text
-    attempts: Annotated[int, Whole, Field(ge=0, json_schema_extra={"format": "int32"})]
+    attempts: Annotated[int, Field(ge=0, json_schema_extra={"format": "int32"}), Whole]
     reason: Text
     count: Annotated[
         int,
-        Whole,
         Field(
             ge=1,
             json_schema_extra={"format": "int32"},
             description="deliveries of the endpoint that failed since it was last told of; this is the newest",
         ),
+        Whole,
     ]
 
 
