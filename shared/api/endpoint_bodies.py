@@ -66,7 +66,7 @@ def _schedule(delays: tuple[float, ...]) -> tuple[float, ...]:
     return delays
 
 
-Delay = Annotated[float, Field(ge=1, le=LONGEST_SCHEDULE.total_seconds())]
+Delay = Annotated[float, Field(strict=True, ge=1, le=LONGEST_SCHEDULE.total_seconds())]
 RetryDelays = Annotated[
     tuple[Delay, ...],
     Field(max_length=MOST_RETRIES, description="Seconds between attempts, instead of the deployment's RETRY_DELAYS"),
@@ -75,7 +75,9 @@ RetryDelays = Annotated[
 Ordered = Annotated[
     bool, Field(strict=True, description="Events of one subject, such as a site, are sent one after the other")
 ]
-PerSecond = Annotated[float, Field(ge=0.01, le=1000, description="Deliveries in a second, at most and from the start")]
+PerSecond = Annotated[
+    float, Field(strict=True, ge=0.01, le=1000, description="Deliveries in a second, at most and from the start")
+]
 
 
 class _Flat:

@@ -198,9 +198,7 @@ class TemplateBody(Model):
     members: Annotated[tuple[Address, ...], Field(max_length=100, description="Of every workspace")] = ()
     approval: Annotated[Approval, Field(description="Only a template with `automatic` can be used here")] = "automatic"
     site_design: Annotated[SiteDesign, Field(description="Of sites")] = "communication"
-    language: Annotated[
-        int, Field(ge=1025, le=99999, description="Of sites: an LCID", json_schema_extra={"format": "int32"})
-    ] = 1033
+    language: Lcid = 1033
 
     def as_template(self, template_id: str) -> Template:
         return Template(id=template_id, **self.model_dump())
