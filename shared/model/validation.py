@@ -87,11 +87,18 @@ def clauses(error: ValidationError, kind: Any, given: Any, *where: str) -> list[
     value = _read(given) if isinstance(given, str | bytes) else given
     found: dict[str, list[str]] = {}
     for line in error.errors(include_url=False):
+        if _follows(line):
+            continue
         path = ".".join([*where, *map(str, _path(line["loc"], value, line["type"]))])
         words = words_of(line, kind)
         if words not in found.setdefault(path, []):
             found[path].append(words)
     return [f"{path}: {', or '.join(words)}" if path else ", or ".join(words) for path, words in found.items()]
+
+
+def _follows(line: Any) -> bool:
+    """Whether it is only told because of others: pydantic counts the entries that are right."""
+    return bool(line["type"] == "too_short" and len(line["input"]) >= line["ctx"]["min_length"])
 
 
 def _read(text: str | bytes) -> Any:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from shared.api import endpoints, events, subscriptions, usage
+from shared.api import alerts, endpoints, events, previews, provisioning_views, subscriptions, usage
 from shared.api.endpoint_bodies import EndpointChanges, Registration
 from shared.api.endpoint_replays import ReplayRequest
 from shared.api.options import Rotation
@@ -45,11 +45,31 @@ KINDS: dict[str, Any] = {
         Rotation,
         events.EventBody,
         usage.ThresholdsBody,
+        alerts.AlertFilter,
+        alerts.Acknowledgement,
+        previews.PreviewRequest,
+        provisioning_views.WorkspaceBody,
+        provisioning_views.TemplateBody,
         Message,
     )
 }
 KINDS |= {f"settings of {name}": each.settings for name, each in FORMATS.items() if each.settings is not None}
 KINDS |= {f"content of {name}": each.content for name, each in CATALOGUE.items()}
+
+
+def numbers_of(kind: type[BaseModel]) -> dict[str, bool]:
+    """The members that are a number by the published schema, and whether they are a list of numbers."""
+    found = {}
+    for name, schema in kind.model_json_schema(by_alias=True).get("properties", {}).items():
+        for each in schema.get("anyOf", [schema]):
+            inner = each.get("items", each)
+            if inner.get("type") in ("number", "integer"):
+                found[name] = inner is not each
+    return found
+
+
+BODIES = {name: kind for name, kind in KINDS.items() if " of " not in name and kind is not Message}
+NUMBERS = {name: found for name, kind in BODIES.items() if (found := numbers_of(kind))}
 
 
 def wrong(kind: Any, given: Any, *where: str) -> list[str]:
@@ -112,6 +132,7 @@ def exists(path: str, value: Any) -> bool:
             {"endpoint": "x", "auth": {"type": "bearer"}},
             ["auth: type must be one of none, headers, basic, entra"],
         ),
+        (Registration, {"endpoint": "x", "types": [["*"]]}, ["types.0: must be text"]),
         (Registration, {"endpoint": "x", "auth": {}}, ["auth: must be an object that says its type"]),
         (
             Registration,
@@ -199,7 +220,7 @@ def test_a_whole_number_may_be_written_as_a_float() -> None:
     """JSON Schema's `integer` takes 5.0, and programs that know one kind of number write it."""
 
     class Thing(Model):
-        count: Annotated[int, Whole, Field(strict=True, ge=0)]
+        count: Annotated[int, Field(strict=True, ge=0), Whole]
         kind: Literal["x"] = "x"
         word: Annotated[str, Shaped("[a-z]+", "must be small letters")] = "x"
 
@@ -209,6 +230,23 @@ def test_a_whole_number_may_be_written_as_a_float() -> None:
         assert wrong(Thing, {"count": value}) == ["count: must be a whole number"]
     assert wrong(Thing, {"count": 1, "word": "X"}) == ["word: must be small letters"]
     assert Thing.model_json_schema()["properties"]["word"]["pattern"] == "^[a-z]+$"
+
+
+@pytest.mark.parametrize("name", sorted(NUMBERS))
+def test_a_number_is_neither_text_nor_a_truth_value(name: str) -> None:
+    """The published schemas say so, and programs of other languages would write "1_0" for nothing else than text."""
+    kind: type[BaseModel] = KINDS[name]
+    for member, is_list in NUMBERS[name].items():
+        for odd in ("5", "1_0", " 5", True):
+            found = wrong(kind, {member: [odd] if is_list else odd})
+            assert any(each.startswith(f"{member}{'.0' * is_list}: must be a ") for each in found), (member, odd, found)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_published_schema_speaks_json_schema(name: str) -> None:
+    """Pydantic writes a limit that it cannot place as `ge`, which no reader of schemas knows."""
+    text = json.dumps(TypeAdapter(KINDS[name]).json_schema())
+    assert not re.search(r'"(ge|gt|le|lt|multiple_of)":', text)
 
 
 def test_what_the_published_schema_takes_is_taken() -> None:
