@@ -16,6 +16,20 @@ MAX_VALUES = 50_000
 _STRING_OR_SPACE = re.compile(r'("(?:[^"\\]++|\\.)*+")|[ \t\n\r]+')
 """Possessive, so that a long string leaves no trail of places to come back to."""
 _SCANNER = json.JSONDecoder(parse_int=str, parse_float=str)
+_SAID = {
+    "Expecting value": "a value is missing, or is none that JSON has",
+    "Expecting property name": "a member's name in double quotes is missing",
+    "Expecting ':'": "a colon is missing behind a member's name",
+    "Expecting ','": "a comma, or the end of an object or array, is missing",
+    "Illegal trailing comma": "a comma stands before the end of an object or array",
+    "Extra data": "something stands behind the value",
+    "Unterminated string": "a string begins that does not end",
+    "Invalid control character": "a string holds a line end or another control character: escape it, as in \\n",
+    "Invalid \\escape": "a string holds a backslash that begins no escape: write two of them",
+    "Invalid \\uXXXX": "a string holds \\u without four hexadecimal digits behind it",
+}
+"""By how the texts of Python's reader begin. It says many things in its own way, and each version in another."""
+_SHOWN_DIGITS = 20
 
 
 class JsonError(ValueError):
@@ -35,7 +49,8 @@ def parse(text: str) -> Any:
             text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite, parse_int=_integer
         )
     except json.JSONDecodeError as error:
-        raise JsonError(f"not JSON: {error.msg} at line {error.lineno} column {error.colno}") from None
+        said = next((said for begin, said in _SAID.items() if error.msg.startswith(begin)), "it cannot be read")
+        raise JsonError(f"not JSON: {said} (line {error.lineno}, column {error.colno})") from None
     except RecursionError:
         raise JsonError(f"nested deeper than {MAX_DEPTH} levels") from None
     _check_strings_and_depth(value)
@@ -91,7 +106,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) != len(pairs):
         names = Counter(name for name, _ in pairs)
         twice = next(name for name, count in names.items() if count > 1)
-        raise JsonError(f"the member {twice!a} is given twice")
+        raise JsonError(f"the member {quoted(twice)} is given twice")
     return value
 
 
@@ -102,13 +117,14 @@ def _no_constant(name: str) -> Any:
 def _finite(digits: str) -> float:
     number = float(digits)
     if number in (float("inf"), float("-inf")):
-        raise JsonError(f"the number {digits[:20]} is out of range")
+        shown = digits if len(digits) <= _SHOWN_DIGITS else f"{digits[:_SHOWN_DIGITS]}…"
+        raise JsonError(f"the number {shown} is out of range")
     return number
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > 310:
-        raise JsonError(f"the number {digits[:20]}… is out of range")
+    """In the range of a double, in which most programs calculate."""
+    _finite(digits)
     return int(digits)
 
 

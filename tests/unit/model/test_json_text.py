@@ -101,9 +101,11 @@ def test_a_publishers_way_of_writing_numbers_and_escapes_survives() -> None:
         ("-1e400", "out of range"),
         ("9" * 400, "out of range"),
         ("9" * 10_000, "out of range"),
-        ('{"a":1,"a":1}', "'a' is given twice"),
-        ('[{"b":{"c":1,"d":2,"c":3}}]', "'c' is given twice"),
-        (r'{"a":1,"\u0061":1}', "'a' is given twice"),
+        ("1" + "0" * 309, "out of range"),
+        ('{"a":1,"a":1}', '"a" is given twice'),
+        ('[{"b":{"c":1,"d":2,"c":3}}]', '"c" is given twice'),
+        (r'{"a":1,"\u0061":1}', '"a" is given twice'),
+        ('{"é":1,"é":1}', '"é" is given twice'),
         (r'"\ud800"', "surrogate"),
         (r'{"\udfff":1}', "surrogate"),
         (r'["é \ude00\ud83d"]', "surrogate"),
@@ -122,7 +124,7 @@ def test_one_name_given_twice_among_thousands_is_found_at_once() -> None:
     names = [f'"{number:05}":1' for number in range(20_000)]
     text = "{" + ",".join([*names, names[-1]]) + "}"
     began = time.monotonic()
-    with pytest.raises(JsonError, match="'19999' is given twice"):
+    with pytest.raises(JsonError, match='"19999" is given twice'):
         parse(text)
     assert time.monotonic() - began < 1
 
@@ -133,8 +135,41 @@ def test_depth_up_to_the_limit_and_paired_surrogates_are_taken() -> None:
 
 
 def test_an_error_says_where() -> None:
-    with pytest.raises(JsonError, match="line 2 column 6"):
+    with pytest.raises(JsonError, match="line 2, column 6"):
         parse('{\n"a": x}')
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "a value is missing, or is none that JSON has (line 1, column 1)"),
+        ('{"a":tru}', "a value is missing, or is none that JSON has (line 1, column 6)"),
+        ("{'a':1}", "a member's name in double quotes is missing (line 1, column 2)"),
+        ('{"a" 1}', "a colon is missing behind a member's name (line 1, column 6)"),
+        ('{"a":01}', "a comma, or the end of an object or array, is missing (line 1, column 7)"),
+        ('{"a":1} x', "something stands behind the value (line 1, column 9)"),
+        ('{"a":"b', "a string begins that does not end (line 1, column 6)"),
+        ('"a\nb"', r"a string holds a line end or another control character: escape it, as in \n (line 1, column 3)"),
+        (r'"\x41"', "a string holds a backslash that begins no escape: write two of them (line 1, column 2)"),
+        (r'"\u12"', r"a string holds \u without four hexadecimal digits behind it (line 1, column 3)"),
+    ],
+)
+def test_an_error_is_told_in_words(text: str, said: str) -> None:
+    """Python's own are for programmers of Python, and stumble: "Invalid control character at at line 1"."""
+    with pytest.raises(JsonError) as caught:
+        parse(text)
+    assert str(caught.value) == f"not JSON: {said}"
+
+
+def test_a_comma_too_many_is_told_as_this_python_sees_it() -> None:
+    for text in ("[1,]", '{"a":1,}'):
+        with pytest.raises(JsonError, match=r"not JSON: a (value|member's name|comma) .*\(line 1, column \d\)"):
+            parse(text)
+
+
+def test_every_number_that_a_double_can_be_is_taken() -> None:
+    assert parse("1" + "0" * 308) == 10**308
+    assert parse("-" + "9" * 308) == 1 - 10**308
 
 
 @pytest.mark.parametrize(
