@@ -18,7 +18,10 @@ def read_values(root: Path, *, sample: bool = False) -> dict[str, str]:
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
-        raise Problem(f"{path.name} is not valid JSON: {error}.") from None
+        where = f"line {error.lineno}, column {error.colno}"
+        raise Problem(f"{path.name} is no JSON from {where} on: correct it there, or copy the sample anew.") from None
+    except UnicodeDecodeError:
+        raise Problem(f"{path.name} is not UTF-8: save it in that encoding.") from None
     values = document.get("Values") if isinstance(document, dict) else None
     if not isinstance(values, dict) or document.get("IsEncrypted"):
         raise Problem(f'{path.name} must hold {{"IsEncrypted": false, "Values": {{…}}}}, as in the sample.')

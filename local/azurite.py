@@ -68,8 +68,16 @@ async def running(
 
 @contextlib.contextmanager
 def _only_user_of(data: Path) -> Iterator[None]:
+    lock = data / "in-use.lock"
     try:
-        with locked(data / "in-use.lock"):
+        data.mkdir(parents=True, exist_ok=True)
+        lock.open("ab").close()
+    except OSError as error:
+        raise Problem(
+            f"Nothing can be kept in {data} ({error.strerror}). Choose another folder with --data, or give --in-memory."
+        ) from None
+    try:
+        with locked(lock):
             yield
     except Held:
         raise Problem(

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,14 +32,15 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         hint = _did_you_mean(arguments[0], COMMANDS)
         parser.error(f"there is no command {arguments[0]!r}.{hint} `python3 dev.py --help` lists them.")
     options, unknown = parser.parse_known_args(arguments)
+    if options.command is None:
+        said = f"there is no option {unknown[0]} before a command" if unknown else "name a command"
+        parser.error(f"{said}, for example: {EXAMPLE}. `python3 dev.py --help` lists them.")
     if unknown:
         hint = _did_you_mean(unknown[0].partition("=")[0], [f"--{name.replace('_', '-')}" for name in vars(options)])
         parser.error(
             f"`{options.command}` does not know {' '.join(unknown)}.{hint} "
             f"`python3 dev.py {options.command} --help` lists its options."
         )
-    if options.command is None:
-        parser.error(f"name a command, for example: {EXAMPLE}. `python3 dev.py --help` lists them.")
     return options
 
 
@@ -198,7 +200,7 @@ def _add_token_options(parser: argparse.ArgumentParser) -> None:
         help=f"its app roles: {', '.join(ROLES)} (default %(default)s); '' for a token without one",
     )
     parser.add_argument(
-        "--expires-in", type=int, default=3600, metavar="S", help="seconds that it is valid (default %(default)s)"
+        "--expires-in", type=_lifetime, default=3600, metavar="S", help="seconds that it is valid (default %(default)s)"
     )
 
 
@@ -227,6 +229,13 @@ def _port(text: str) -> int:
 def _seconds(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 604800:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 1 to 604800 (7 days)")
+    return int(text)
+
+
+def _lifetime(text: str) -> int:
+    """Tests want tokens that have expired."""
+    if not re.fullmatch("-?[0-9]{1,9}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds, such as 3600")
     return int(text)
 
 

@@ -1,5 +1,6 @@
 """The app's settings on this machine: where they come from, and what wins."""
 
+import asyncio
 import base64
 import json
 import os
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from local import azurite
 from local.appsettings import merge, needs_azurite, read_values
 from local.azurite import connection_string
 from local.keyfiles import make_once, secrets_key
 from local.m365.graph import GraphStandIn
+from local.ports import free_ports
 from local.problem import Problem
 from local.stack import Plan, host_environment
 
@@ -31,6 +34,17 @@ def test_own_settings_come_before_the_sample(tmp_path: Path) -> None:
     write_settings(tmp_path, "local.settings.json", TENANT_ID="mine", DEDUPE_HOURS=3, DANGEROUS=True)
     assert read_values(tmp_path) == {"TENANT_ID": "mine", "DEDUPE_HOURS": "3", "DANGEROUS": "true"}
     assert read_values(tmp_path, sample=True) == {"TENANT_ID": "sample"}
+
+
+def test_a_file_that_cannot_be_read_is_told_with_the_place(tmp_path: Path) -> None:
+    """PowerShell 5.1 writes UTF-16 where it is told nothing else."""
+    path = tmp_path / "local.settings.json"
+    path.write_text('{\n  "Values": {,}\n}', encoding="utf-8")
+    with pytest.raises(Problem, match=r"local\.settings\.json is no JSON from line 2, column 14 on: correct it there"):
+        read_values(tmp_path)
+    path.write_text("{}", encoding="utf-16")
+    with pytest.raises(Problem, match=r"local\.settings\.json is not UTF-8: save it in that encoding"):
+        read_values(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"Values": 3}', '{"IsEncrypted": true, "Values": {}}'])
@@ -131,3 +145,14 @@ def test_of_two_that_make_a_file_at_once_one_wins(tmp_path: Path) -> None:
         thread.join(20)
     assert (tmp_path / "key").read_bytes() in (b"one", b"two")
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_in_which_nothing_can_be_kept_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    async def start() -> None:
+        async with azurite.running(tmp_path, free_ports(3), tmp_path / "file" / "data", tmp_path / "log"):
+            pass
+
+    with pytest.raises(Problem, match=r"Nothing can be kept in .*data .*Choose another folder with --data"):
+        asyncio.run(start())

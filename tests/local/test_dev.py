@@ -68,6 +68,9 @@ def test_a_data_folder_is_meant_from_where_the_person_is(tmp_path: Path, monkeyp
         (["token", "--roles", "Foo"], "'Foo' is no role of the app (Point.Admin, "),
         (["token", "--roles", "Point.Read,Point.Amdin"], "'Point.Amdin' is no role of the app"),
         (["env", "--roles", "point.read"], "Did you mean Point.Read?"),
+        (["token", "--expires-in", "1h"], "'1h' is not a whole number of seconds, such as 3600"),
+        (["env", "--expires-in", "1_000"], "'1_000' is not a whole number of seconds"),
+        (["--in-memory"], "there is no option --in-memory before a command, for example: python3 dev.py demo."),
     ],
 )
 def test_wrong_options_are_explained(
