@@ -7,7 +7,8 @@ from typing import Any
 
 from shared.model.event import Event
 
-_NUMBER = re.compile(r"(-?)0*(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,18}))?")
+_NUMBER = re.compile(r"(-?)0*(\d*)(?:\.(\d*))?(?:[eE]([+-]?)0*(\d*))?")
+_LONGEST_EXPONENT = 18
 _IS_NUMBER = "\ud800"
 """Half of a surrogate pair: no string of an event's content holds one, so that no string is taken for a number."""
 _EXACT = "exact:"
@@ -34,13 +35,15 @@ def _digest(name: str, content: Any) -> str:
 
 def _number(text: str) -> str:
     """A JSON number as its sign, its digits without zeros at the ends, and the power of ten that they are multiplied
-    by. One whose exponent has more than 18 digits stays as it is written."""
+    by. One whose exponent has more than _LONGEST_EXPONENT digits stays as it is written, unless it is 0."""
     match = _NUMBER.fullmatch(text)
-    if match is None:
-        return _IS_NUMBER + text
-    sign, whole, fraction, exponent = match[1], match[2], match[3] or "", match[4] or "0"
+    assert match is not None, text  # noqa: S101 (it was read as JSON)
+    sign, whole, fraction, exponent = match[1], match[2], match[3] or "", match[5] or "0"
     digits = (whole + fraction).lstrip("0")
     significant = digits.rstrip("0")
     if not significant:
         return f"{_IS_NUMBER}0"
-    return f"{_IS_NUMBER}{sign}{significant}e{int(exponent) - len(fraction) + len(digits) - len(significant)}"
+    if len(exponent) > _LONGEST_EXPONENT:
+        return _IS_NUMBER + text
+    power = int(f"{match[4] or ''}{exponent}") - len(fraction) + len(digits) - len(significant)
+    return f"{_IS_NUMBER}{sign}{significant}e{power}"
