@@ -82,7 +82,16 @@ def test_a_number_out_of_range_is_400(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-11-22T10:00:00Z", "2026-11-22T10:00:00", "2026-11-22T12:00:00+02:00", "2026-11-22T12:00:00 02:00"]
+    "text",
+    [
+        "2026-11-22T10:00:00Z",
+        "2026-11-22T10:00:00",
+        "2026-11-22T12:00:00+02:00",
+        "2026-11-22T12:00:00 02:00",
+        "2026-11-22 10:00:00Z",
+        "2026-11-22 12:00 02:00",
+        "20261122 100000",
+    ],
 )
 def test_a_time_from_the_query_is_utc_where_it_names_no_zone(text: str) -> None:
     assert a_call(params={"from": text}).time("from") == datetime(2026, 11, 22, 10, tzinfo=UTC)

@@ -184,13 +184,35 @@ def test_a_time_that_row_keys_cannot_bear_is_refused_where_it_is_read(text: str)
         an_attempt(started_at=text)
 
 
-@pytest.mark.parametrize("offset", ["+00:60", "-05:99", "+0060", "+24:00"])
+@pytest.mark.parametrize(
+    "offset", ["+00:60", "-05:99", "+0060", "+24:00", "+00:00:75", "+00:00:30", "+01:00:00.5", " Z"]
+)
 def test_an_offset_that_no_clock_has_is_refused(offset: str) -> None:
     """Python reads +00:60 as +01:00."""
     with pytest.raises(ValueError, match=r"."):
         read_time(f"2026-11-22T10:00:00{offset}")
     with pytest.raises(ValidationError):
         TypeAdapter(TimeStamp).validate_python(f"2026-11-22T10:00:00{offset}")
+
+
+@pytest.mark.parametrize("between", ["x", "-", "_", "\n", "\U0001f600", "\ud83d"])
+def test_no_other_sign_stands_between_day_and_time(between: str) -> None:
+    """Python takes any, and a content would go on with it to receivers that do not."""
+    with pytest.raises(ValueError, match="ISO 8601"):
+        read_time(f"2026-11-22{between}10:00:00Z")
+
+
+@pytest.mark.parametrize("hour", ["24:00:00", "23:60:00", "23:59:60", "24:00"])
+def test_a_time_that_is_on_no_clock_is_refused_by_every_python(hour: str) -> None:
+    with pytest.raises(ValueError, match="ISO 8601"):
+        read_time(f"2026-11-22T{hour}Z")
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-22", "20261122", "20261122T100000Z", "2026-W47-7", "2026W477T10", "2026-11-22t10:00:00,5+01"]
+)
+def test_iso_8601_may_be_written_in_other_ways(text: str) -> None:
+    assert read_time(text).date().isoformat() == "2026-11-22"
 
 
 @pytest.mark.parametrize("offset", ["+00:59", "-12:00", "+14:00", "+05:30", "+0530", "Z", ""])
