@@ -1,7 +1,7 @@
 """`/v1.0/storage`: the sites nearest their limit, and the thresholds of site usage."""
 
 import json
-import math
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -31,6 +31,7 @@ from shared.usage.scan import thresholds_in_force
 DEFAULT_TOP = 50
 MOST_OVERRIDES = 100
 MOST_BODY_BYTES = 512 * 1024
+_MOST_PERCENT = 1000
 
 
 _WRITTEN_SCHEMA = {
@@ -145,7 +146,7 @@ class ListedSites(View):
         query(
             "above",
             "Only sites that use so many percent of their quota or more",
-            {"type": "number", "minimum": 0, "maximum": 1000},
+            {"type": "number", "minimum": 0, "maximum": _MOST_PERCENT},
         ),
     ),
 )
@@ -238,10 +239,8 @@ def _lines(thresholds: tuple[Threshold, ...]) -> list[dict[str, Any]]:
 def _above(request: Request) -> float:
     """A percentage from the query."""
     text = request.query("above")
-    try:
-        above = 0.0 if text is None else float(text)
-    except ValueError:
-        above = math.nan
-    if not 0 <= above <= 1000:
-        raise bad_request("?above= must be a percentage of the quota, such as 75 or 87.5")
-    return above
+    if text is None:
+        return 0.0
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2})?", text) or float(text) > _MOST_PERCENT:
+        raise bad_request(f"?above= must be a percentage of the quota from 0 to {_MOST_PERCENT}, such as 75 or 87.5")
+    return float(text)

@@ -121,6 +121,9 @@ def test_the_list_of_sites_is_what_the_last_scan_saw(api: Api) -> None:
         ({"above": "1001"}, "?above="),
         ({"above": "nan"}, "?above="),
         ({"above": "much"}, "?above="),
+        ({"above": "1_0"}, "?above="),
+        ({"above": " 75"}, "?above="),
+        ({"above": "٧٥"}, "?above="),
     ],
 )
 def test_a_wrong_query_says_what_to_change(api: Api, query: dict[str, str], says: str) -> None:
