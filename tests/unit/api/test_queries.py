@@ -5,7 +5,7 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from shared.api import subscriptions
+from shared.api import newest, subscriptions
 from shared.api.http.operation import operation_of
 from shared.api.http.problem import Problem
 from shared.api.http.queries import check_query
@@ -25,6 +25,19 @@ def said(query: str, handler: Any = subscriptions.create, **params: str) -> str:
 @pytest.mark.parametrize("query", ["types=", "eventType=", "types", "types=&eventType=custom.x"])
 def test_an_empty_one_is_refused_though_the_host_drops_it(query: str) -> None:
     assert said(query).endswith("is empty: give it a value, or leave it out")
+
+
+@pytest.mark.parametrize(
+    "query", ["type=custom.x&type=custom.y", "type=custom.x&%74ype=custom.x", "top=5&type=a&top=5"]
+)
+def test_one_that_is_given_twice_is_refused(query: str) -> None:
+    """The host makes `custom.x,custom.y` of it, which is the type of no event: an empty list was all that it told."""
+    assert said(query, newest.list_events).endswith("= is given twice: give it once")
+
+
+def test_one_that_is_empty_and_given_is_empty() -> None:
+    """The host hands over the other one."""
+    assert said("type=&type=custom.x", newest.list_events, type="custom.x").startswith("?type= is empty")
 
 
 @pytest.mark.parametrize("name", ["Types", "type", "typs", "TYPES"])
