@@ -65,9 +65,10 @@ class Routes:
         self._add(name, None, "{*path}", self.refuse, ())
 
     def refuse(self, request: Request) -> Response:
-        """Raises Problem 405 for a path that takes other methods, else 404."""
+        """Raises Problem 405 for a path that takes other methods, else 404: also where it seems to take this one, which
+        the host would have handed over otherwise. It passes over one slash at the end of what it gives as `path`."""
         methods = self.methods_of("/" + request.raw.route_params.get("path", ""))
-        if not methods:
+        if not methods or request.raw.method.upper() in methods:
             raise not_found("There is nothing at this path: GET /openapi.json lists those there are")
         allowed = ", ".join(methods)
         raise Problem(405, "method-not-allowed", f"This path takes {allowed}", headers={"Allow": allowed})

@@ -143,3 +143,9 @@ def test_an_unknown_path_is_404_and_a_wrong_method_405_with_those_there_are(decl
     response = serve(request("DELETE", "v1.0/things"), (), declared.refuse)
     assert problem_of(response)["status"] == 405
     assert response.headers["Allow"] == "GET, HEAD, POST"
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_nobody_is_told_to_use_the_method_that_was_used(declared: Routes, method: str) -> None:
+    """`GET /health//` was "405, allowed: GET": the host had passed over one of the slashes."""
+    assert problem_of(serve(request(method, "v1.0/things/"), (), declared.refuse))["status"] == 404
