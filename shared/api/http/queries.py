@@ -10,6 +10,8 @@ from shared.api.http.problem import bad_request
 from shared.model.nearest import did_you_mean
 
 _SHOWN_CHARACTERS = 60
+_LISTS = ("types",)
+"""Separated by commas. Some programs write a list as one parameter several times: the host puts commas between."""
 
 
 def check_query(raw: func.HttpRequest, operation: Operation) -> None:
@@ -27,6 +29,6 @@ def check_query(raw: func.HttpRequest, operation: Operation) -> None:
             raise bad_request(f"?{name[:_SHOWN_CHARACTERS]}= is not known {here}{did_you_mean(name, known)}")
         if not value:
             raise bad_request(f"?{name}= is empty: give it a value, or leave it out")
-        if name in seen:
+        if name in seen and name not in _LISTS:
             raise bad_request(f"?{name}= is given twice: give it once")
         seen.add(name)

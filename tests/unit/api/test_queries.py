@@ -35,6 +35,13 @@ def test_one_that_is_given_twice_is_refused(query: str) -> None:
     assert said(query, newest.list_events).endswith("= is given twice: give it once")
 
 
+def test_a_list_may_be_given_as_one_parameter_several_times() -> None:
+    """The host makes `custom.x,custom.y` of it, which is the list."""
+    query = "types=custom.x&types=custom.y"
+    raw = func.HttpRequest("POST", f"https://app.example/?{query}", params={"types": "custom.x,custom.y"}, body=b"")
+    check_query(raw, operation_of(subscriptions.create))
+
+
 def test_one_that_is_empty_and_given_is_empty() -> None:
     """The host hands over the other one."""
     assert said("type=&type=custom.x", newest.list_events, type="custom.x").startswith("?type= is empty")
