@@ -5,10 +5,10 @@ Per instance, in memory, on the loop that dispatches. It knows nothing of a rece
 - An endpoint begins with one attempt, and may have as many at once as it has had successes. A failure, an answer that
   asks for less, or being idle for a while halves that. So one that hangs holds one slot however much waits for it; one
   that answers quickly has all the slots it can use within a few answers; and a receiver's limit is met by few attempts.
-- A *proven* endpoint (its last attempt succeeded) may hold up to as many slots as are free. The last quarter of all
-  slots is for first attempts alone, lest those that begin to hang in the middle of a burst take everything.
+- A *proven* endpoint (its last attempt succeeded, and soon) may hold up to as many slots as are free. The last quarter
+  of all slots is for first attempts alone, lest those that begin to hang in the middle of a burst take everything.
 - *New* endpoints, of which nothing is known, have one slot each, and all together at most half of the slots.
-- *Failing* endpoints (the last attempt failed, or one has been waiting for seconds) have a quarter of the slots.
+- *Failing* endpoints (the last attempt failed or took seconds, or one has been waiting so long) have a quarter.
 - Where only a quarter of the slots is free, new and failing endpoints may hold no more than an eighth.
 - A delivery that goes in the request of another holds a slot as well, since the host has its message in hand.
 
@@ -36,7 +36,7 @@ QUICK_SECONDS = 0.1
 """An endpoint is answering quickly that has just answered, and has a turn for the next who waits so soon."""
 
 SLOW_SECONDS = 3.0
-"""An endpoint that has kept an attempt waiting for so long is not relied on."""
+"""An endpoint that keeps an attempt waiting for so long is not relied on, whatever it answers then."""
 
 FAILING_TOGETHER = 5
 """Attempts that a failing endpoint may have at once: as many as open its breaker."""
@@ -181,6 +181,9 @@ class Bulkhead:
         return state
 
     def _become(self, state: _Endpoint, kind: Kind) -> None:
+        """Of this kind, unless it keeps an attempt waiting: there may be any number of those that answer in the end."""
+        if state.began and self._now() - state.began[0] > SLOW_SECONDS:
+            kind = Kind.FAILING
         if kind is not state.kind:
             self._held[state.kind] -= state.held
             self._freed_at[state.kind] = self._now()
@@ -188,12 +191,10 @@ class Bulkhead:
             self._held[kind] += state.held
 
     def _take(self, state: _Endpoint) -> bool:
-        now = self._now()
-        if state.began and now - state.began[0] > SLOW_SECONDS:
-            self._become(state, Kind.FAILING)
+        self._become(state, state.kind)
         if not self._may_take(state):
             return False
-        state.began.append(now)
+        state.began.append(self._now())
         self._held[state.kind] += 1
         return True
 

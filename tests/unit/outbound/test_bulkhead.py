@@ -137,6 +137,29 @@ def test_an_endpoint_that_keeps_an_attempt_waiting_is_not_relied_on_until_it_ans
     assert take_all(bulkhead, "slow") > QUARTER
 
 
+@pytest.mark.parametrize("asks_for_less", [False, True], ids=["takes it", "asks for less"])
+def test_endpoints_that_answer_after_seconds_share_a_quarter(
+    bulkhead: Bulkhead, clock: Clock, asks_for_less: bool
+) -> None:
+    """Each was proven by its answer, and had a slot for its next attempt: 224 such endpoints had them all."""
+    names = [f"slow-{number}" for number in range(2 * SLOTS)]
+    for name in names:
+        assert bulkhead.take(name)
+        clock.seconds += SLOW_SECONDS + 0.1
+        if asks_for_less:
+            bulkhead.slow_down(name)
+        else:
+            bulkhead.record(name, True)
+        bulkhead.give_back(name)
+    taken = [take_all(bulkhead, name) for name in names]
+    assert sum(taken) == QUARTER
+    for name, count in zip(names, taken, strict=True):
+        for _ in range(count):
+            bulkhead.record(name, True)
+            bulkhead.give_back(name)
+    assert sum(take_all(bulkhead, name) for name in names) > QUARTER, "who answers soon is relied on again"
+
+
 def test_a_failure_or_a_request_for_less_halves_what_an_endpoint_may_have(bulkhead: Bulkhead) -> None:
     prove(bulkhead, "e", 40)
     bulkhead.take("e")

@@ -80,6 +80,14 @@ def test_endpoints_that_hang_are_not_felt_by_those_that_are_well(
     assert not any(host.seen[name].deferred_at for name in WELL)
 
 
+@pytest.mark.simulation
+def test_endpoints_that_always_answer_and_late_are_not_felt_by_those_that_are_well(alone: float) -> None:
+    """Three hundred had all slots, one each: what was well waited for up to 40 s."""
+    host = beside(300, healthy(25), 1 / 27, 180, lambda host: None)
+    assert percentile(latencies(host, *ALWAYS), 0.99) <= 1.5 * alone
+    assert not any(host.seen[name].deferred_at for name in WELL)
+
+
 def test_a_burst_for_endpoints_that_hang_puts_off_none_that_is_well() -> None:
     """Their second messages wait for a slot too, and must leave room in which to wait."""
     others = [f"other-{number}" for number in range(100)]
