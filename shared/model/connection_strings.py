@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+_SERVICE = re.compile(r"https?://[^/?#@\s\[\]]+(/[^?#\s]*)?")
+
 
 def _connection(text: str) -> str:
     if text and text.lower() != "usedevelopmentstorage=true":
@@ -19,6 +21,13 @@ def _connection(text: str) -> str:
                 "is no connection string: copy the one of the storage account (Access keys) as it is, such as "
                 "DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…;EndpointSuffix=core.windows.net"
             )
+        for name, value in named.items():
+            if name.endswith("endpoint") and not _SERVICE.fullmatch(value):
+                raise ValueError("one of its endpoints is no address: copy the connection string again")
+        if named.get("defaultendpointsprotocol", "https").lower() not in ("http", "https"):
+            raise ValueError("its DefaultEndpointsProtocol is neither https nor http: copy the connection string again")
+        if not re.fullmatch(r"[A-Za-z0-9-]*", named.get("accountname", "")):
+            raise ValueError("its AccountName is no name of an account: copy the connection string again")
         try:
             base64.b64decode(named.get("accountkey", ""), validate=True)
         except ValueError:
@@ -27,7 +36,7 @@ def _connection(text: str) -> str:
 
 
 def _service(url: str) -> str:
-    if url and not re.fullmatch(r"https?://[^/?#@\s\[\]]+(/[^?#\s]*)?", url):
+    if url and not _SERVICE.fullmatch(url):
         raise ValueError("must be the address of the service alone, such as https://contoso.queue.core.windows.net")
     return url
 
