@@ -5,7 +5,6 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -20,11 +19,14 @@ from shared.model.setting_values import (
     DAY,
     HOUR,
     UNITS,
+    Count,
     Days,
+    Decimal,
     Delays,
     Domains,
     FernetKeys,
     Guid,
+    HostPatterns,
     Hours,
     Kinds,
     Ports,
@@ -40,6 +42,7 @@ from shared.model.setting_values import (
 from shared.model.stand_ins import is_loopback, require_fitting_token, service_url
 from shared.model.thresholds import read_thresholds
 from shared.model.validation import words_of
+from shared.model.web_address import taken_apart
 
 LONGEST_SCHEDULE = timedelta(days=7)
 """A queue message can be hidden for at most seven days."""
@@ -86,9 +89,9 @@ class Settings(BaseModel):
     disable_after: Hours = Field(120 * HOUR, alias="DISABLE_AFTER_HOURS", ge=HOUR, le=8760 * HOUR)
     retention: Days = Field(30 * DAY, alias="RETENTION_DAYS", ge=DAY, le=3650 * DAY)
     allow_private_endpoints: bool = Field(False, alias="DANGEROUS_ALLOW_PRIVATE_ENDPOINTS")
-    allowed_endpoint_hosts: Words = Field((), alias="ALLOWED_ENDPOINT_HOSTS")
+    allowed_endpoint_hosts: HostPatterns = Field((), alias="ALLOWED_ENDPOINT_HOSTS")
     allowed_endpoint_ports: Ports = Field((), alias="ALLOWED_ENDPOINT_PORTS")
-    max_endpoints_per_owner: int = Field(50, alias="MAX_ENDPOINTS_PER_OWNER", ge=1, le=1000)
+    max_endpoints_per_owner: Count = Field(50, alias="MAX_ENDPOINTS_PER_OWNER", ge=1, le=1000)
     allowed_token_audiences: Words = Field(ALLOWED, alias="ALLOWED_TOKEN_AUDIENCES")
     mail_senders: Senders = Field((), alias="MAIL_SENDERS")
     host_name: str = Field("localhost", alias="WEBSITE_HOSTNAME")
@@ -99,7 +102,7 @@ class Settings(BaseModel):
     storage_thresholds: SizeLimits = Field(
         read_thresholds("75:medium,90:high,100:critical"), alias="STORAGE_THRESHOLDS"
     )
-    storage_hysteresis: float = Field(2.0, alias="STORAGE_HYSTERESIS", ge=0, le=50)
+    storage_hysteresis: Decimal = Field(2.0, alias="STORAGE_HYSTERESIS", ge=0, le=50)
     storage_confirm_crossings: bool = Field(False, alias="STORAGE_CONFIRM_CROSSINGS")
     graph_base_url: str = Field("", alias="GRAPH_BASE_URL")
     graph_access_token: str = Field("", alias="GRAPH_ACCESS_TOKEN", repr=False)
@@ -134,7 +137,8 @@ class Settings(BaseModel):
     @field_validator("trusted_local_issuer")
     @classmethod
     def _issuer_is_this_machine(cls, url: str) -> str:
-        if url and (urlsplit(url).scheme != "http" or not is_loopback(urlsplit(url).hostname or "")):
+        parts = taken_apart(url)
+        if url and (parts.scheme != "http" or not is_loopback(parts.hostname or "")):
             raise ValueError("only an issuer on this machine can be trusted, such as http://127.0.0.1:7080")
         return url.rstrip("/")
 

@@ -4,7 +4,6 @@ import re
 import uuid
 from datetime import timedelta
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -14,8 +13,11 @@ from shared.model.mailboxes import sender_problem
 from shared.model.nearest import did_you_mean
 from shared.model.provisioning import KINDS, Kind
 from shared.model.thresholds import Threshold, read_thresholds
+from shared.model.web_address import taken_apart
 
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_WHOLE = r"[0-9]{1,6}(?:\.0{1,6})?"
+_HOST_PATTERN = re.compile(r"[A-Za-z0-9.*?\[\]!_-]+|[0-9A-Fa-f:.*?\[\]!-]+")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -26,7 +28,7 @@ def _split(value: Any) -> Any:
 
 def _delays(value: Any) -> Any:
     parts = _split(value)
-    if not all(isinstance(part, str) and re.fullmatch(r"\d{1,7}(\.\d{1,3})?", part) for part in parts):
+    if not all(isinstance(part, str) and re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,3})?", part) for part in parts):
         raise ValueError("give seconds separated by commas, for example 30,120,600")
     return [timedelta(seconds=float(part)) for part in parts]
 
@@ -39,7 +41,7 @@ def _ports(value: Any) -> Any:
     """`443,8000-8099` as ranges."""
     if not isinstance(value, str):
         return value
-    ranges = [re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part) for part in _split(value)]
+    ranges = [re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", part) for part in _split(value)]
     found = [(int(each[1]), int(each[2] or each[1])) for each in ranges if each]
     if len(found) < len(ranges) or not all(1 <= first <= last <= 65535 for first, last in found):
         raise ValueError("give ports from 1 to 65535 and ranges of them, such as 443,8000-8099")
@@ -47,7 +49,23 @@ def _ports(value: Any) -> Any:
 
 
 def _seconds(value: Any) -> Any:
-    return _delays(value)[0] if isinstance(value, str) and "," not in value else value
+    if not isinstance(value, str):
+        return value
+    if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,3})?", value.strip()):
+        raise ValueError("give seconds, for example 60")
+    return timedelta(seconds=float(value))
+
+
+def _count(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(rf"-?{_WHOLE}", value.strip()):
+        raise ValueError("give a whole number")
+    return int(float(value))
+
+
+def _decimal(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", value.strip()):
+        raise ValueError("give a number, such as 2 or 2.5")
+    return value
 
 
 def _whole(unit: timedelta, name: str) -> BeforeValidator:
@@ -56,9 +74,9 @@ def _whole(unit: timedelta, name: str) -> BeforeValidator:
     def read(value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        if not re.fullmatch(r"[0-9]{1,6}", value.strip()):
+        if not re.fullmatch(_WHOLE, value.strip()):
             raise ValueError(f"give a whole number of {name}")
-        return int(value) * unit
+        return int(float(value)) * unit
 
     return BeforeValidator(read)
 
@@ -77,6 +95,16 @@ def _domains(names: tuple[str, ...]) -> tuple[str, ...]:
         if not _DOMAIN.fullmatch(name):
             raise ValueError(f"give domains separated by commas, such as contoso.com, not {name!r}")
     return tuple(name.lower() for name in names)
+
+
+def _host_patterns(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        if not _HOST_PATTERN.fullmatch(pattern):
+            raise ValueError(
+                f"{pattern!r} is the name of no host: give names and patterns without https://, port and path, such as "
+                "hooks.contoso.com,*.contoso.com (others than ASCII as xn--…)"
+            )
+    return patterns
 
 
 def _senders(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -106,7 +134,7 @@ def _lower_guid(value: str) -> str:
 
 
 def _public_url(url: str) -> str:
-    parts = urlsplit(url)
+    parts = taken_apart(url)
     if url and (parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment or "@" in url):
         raise ValueError("give the address that callers use, such as https://hooks.contoso.com")
     return url.rstrip("/")
@@ -145,6 +173,9 @@ FernetKeys = Annotated[Words, AfterValidator(_fernet_keys)]
 Kinds = Annotated[tuple[Kind, ...], BeforeValidator(_kinds)]
 SharingEvents = Annotated[Words, AfterValidator(_sharing_events)]
 Domains = Annotated[Words, AfterValidator(_domains)]
+HostPatterns = Annotated[Words, AfterValidator(_host_patterns)]
+Count = Annotated[int, BeforeValidator(_count)]
+Decimal = Annotated[float, BeforeValidator(_decimal)]
 Senders = Annotated[Words, AfterValidator(_senders)]
 Ports = Annotated[tuple[tuple[int, int], ...], BeforeValidator(_ports)]
 """First and last of each range."""

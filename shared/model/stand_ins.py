@@ -2,7 +2,8 @@
 own. The managed identity's tokens go nowhere else."""
 
 from collections.abc import Callable
-from urllib.parse import urlsplit
+
+from shared.model.web_address import taken_apart
 
 
 def is_loopback(host: str) -> bool:
@@ -12,7 +13,7 @@ def is_loopback(host: str) -> bool:
 
 def service_url(url: str, is_microsofts: Callable[[str], bool], named: str) -> str:
     """The URL without a slash at its end; empty stays empty. `named` is the service in words. Raises ValueError."""
-    bare, parts = url.rstrip("/"), urlsplit(url)
+    bare, parts = url.rstrip("/"), taken_apart(url)
     local = parts.scheme in ("http", "https") and is_loopback(parts.hostname or "") and "@" not in parts.netloc
     if bare and not is_microsofts(bare) and not (local and bare == f"{parts.scheme}://{parts.netloc}"):
         raise ValueError(
@@ -25,7 +26,7 @@ def service_url(url: str, is_microsofts: Callable[[str], bool], named: str) -> s
 def require_fitting_token(prefix: str, named: str, base_url: str, token: str) -> None:
     """A stand-in takes the token in the settings, the service itself only the managed identity's. `prefix` begins the
     names of both settings. Raises ValueError."""
-    local = is_loopback(urlsplit(base_url).hostname or "")
+    local = is_loopback(taken_apart(base_url).hostname or "")
     if token and not local:
         raise ValueError(
             f"{prefix}_ACCESS_TOKEN: only for a stand-in of {named} on this machine ({prefix}_BASE_URL such as "

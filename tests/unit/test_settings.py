@@ -258,11 +258,52 @@ def test_a_token_from_the_settings_is_for_a_stand_in_alone(url: str) -> None:
         ("ENTRA_CLOUD", "gcchihg", "must be one of global, gcchigh, dod, china: did you mean 'gcchigh'?"),
         ("ENTRA_TENANT_ID", "contoso.com", "must be a GUID, such as 235ec2cb-0767-40b3-a1de-4da2c42b19e9"),
         ("STORAGE_HYSTERESIS", "51", "must be at most 50"),
+        ("STORAGE_HYSTERESIS", "1_0", "give a number, such as 2 or 2.5"),
+        ("STORAGE_HYSTERESIS", "nan", "give a number, such as 2 or 2.5"),
+        ("MAX_ENDPOINTS_PER_OWNER", "1_0", "give a whole number"),
+        ("MAX_ENDPOINTS_PER_OWNER", "5.5", "give a whole number"),
+        ("MAX_ENDPOINTS_PER_OWNER", "-1", "must be at least 1"),
+        ("BREAKER_PROBE_SECONDS", "1,2", "give seconds, for example 60"),
+        ("BREAKER_GRACE_SECONDS", ",", "give seconds, for example 60"),
+        ("RETRY_DELAYS", "٣٠", "give seconds separated by commas, for example 30,120,600"),
+        ("DANGEROUS_TRUST_LOCAL_ISSUER", "http://[::1", "only an issuer on this machine can be trusted, such as"),
+        ("DANGEROUS_TRUST_LOCAL_ISSUER", "http://[::g]", "only an issuer on this machine can be trusted, such as"),
+        (
+            "DANGEROUS_TRUST_LOCAL_ISSUER",
+            "http://127.0.0.1:x",
+            "only an issuer on this machine can be trusted, such as",
+        ),
+        ("GRAPH_BASE_URL", "http://[", "must be Microsoft Graph ("),
+        ("MANAGEMENT_BASE_URL", "https://[::g]", "must be the Office 365 Management Activity API ("),
+        ("SHAREPOINT_BASE_URL", "http://127.0.0.1:99999", "must be the tenant's SharePoint"),
+        ("PUBLIC_URL", "https://[", "give the address that callers use, such as https://hooks.contoso.com"),
+        ("PUBLIC_URL", "https://[::g]/", "give the address that callers use, such as"),
+        ("PUBLIC_URL", "https://hooks.contoso.com:x", "give the address that callers use, such as"),
+        ("PUBLIC_URL", "https://hooks.contoso.com/a b", "give the address that callers use, such as"),
+        ("PUBLIC_URL", "https://hooks\n.contoso.com", "give the address that callers use, such as"),
+        ("ALLOWED_ENDPOINT_HOSTS", "*.contoso.com,https://x", "'https://x' is the name of no host: give names"),
+        ("ALLOWED_ENDPOINT_HOSTS", "hooks.contoso.com:443", "'hooks.contoso.com:443' is the name of no host"),
+        ("ALLOWED_ENDPOINT_HOSTS", "bücher.example", "'bücher.example' is the name of no host"),
     ],
 )
 def test_a_wrong_setting_is_told_in_words(name: str, value: str, said: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(f"{name}: {said}")):
         read_settings(LEAST | {name: value})
+
+
+def test_whole_numbers_may_be_written_as_decimals() -> None:
+    """As in bodies; a template that calculates writes them so."""
+    given = reading(MAX_ENDPOINTS_PER_OWNER="5.0", DEDUPE_HOURS="48.0", RETENTION_DAYS=" 60.00 ")
+    assert (given.max_endpoints_per_owner, given.dedupe, given.retention) == (
+        5,
+        timedelta(hours=48),
+        timedelta(days=60),
+    )
+
+
+def test_hosts_are_allowed_by_names_patterns_and_addresses() -> None:
+    hosts = ("*.contoso.com", "hooks[0-9].contoso.com", "127.0.0.1", "2001:4860::*", "::1")
+    assert reading(ALLOWED_ENDPOINT_HOSTS=",".join(hosts)).allowed_endpoint_hosts == hosts
 
 
 ACCOUNT = "DefaultEndpointsProtocol=https;AccountName=contoso;AccountKey=a2V5a2V5;EndpointSuffix=core.windows.net"
@@ -296,6 +337,10 @@ def test_a_connection_string_is_taken_as_the_account_shows_it(text: str) -> None
         "AccountName=contoso;;AccountKey=value",
         "AccountName=contoso;AccountKey=a2V5-value",
         "BlobEndpoint=https://b.example;SharedAccessSignature=sv=1-value",
+        "TableEndpoint=t-value;QueueEndpoint=q-value;SharedAccessSignature=sv=1",
+        "TableEndpoint=https://[value;QueueEndpoint=https://[;SharedAccessSignature=sv=1",
+        ACCOUNT.replace("=https", "=value"),
+        ACCOUNT.replace("=contoso", "=contoso/value"),
     ],
 )
 def test_a_malformed_connection_string_is_named_and_not_shown(text: str) -> None:
