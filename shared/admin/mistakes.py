@@ -26,8 +26,8 @@ def likely_mistakes(endpoint: Endpoint, unresolved: Unresolved | None = None) ->
         )
     if not all(map(can_match_a_url, endpoint.sites)):
         found.append(
-            "sites: a pattern that begins neither with https:// nor with * matches no site of SharePoint: write its "
-            "whole URL, or * in front"
+            "sites: a pattern matches no site of SharePoint, since it begins neither with https:// nor with *, or "
+            "holds a space or an empty set: write the whole URL, or * in front"
         )
     return found
 

@@ -66,7 +66,7 @@ ThresholdList = Annotated[tuple[ThresholdBody, ...], Field(max_length=MOST_THRES
 
 def _of_urls(pattern: str) -> str:
     if not can_match_a_url(pattern):
-        raise ValueError("matches no site: write its whole URL, beginning with https://, or * in front")
+        raise ValueError("matches no site: write its whole URL without spaces, beginning with https://, or * in front")
     return pattern
 
 

@@ -68,9 +68,10 @@ class Site:
 
     def matches(self, patterns: Sequence[str]) -> bool:
         """Whether one of them matches the whole URL."""
-        return self._fits and any(self._is_matched_by(parts) for parts in _taken_apart(tuple(patterns)))
+        return self._fits and any(self.is_matched_by(parts) for parts in _taken_apart(tuple(patterns)))
 
-    def _is_matched_by(self, parts: tuple[_Part, ...]) -> bool:
+    def is_matched_by(self, parts: tuple[_Part, ...]) -> bool:
+        """Whether a pattern that is taken apart matches the whole URL."""
         reached = 1  # bit n: the pattern so far can end before position n
         for part in parts:
             match part:
@@ -149,11 +150,27 @@ def _one_of(inside: str) -> _OneOf:
 
 
 _SCHEMES = ("https://", "http://")
+_END = "\0"
+_MOST_PARTS = 2 * len("https://") + 1
+"""Of a pattern, that can match no more than the scheme: a `*` before, between and behind its characters."""
 
 
 def can_match_a_url(pattern: str) -> bool:
-    """Whether there are web addresses that the pattern matches: not so where it begins as none does."""
-    parts = _parts(comparable(pattern))
-    begins = parts[0] if parts and isinstance(parts[0], str) else ""
-    is_whole = parts == (begins,)
-    return any(begins.startswith(scheme) or (scheme.startswith(begins) and not is_whole) for scheme in _SCHEMES)
+    """Whether there are web addresses that the pattern matches: not so where it begins as none does, holds white space,
+    or a set of no characters."""
+    parts = tuple(each for part in _parts(comparable(pattern)) for each in (part if isinstance(part, str) else [part]))
+    if any(map(_matches_nothing, parts)):
+        return False
+    begins = [parts[:length] for length in range(min(len(parts), _MOST_PARTS + 1))]  # something is left for the host
+    if parts[-1:] == (_RUN,):
+        begins.append(parts)
+    schemes = [Site(scheme + _END) for scheme in _SCHEMES]
+    return any(scheme.is_matched_by((*begin, _END)) for begin in begins for scheme in schemes)
+
+
+def _matches_nothing(part: _Part) -> bool:
+    if isinstance(part, str):
+        return part.isspace() or not part.isprintable()
+    if isinstance(part, _OneOf) and not part.negated:
+        return not part.characters and all(first > last for first, last in part.ranges)
+    return False

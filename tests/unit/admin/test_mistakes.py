@@ -52,7 +52,7 @@ def test_site_patterns_without_a_scheme_match_no_site() -> None:
     assert likely_mistakes(good) == []
     bad = registered("point").model_copy(update={"sites": (*good.sites, "contoso.sharepoint.com/sites/\u00fc*")})
     [said] = likely_mistakes(bad)
-    assert said.startswith("sites: a pattern that begins neither with https:// nor with *")
+    assert said.startswith("sites: a pattern matches no site of SharePoint, since it begins neither")
 
 
 def test_warnings_fit_a_header() -> None:

@@ -89,7 +89,24 @@ def test_a_hundred_events_of_one_site_are_compared_once(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     "pattern",
-    ["*", "*/sites/hr", "https://x", "HTTPS://x/*", "http*hr", "?ttps://x", "[hf]ttps://x", "h*", "https:*"],
+    [
+        "*",
+        "*/sites/hr",
+        "https://x",
+        "HTTPS://x/*",
+        "http*hr",
+        "?ttps://x",
+        "[hf]ttps://x",
+        "h*",
+        "https:*",
+        "*?",
+        "[!q]*",
+        "https://*[a-z]",
+        "?????://x",
+        "*:*/x",
+        "https://x/[z-a0]",
+        "*h*t*t*p*:*/*/*",
+    ],
 )
 def test_a_pattern_that_begins_as_an_address_does_can_match_one(pattern: str) -> None:
     assert can_match_a_url(pattern)
@@ -106,6 +123,19 @@ def test_a_pattern_that_begins_as_an_address_does_can_match_one(pattern: str) ->
         "https://",
         "hr*",
         "[https://x",
+        "https://x ",
+        "https://x/a b/*",
+        "* ",
+        "https://x\n",
+        "https://x/\u200b",
+        "https://[z-a]x/*",
+        "[z-a]*",
+        "?",
+        "???????",
+        "?ftp*",
+        "h[!t]*",
+        "httpsx*",
+        "https:/x",
     ],
 )
 def test_one_that_begins_as_none_does_cannot(pattern: str) -> None:
