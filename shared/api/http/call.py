@@ -13,6 +13,7 @@ from shared.api.http.auth import Caller
 from shared.api.http.problem import Problem, bad_request
 from shared.app import App
 from shared.model import json_text, read_time
+from shared.model.nearest import did_you_mean
 from shared.model.validation import clauses
 
 SMALL_BODY_BYTES = 64 * 1024
@@ -81,7 +82,7 @@ class Request:
             if text == word:
                 return word
         if text is not None:
-            raise bad_request(f"?{name}= must be one of {', '.join(known)}")
+            raise bad_request(f"?{name}= must be one of {', '.join(known)}{did_you_mean(text, known)}")
         return None
 
     def time(self, name: str) -> datetime | None:

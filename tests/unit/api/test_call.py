@@ -97,6 +97,11 @@ def test_a_time_from_the_query_is_utc_where_it_names_no_zone(text: str) -> None:
     assert a_call(params={"from": text}).time("from") == datetime(2026, 11, 22, 10, tzinfo=UTC)
 
 
+def test_a_word_that_is_nearly_one_of_those_known_is_recognised() -> None:
+    problem = refusal(lambda: a_call(params={"status": "Failed"}).one_of("status", ("pending", "failed")))
+    assert problem.body["detail"] == "?status= must be one of pending, failed: did you mean 'failed'?"
+
+
 def test_an_absent_time_is_none_and_a_wrong_one_400() -> None:
     assert a_call().time("from") is None
     assert refusal(lambda: a_call(params={"from": "yesterday"}).time("from")).status == 400
