@@ -43,7 +43,7 @@ _ACCEPTED_TIME = "Accepted {} this time; without a zone it is UTC"
 def list_some(request: Request) -> Response:
     """Newest first."""
     endpoint = queries.endpoint(request)
-    filters = Filters(queries.status(request), request.query("type"), request.time("from"), request.time("to"))
+    filters = Filters(queries.status(request), queries.event_type(request), request.time("from"), request.time("to"))
     now, continuation = request.app.now(), request.query("continuation")
     if endpoint is None and filters.status is None:
         if filters.type is not None or filters.until is not None or continuation is not None:

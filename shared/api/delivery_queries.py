@@ -6,6 +6,7 @@ from shared.api.http.call import Request
 from shared.api.http.operation import query
 from shared.api.http.problem import bad_request
 from shared.model import ENDPOINT_ID, Status
+from shared.model.catalogue import publish_problem
 
 ENDPOINT = query("endpoint", "An endpoint's id, in any case", {"type": "string", "pattern": "^[A-Za-z2-7]{26}$"})
 STATUS = query("status", "Only deliveries of this status", {"$ref": "#/components/schemas/DeliveryStatus"})
@@ -18,6 +19,15 @@ def endpoint(request: Request) -> str | None:
     if text is not None and not ENDPOINT_ID.fullmatch(text.upper()):
         raise bad_request("?endpoint= must be an endpoint's id, 26 letters and digits, not its URL")
     return None if text is None else text.upper()
+
+
+def event_type(request: Request) -> str | None:
+    """The type that `type` gives. Raises Problem 400 where no event can have it: an empty list would tell nobody."""
+    name = request.query("type")
+    problem = None if name is None else publish_problem(name, "app")
+    if problem:
+        raise bad_request(f"?type= {problem}")
+    return name
 
 
 def status(request: Request) -> Status | None:

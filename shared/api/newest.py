@@ -42,7 +42,7 @@ _SPAN = (
 def list_events(request: Request) -> Response:
     """The newest events of all, or of a type."""
     walk, top = _walk(request, "events"), _top(request)
-    found = list(islice(newest.events(request.app.counts, walk, request.query("type")), top + 1))
+    found = list(islice(newest.events(request.app.counts, walk, queries.event_type(request)), top + 1))
     shown = [
         event_views.EventLine(
             idempotency_key=each.key,
@@ -81,7 +81,7 @@ def list_deliveries(request: Request) -> Response:
 def deliveries_page(request: Request) -> delivery_views.NewestDeliveries:
     """A page of the newest deliveries, as the query narrows them."""
     walk, top = _walk(request, "deliveries"), _top(request)
-    status, name = queries.status(request), request.query("type")
+    status, name = queries.status(request), queries.event_type(request)
 
     def wanted(delivery: Delivery) -> bool:
         return status in (None, delivery.status) and name in (None, delivery.type)

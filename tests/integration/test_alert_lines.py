@@ -125,7 +125,15 @@ def test_a_call_that_has_to_end_says_where_the_next_one_goes_on(api: Api, monkey
 
 
 @pytest.mark.parametrize(
-    "body", [{"endpoint": "https://x.example"}, {"from": "yesterday"}, {"continuation": "x"}, {"status": "failed"}]
+    "body",
+    [
+        {"endpoint": "https://x.example"},
+        {"from": "yesterday"},
+        {"continuation": "x"},
+        {"status": "failed"},
+        {"type": "storage.*"},
+        {"type": "storage.threshold_exceded"},
+    ],
 )
 def test_a_filter_that_is_not_understood_is_refused(api: Api, body: dict[str, str]) -> None:
     """One that was passed over would send again what nobody asked for."""
