@@ -78,7 +78,7 @@ def register(request: Request) -> Response:
     endpoint = store(request, Registration(body.endpoint, body.changes()))
     warnings = likely_mistakes(endpoint, unresolved)
     headers = {"Location": f"{PATH}/{endpoint.id}"}
-    if "return=representation" in (request.header("prefer") or "").replace(" ", "").lower():
+    if request.prefers("return", "representation"):
         shown = endpoint_view(endpoint, warnings).shown()
         return Response(200, shown, headers={**headers, "Preference-Applied": "return=representation"})
     if warnings:

@@ -186,20 +186,19 @@ def put_thresholds(request: Request) -> Response:
             for override in body.sites
         ),
     )
-    wanted = request.header("if-match")
-    if wanted is None:
+    if request.header("if-match") is None:
         request.app.sites.write_thresholds(thresholds)
     else:
-        _replace(request, thresholds, wanted)
+        _replace(request, thresholds)
     logs.audit(request.caller, "storage.thresholds_changed")
     return _answer(thresholds)
 
 
-def _replace(request: Request, thresholds: Thresholds, wanted: str) -> None:
+def _replace(request: Request, thresholds: Thresholds) -> None:
     """Writes what was asked where the thresholds still are those that the caller has read. Raises Problem 412."""
     stored = request.app.sites.thresholds_row()
     before = stored.value if stored else Thresholds(default=request.app.settings.storage_thresholds)
-    known = _tag(_shown(before)) == wanted
+    known = request.matches(_tag(_shown(before)))
     if not known or request.app.sites.replace_thresholds(thresholds, stored) is not Written.DONE:
         detail = "Somebody else has changed the thresholds since they were read: read them again, and change those"
         raise Problem(412, "precondition-failed", detail)

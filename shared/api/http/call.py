@@ -62,6 +62,20 @@ class Request:
         value = self.raw.headers.get(name)
         return None if value is None else str(value)
 
+    def matches(self, tag: str) -> bool:
+        """Whether `If-Match` names this entity tag, or `*`, which is any (RFC 9110, section 13.1.1). A weak one matches
+        none."""
+        named = [each.strip() for each in (self.header("if-match") or "").split(",")]
+        return "*" in named or tag in named
+
+    def prefers(self, name: str, value: str) -> bool:
+        """Whether `Prefer` says so (RFC 7240): its first preference of that name counts."""
+        for preference in (self.header("prefer") or "").split(","):
+            named, _, said = preference.partition(";")[0].partition("=")
+            if named.strip().lower() == name:
+                return said.strip().strip('"').lower() == value
+        return False
+
     @property
     def has_body(self) -> bool:
         return bool(self.raw.get_body())

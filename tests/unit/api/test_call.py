@@ -102,6 +102,41 @@ def test_a_word_that_is_nearly_one_of_those_known_is_recognised() -> None:
     assert problem.body["detail"] == "?status= must be one of pending, failed: did you mean 'failed'?"
 
 
+@pytest.mark.parametrize(
+    ("given", "matches"),
+    [
+        ('"a"', True),
+        ('"x", "a"', True),
+        ('"a","x"', True),
+        ("*", True),
+        ('"x"', False),
+        ('W/"a"', False),
+        ("a", False),
+        ("", False),
+    ],
+)
+def test_if_match_is_read_as_http_has_it(given: str, matches: bool) -> None:
+    assert a_call(if_match=given).matches('"a"') is matches
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("return=representation", True),
+        ('return="representation"', True),
+        ("Return = Representation ;x=1", True),
+        ("respond-async, return=representation", True),
+        ("return=minimal", False),
+        ("return=minimal, return=representation", False),
+        ("return=representations", False),
+        ('x="return=representation"', False),
+        ("", False),
+    ],
+)
+def test_a_preference_is_read_as_http_has_it(given: str, wanted: bool) -> None:
+    assert a_call(prefer=given).prefers("return", "representation") is wanted
+
+
 def test_an_absent_time_is_none_and_a_wrong_one_400() -> None:
     assert a_call().time("from") is None
     assert refusal(lambda: a_call(params={"from": "yesterday"}).time("from")).status == 400
