@@ -82,7 +82,9 @@ class Endpoint(View):
     created_at: Time
     updated_at: Time
     health: EndpointHealth
-    warnings: Annotated[list[str], Field(description="Of a registration: what is probably a mistake")] | None = None
+    warnings: (
+        Annotated[list[str], Field(description="Of a registration or a change: what is probably a mistake")] | None
+    ) = None
 
 
 class Subscription(Endpoint):

@@ -182,7 +182,7 @@ def change(request: Request) -> Response:
     if endpoint is None:
         raise _unknown()
     audit(request, "endpoint.changed", endpoint.id)
-    return Response(200, endpoint_view(endpoint).shown())
+    return Response(200, endpoint_view(endpoint, likely_mistakes(endpoint)).shown())
 
 
 @operation("Delete an endpoint", tag=Tag.ENDPOINTS, answers={204: Returns("Deleted")}, parameters=(ID,))

@@ -43,6 +43,14 @@ def test_a_likely_mistake_is_told_in_a_header_or_in_the_endpoint(api: Api) -> No
     assert "warnings" not in api(endpoints.get, route=endpoint_id(LOOPBACK_URL)).body
 
 
+def test_a_likely_mistake_in_a_change_is_told_too(api: Api) -> None:
+    """Who moved an endpoint to another format by a patch was told of nothing."""
+    api(endpoints.register, {"endpoint": LOOPBACK_URL, "types": ["*"]})
+    change = {"format": "jira", "settings": {"projectKey": "OPS"}, "sites": ["contoso.sharepoint.com/*"]}
+    changed = api(endpoints.change, change, route=endpoint_id(LOOPBACK_URL)).body
+    assert [each.partition(":")[0] for each in changed["warnings"]] == ["auth", "sites"]
+
+
 def test_a_name_that_does_not_resolve_is_told_of(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.scene.app.client, "check", lambda url, within: Unresolved("hooks.contoso.con"))
     url = "https://hooks.contoso.con/x"
