@@ -13,6 +13,11 @@ _NEAR = 0.75
 _DISABLED = re.compile(r"AzureWebJobs[._](\w+)[._]Disabled", re.IGNORECASE)
 """The setting that disables a function, as it is written, and as a process on Linux has it, where App Service puts an
 underscore for each period (learn.microsoft.com, "Environment variables and app settings in Azure App Service")."""
+BACKGROUND = (
+    *("dispatch", "exhausted", "sweep", "scan_storage", "poll_sharing", "provision", "provision_interrupted"),
+    *("measure", "retire", "reencrypt"),
+)
+"""The functions that nobody calls: to pause them is to disable them."""
 
 
 def misspelt(environment: Mapping[str, str], known: Sequence[str]) -> dict[str, str]:
@@ -25,7 +30,12 @@ def misspelt(environment: Mapping[str, str], known: Sequence[str]) -> dict[str, 
     found = {}
     for name in environment.keys() - set(known):
         near = spelled.get(name.upper())
-        if near is not None:
+        disabled = _DISABLED.fullmatch(name)
+        if disabled and disabled[1].lower() not in BACKGROUND:
+            meant = difflib.get_close_matches(disabled[1].lower(), BACKGROUND, 1, _NEAR)
+            if meant:
+                found[name] = f"AzureWebJobs.{meant[0]}.Disabled"
+        elif near is not None:
             if environment.get(near) is None:
                 found[name] = near
         elif not name.upper().startswith(_OTHERS):

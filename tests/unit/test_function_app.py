@@ -13,6 +13,8 @@ from cryptography.fernet import Fernet
 from shared import app as app_module
 from shared import settings as settings_module
 from shared.api.http.auth import Role
+from shared.model.setting_names import BACKGROUND
+from shared.settings import unread_settings
 
 ROOT = Path(__file__).parents[2]
 HOST: dict[str, Any] = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
@@ -45,6 +47,14 @@ def http_triggers(functions: dict[str, list[dict[str, Any]]]) -> dict[str, dict[
 def test_the_catch_all_comes_last_by_name(functions: dict[str, list[dict[str, Any]]]) -> None:
     by_name = sorted(http_triggers(functions))
     assert http_triggers(functions)[by_name[-1]]["route"] == "{*path}"
+
+
+def test_a_slip_in_the_name_of_any_function_that_can_be_paused_is_found(
+    functions: dict[str, list[dict[str, Any]]],
+) -> None:
+    assert set(BACKGROUND) == functions.keys() - http_triggers(functions).keys()
+    disabled = {f"AzureWebJobs.{name}.Disabled": "true" for name in functions}
+    assert unread_settings(disabled) == {}
 
 
 def test_the_token_is_the_key_to_every_http_function(functions: dict[str, list[dict[str, Any]]]) -> None:

@@ -375,6 +375,8 @@ def test_a_malformed_name_of_storage_is_named_and_not_shown(name: str, value: st
         ("ENTRA_TENANT", "ENTRA_TENANT_ID"),
         ("RETENTION_HOURS", "RETENTION_DAYS"),
         ("AzureWebJobsStorage__ClientID", "AzureWebJobsStorage__clientId"),
+        ("AzureWebJobs.dispach.Disabled", "AzureWebJobs.dispatch.Disabled"),
+        ("AzureWebJobs_ScanStorage_Disabled", "AzureWebJobs.scan_storage.Disabled"),
     ],
 )
 def test_a_setting_that_is_spelled_wrong_is_told_with_the_one_that_was_meant(name: str, meant: str) -> None:
