@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import ConfigDict, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 
 from local.m365.tenant import JSON_NAMES, Crowd, Site, Tenant
+from shared.model.validation import clauses
 
 GRANTED = frozenset({"Reports.Read.All", "Sites.Read.All", "ReportSettings.Read.All", "Domain.Read.All", "Mail.Send"})
 EXPLANATION = """\
@@ -159,10 +160,14 @@ def checked(change: Callable[[web.Request], Awaitable[web.Response]]) -> Callabl
         try:
             return await change(request)
         except ValidationError as error:
-            lines = [f"{'.'.join(map(str, line['loc'])) or 'body'}: {line['msg']}\n" for line in error.errors()]
-            return web.Response(status=400, text="".join(lines))
+            return refusal(error, await request.read())
 
     return answer
+
+
+def refusal(error: ValidationError, body: bytes) -> web.Response:
+    """What is wrong with a body, a line for each member."""
+    return web.Response(status=400, text="".join(f"{clause}\n" for clause in clauses(error, object, body)))
 
 
 def json_answer(body: bytes) -> web.Response:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
+from local.m365.control import refusal
 from local.m365.directory import Directory
 from local.m365.workspaces import Asked, Manners, Told
 
@@ -40,8 +41,7 @@ def add_workspaces(app: web.Application, directory: Directory, token: str) -> No
         try:
             directory.manners = _MANNERS.validate_json(await request.read())
         except ValidationError as error:
-            lines = [f"{'.'.join(map(str, line['loc'])) or 'body'}: {line['msg']}\n" for line in error.errors()]
-            return web.Response(status=400, text="".join(lines))
+            return refusal(error, await request.read())
         return await manners(request)
 
     app.router.add_get("/workspaces", made)

@@ -40,6 +40,8 @@ _SAID = {
     "mapping_type": _OBJECT,
     "model_type": _OBJECT,
     "model_attributes_type": _OBJECT,
+    "dataclass_type": _OBJECT,
+    "unexpected_keyword_argument": "is not known here",
     "datetime_type": _TIME,
     "datetime_parsing": _TIME,
     "datetime_from_date_parsing": _TIME,
@@ -123,7 +125,7 @@ def words_of(line: Any, kind: Any) -> str:
 
 
 def _one_of(expected: str, given: Any) -> str:
-    names = re.findall(r"'([^']*)'", expected)
+    names = re.findall(r"'([^']*)'", expected) or re.split(", | or ", expected)
     return f"must be {'one of ' if len(names) > 1 else ''}{', '.join(names)}" + (
         did_you_mean(given, names) if isinstance(given, str) else ""
     )

@@ -354,11 +354,11 @@ def test_its_behaviour_is_changed_while_it_runs() -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body", "told"),
     [
-        ("PUT", "/sites", [{"url": HR, "usedBites": 1}], "0.usedBites: "),
-        ("PATCH", "/sites", [{"usedBytes": 1}], "0.url: "),
-        ("PATCH", "/sites", {"url": HR}, "body: "),
-        ("PUT", "/behaviour", {"throttles": [{"status": 500}]}, "throttles.0.status: "),
-        ("PUT", "/crowd", {"sites": -1}, "sites: "),
+        ("PUT", "/sites", [{"url": HR, "usedBites": 1}], "0.usedBites: is not known here"),
+        ("PATCH", "/sites", [{"usedBytes": 1}], "0.url: is required"),
+        ("PATCH", "/sites", {"url": HR}, "must be a list"),
+        ("PUT", "/behaviour", {"throttles": [{"status": 500}]}, "throttles.0.status: must be one of 403, 429, 503"),
+        ("PUT", "/crowd", {"sites": -1}, "sites: must be at least 0"),
     ],
 )
 def test_what_it_cannot_take_changes_nothing(method: str, path: str, body: Any, told: str) -> None:
