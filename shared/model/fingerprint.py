@@ -17,7 +17,13 @@ _EXACT = "exact:"
 def fingerprint(event: Event) -> str:
     """The same for two events of one type whose contents mean the same: white space, escapes, the order of members and
     the notation of numbers (`1`, `1.0`, `10e-1`) do not count. Numbers are compared digit by digit."""
-    return _EXACT + _digest(event.type, json.loads(event.content, parse_int=_number, parse_float=_number))
+    return _EXACT + _digest(event.type, exact(event.content))
+
+
+def exact(text: str) -> Any:
+    """The value of a JSON text that has been checked, with each number as a text of its own: the same for all ways to
+    write it, and another one for every other number."""
+    return json.loads(text, parse_int=_number, parse_float=_number)
 
 
 def is_fingerprint_of(stored: str, event: Event) -> bool:

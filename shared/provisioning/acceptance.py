@@ -11,6 +11,7 @@ from typing import Any
 from shared import logs
 from shared.app import App
 from shared.model import digest
+from shared.model.fingerprint import exact
 from shared.model.json_text import dump
 from shared.model.provisioning import WORDS, Kind, NameProblem, Names, Template, distinct, names_for
 from shared.provisioning import microsoft
@@ -115,7 +116,7 @@ def _start(app: App, row: WorkspaceRequest) -> None:
 def _canonical(wanted: Wanted) -> list[Any]:
     """The same for two calls that mean the same."""
     given = {name: value for name, value in vars(wanted).items() if name != "metadata" and value not in (None, ())}
-    metadata = json.loads(wanted.metadata) if wanted.metadata is not None else None
+    metadata = exact(wanted.metadata) if wanted.metadata is not None else None
     return [sorted(given.items()), json.dumps(metadata, sort_keys=True)]
 
 

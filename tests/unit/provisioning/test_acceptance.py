@@ -168,6 +168,14 @@ def test_the_same_key_is_the_same_request(cloud: Cloud) -> None:
     assert len(cloud.directory.groups) == 1
 
 
+def test_numbers_are_the_same_however_they_are_written_and_digit_by_digit(cloud: Cloud) -> None:
+    first = ask(cloud, "RITM1", metadata='{"a":10,"b":0.1234567890123456789}')
+    assert isinstance(first, Accepted)
+    assert isinstance(ask(cloud, "RITM1", metadata='{"a":1.0e1,"b":1234567890123456789e-19}'), Accepted)
+    for other in ('{"a":10,"b":0.1234567890123456788}', '{"a":"10","b":0.1234567890123456789}'):
+        assert ask(cloud, "RITM1", metadata=other) == KeyTaken(first.row.id)
+
+
 def test_the_same_key_holds_when_the_template_has_gone_meanwhile(cloud: Cloud) -> None:
     assert isinstance(ask(cloud, "RITM1"), Accepted)
     cloud.stored().remove_template("teams")
