@@ -19,7 +19,6 @@ from shared.delivery.schedule import asks_for_less, is_success
 from shared.formats.rendering import goes_together
 from shared.model import Endpoint
 from shared.model.retry_after import LONGEST_RETRY_AFTER
-from shared.outbound.breaker import PROBE_DEADLINE
 from shared.outbound.gathering import Waiter
 from shared.outbound.pacing import MOST_IN_MEMORY, SOON_SECONDS
 from shared.storage.messages import Message
@@ -117,8 +116,7 @@ async def attempt_through_gate(app: App, message: Message, endpoint: Endpoint, m
     pause = app.pacing.begin(endpoint.id, app.seconds())
     if pause > 0:
         await app.sleep(pause)
-    probes = app.breaker.begin(endpoint.id, message.delivery, app.seconds())
-    attempted = await make(PROBE_DEADLINE if probes else None)
+    attempted = await make(app.breaker.begin(endpoint.id, message.delivery, app.seconds()))
     made, now = attempted.attempt, app.seconds()
     if asks_for_less(made.status, attempted.retry_after):
         app.pacing.refused(endpoint.id, min(attempted.retry_after or timedelta(), LONGEST_RETRY_AFTER), now)

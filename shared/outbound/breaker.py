@@ -18,10 +18,13 @@ PROBE_FACTORS = (1, 2, 4, 8, 15)
 """When the probes come, in multiples of BREAKER_PROBE_SECONDS; the last one repeats."""
 
 PROBE_DEADLINE = timedelta(seconds=10)
-"""For every attempt while the breaker is open; any other has longer."""
+"""For the first probe, and for any attempt beside probes while the breaker is open; any other has longer."""
 
-PROBE_SECONDS = PROBE_DEADLINE.total_seconds() + 2
-"""When the outcome of a probe is known, counted from when it was allowed; nobody else probes until then."""
+LATER_PROBE_DEADLINE = timedelta(seconds=30)
+"""As long as any attempt: else an endpoint that needs more than PROBE_DEADLINE would never be well again."""
+
+OUTCOME_SECONDS = 2.0
+"""Nobody else probes until so long after a probe's deadline: by then its outcome is known."""
 
 SHORTEST_SPREAD_SECONDS, SPREAD_SHARE = 5.0, 0.1
 """Over how long those come back that wait for a probe: a while, or a share of the pause before the probe."""
@@ -43,6 +46,15 @@ class _Endpoint:
     probing_until: float | None = None
     """Given from when the prober is allowed to go ahead: until then no other probes."""
 
+    @property
+    def probe_deadline(self) -> timedelta:
+        return LATER_PROBE_DEADLINE if self.failed_probes else PROBE_DEADLINE
+
+    @property
+    def probe_seconds(self) -> float:
+        """When the outcome of a probe is known, counted from when it was allowed."""
+        return self.probe_deadline.total_seconds() + OUTCOME_SECONDS
+
 
 class Breaker:
     """What this instance has seen of each endpoint since its last success. Usable from several threads."""
@@ -57,9 +69,9 @@ class Breaker:
             return self._open(endpoint) is not None
 
     def wait_seconds(self, endpoint: str, delivery: str, now: float) -> float:
-        """For how long a delivery must wait; 0 where it may go ahead, as ever or as the probe. A probe has
-        PROBE_SECONDS from then on, in which no other may go ahead. Of those that wait, one comes back when the probe is
-        due and all others when its outcome is known."""
+        """For how long a delivery must wait; 0 where it may go ahead, as ever or as the probe. Until the probe's
+        outcome is known no other may go ahead. Of those that wait, one comes back when the probe is due and all others
+        when its outcome is known."""
         with self._lock:
             state = self._open(endpoint)
             if state is None or state.probe_at is None:
@@ -67,23 +79,24 @@ class Breaker:
             if state.probing_until is not None and now < state.probing_until:
                 return 0.0 if delivery == state.prober else state.probing_until - now + _spread(delivery, state)
             if now >= state.probe_at:
-                state.prober, state.probing_until = delivery, now + PROBE_SECONDS
+                state.prober, state.probing_until = delivery, now + state.probe_seconds
                 return 0.0
             if state.prober in ("", delivery):
                 state.prober = delivery
                 return state.probe_at - now
-            return state.probe_at - now + PROBE_SECONDS + _spread(delivery, state)
+            return state.probe_at - now + state.probe_seconds + _spread(delivery, state)
 
-    def begin(self, endpoint: str, delivery: str, now: float) -> bool:
-        """Takes note that an attempt begins. True where the breaker is open: the attempt is the probe, or the only one
-        of a delivery whose time is over, and has no longer than PROBE_DEADLINE."""
+    def begin(self, endpoint: str, delivery: str, now: float) -> timedelta | None:
+        """Takes note that an attempt begins, and returns its deadline where that is not the usual one, since the
+        breaker is open: the attempt is the probe, or the only one of a delivery whose time is over."""
         with self._lock:
             state = self._open(endpoint)
             if state is None:
-                return False
-            if state.probing_until is not None and delivery == state.prober:
-                state.probing_until = now + PROBE_SECONDS
-            return True
+                return None
+            if state.probing_until is None or delivery != state.prober:
+                return PROBE_DEADLINE
+            state.probing_until = now + state.probe_seconds
+            return state.probe_deadline
 
     def record(self, endpoint: str, delivery: str, succeeded: bool, now: float) -> bool:
         """Takes the outcome of an attempt into account; True where it has just opened the breaker. Any success closes

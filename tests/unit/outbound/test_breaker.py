@@ -9,19 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.outbound.breaker import (
+    LATER_PROBE_DEADLINE,
     OPENS_AFTER,
+    OUTCOME_SECONDS,
     PROBE_DEADLINE,
     PROBE_FACTORS,
-    PROBE_SECONDS,
     SHORTEST_SPREAD_SECONDS,
     SPREAD_SHARE,
     Breaker,
 )
+from shared.outbound.client import DEADLINE
 
 TOLD_IN = "docs/operations.md#endpoints-that-fail-or-hang"
 
 EVERY = 60.0
 OPENED_AT = 1000.0
+PROBE_SECONDS = PROBE_DEADLINE.total_seconds() + OUTCOME_SECONDS
+LATER_PROBE_SECONDS = LATER_PROBE_DEADLINE.total_seconds() + OUTCOME_SECONDS
 
 
 def closed() -> Breaker:
@@ -88,10 +92,24 @@ def test_probes_come_after_1_2_4_8_and_15_minutes_and_so_on() -> None:
         assert breaker.wait_seconds("e", "probe", now + factor * EVERY - 0.1) == pytest.approx(0.1)
         now += factor * EVERY
         assert breaker.wait_seconds("e", "probe", now) == 0
-        assert breaker.begin("e", "probe", now)
-        now += PROBE_DEADLINE.total_seconds()
+        deadline = breaker.begin("e", "probe", now)
+        assert deadline is not None
+        now += deadline.total_seconds()
         assert not breaker.record("e", "probe", False, now)
     assert PROBE_FACTORS == (1, 2, 4, 8, 15)
+
+
+def test_later_probes_have_as_long_as_any_attempt() -> None:
+    """An endpoint that needs more than ten seconds failed all of them, and was never well again."""
+    breaker, now = opened(), OPENED_AT + EVERY
+    assert breaker.wait_seconds("e", "probe", now) == 0
+    assert breaker.begin("e", "probe", now) == PROBE_DEADLINE < DEADLINE
+    breaker.record("e", "probe", False, now)
+    now += PROBE_FACTORS[1] * EVERY
+    assert breaker.wait_seconds("e", "probe", now) == 0
+    assert breaker.wait_seconds("e", "other", now) >= LATER_PROBE_SECONDS
+    assert breaker.begin("e", "probe", now) == LATER_PROBE_DEADLINE == DEADLINE
+    assert breaker.wait_seconds("e", "other", now + 30) > 0, "its outcome may not be known yet"
 
 
 def test_a_probe_that_succeeds_closes_it_and_all_is_forgotten() -> None:
@@ -126,7 +144,7 @@ def test_an_attempt_that_began_before_it_opened_is_no_probe() -> None:
 def test_the_only_attempt_of_an_overdue_delivery_has_ten_seconds_and_moves_no_probe() -> None:
     breaker, now = opened(), OPENED_AT + 5
     assert breaker.wait_seconds("e", "overdue", now) == 55
-    assert breaker.begin("e", "overdue", now)
+    assert breaker.begin("e", "overdue", now) == timedelta(seconds=10)
     assert not breaker.record("e", "overdue", False, now + 10)
     assert breaker.wait_seconds("e", "overdue", now + 10) == 45
     assert breaker.wait_seconds("e", "other", OPENED_AT + EVERY) == 0
@@ -163,17 +181,18 @@ def test_two_probes_never_run_at_once_and_a_closed_breaker_never_holds(
     breaker, now = closed(), 0.0
     failed: set[str] = set()
     is_open = False
-    running: dict[str, tuple[float, bool]] = {}
+    running: dict[str, tuple[float, timedelta | None]] = {}
     for step, delivery, succeeds, seconds in steps:
         if step == "pass":
             now += seconds
         elif step == "ask" and delivery not in running:
             wait = breaker.wait_seconds("e", delivery, now)
-            assert 0 <= wait <= EVERY * PROBE_FACTORS[-1] * (1 + SPREAD_SHARE) + PROBE_SECONDS
+            assert 0 <= wait <= EVERY * PROBE_FACTORS[-1] * (1 + SPREAD_SHARE) + LATER_PROBE_SECONDS
             assert is_open or wait == 0
             if wait == 0:
-                assert breaker.begin("e", delivery, now) is is_open
-                running[delivery] = (now, is_open)
+                deadline = breaker.begin("e", delivery, now)
+                assert (deadline is not None) is is_open
+                running[delivery] = (now, deadline)
         elif step == "lose":
             running.pop(delivery, None)
         elif step == "end" and delivery in running:
@@ -184,7 +203,7 @@ def test_two_probes_never_run_at_once_and_a_closed_breaker_never_holds(
             assert just_opened is (len(failed) == OPENS_AFTER)
             is_open = not succeeds and (is_open or just_opened)
             failed = set() if just_opened else failed
-        for late in [one for one, (began, probes) in running.items() if probes and now - began > 10]:
+        for late in [one for one, (began, most) in running.items() if most and now - began > most.total_seconds()]:
             del running[late]  # cut off at its deadline, and never heard of: a crash
         assert breaker.is_open("e") is is_open
-        assert not is_open or sum(probes for _, probes in running.values()) <= 1
+        assert not is_open or sum(most is not None for _, most in running.values()) <= 1

@@ -10,7 +10,7 @@ import pytest
 from doubles.simulated_dispatch import WHOLE_SECONDS, Host, Seen, most_within, percentile, publish_steadily
 from doubles.simulated_receivers import HANGS, Answer, Receiver, bucket, hangs_from, healthy, spaced, windowed
 from doubles.virtual_time import run
-from shared.outbound.breaker import PROBE_FACTORS, PROBE_SECONDS, SPREAD_SHARE
+from shared.outbound.breaker import LATER_PROBE_DEADLINE, PROBE_FACTORS, SPREAD_SHARE
 from shared.outbound.bulkhead import SLOTS
 
 WELL = [f"well-{number}" for number in range(10)]
@@ -251,11 +251,18 @@ def test_in_an_outage_of_hours_a_message_is_put_back_about_once_a_probe() -> Non
     assert max(deferrals(seen)) <= len(expected) + 4
     assert min(later - at for times in seen.deferred_at.values() for at, later in pairwise(times)) > 4
     recovered = min(seen.delivered.values())
-    assert max(seen.delivered.values()) <= recovered + PROBE_SECONDS + SPREAD_SHARE * 900 + 15
+    assert max(seen.delivered.values()) <= recovered + LATER_PROBE_DEADLINE.total_seconds() + SPREAD_SHARE * 900 + 15
     assert {seen.attempts[delivery] for delivery in seen.given_up} <= {4}, "but for those whose schedule is spent"
 
 
-def test_a_probe_of_an_endpoint_that_hangs_has_ten_seconds_and_is_alone() -> None:
+def test_after_an_outage_an_endpoint_that_needs_twelve_seconds_is_well_again() -> None:
+    """Each probe had ten: so what was fast enough before was given up, that day and ever after."""
+    seen = burst(lambda now: Answer(12, taken=now >= 600), 50, 7200, whole_seconds=24 * 3600)
+    assert len(seen.delivered) == 50
+    assert min(seen.delivered.values()) <= 600 + 15 * 60 + 30
+
+
+def test_a_probe_of_an_endpoint_that_hangs_is_alone() -> None:
     seen = burst(lambda now: HANGS, 50, 1600)
     opened = 70  # five have failed by then
     probes = [at for at in seen.posts_at if at > opened]
