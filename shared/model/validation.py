@@ -56,7 +56,6 @@ _SAID = {
     "too_short": "must have at least {min_length} entries",
     "too_long": "must have at most {max_length} entries",
     "union_tag_not_found": "must be an object that says its type",
-    "union_tag_invalid": "type must be one of {expected_tags}",
     "json_invalid": "is not JSON",
     "json_type": "is not JSON",
 }
@@ -115,6 +114,8 @@ def words_of(line: Any, kind: Any) -> str:
     name, context = line["type"], line.get("ctx", {})
     if name == "value_error":
         return str(context["error"])
+    if name == "union_tag_invalid":
+        return f"type {_one_of(context['expected_tags'], context['tag'])}"
     if name == "literal_error":
         return _one_of(context["expected"], line["input"])
     if name == "extra_forbidden":

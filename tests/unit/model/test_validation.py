@@ -132,6 +132,11 @@ def exists(path: str, value: Any) -> bool:
             {"endpoint": "x", "auth": {"type": "bearer"}},
             ["auth: type must be one of none, headers, basic, entra"],
         ),
+        (
+            Registration,
+            {"endpoint": "x", "auth": {"type": "Basic"}},
+            ["auth: type must be one of none, headers, basic, entra: did you mean 'basic'?"],
+        ),
         (Registration, {"endpoint": "x", "types": [["*"]]}, ["types.0: must be text"]),
         (Registration, {"endpoint": "x", "auth": {}}, ["auth: must be an object that says its type"]),
         (
