@@ -16,6 +16,7 @@ from shared.model.thresholds import Threshold, read_thresholds
 from shared.model.web_address import taken_apart
 
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_DURATION = r"[0-9]{1,7}(?:\.[0-9]{1,3})?"
 _WHOLE = r"[0-9]{1,6}(?:\.0{1,6})?"
 _HOST_PATTERN = re.compile(r"[A-Za-z0-9.*?\[\]!_-]+|[0-9A-Fa-f:.*?\[\]!-]+")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -28,7 +29,7 @@ def _split(value: Any) -> Any:
 
 def _delays(value: Any) -> Any:
     parts = _split(value)
-    if not all(isinstance(part, str) and re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,3})?", part) for part in parts):
+    if not all(isinstance(part, str) and re.fullmatch(_DURATION, part) for part in parts):
         raise ValueError("give seconds separated by commas, for example 30,120,600")
     return [timedelta(seconds=float(part)) for part in parts]
 
@@ -51,7 +52,7 @@ def _ports(value: Any) -> Any:
 def _seconds(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    if not re.fullmatch(r"[0-9]{1,7}(\.[0-9]{1,3})?", value.strip()):
+    if not re.fullmatch(_DURATION, value.strip()):
         raise ValueError("give seconds, for example 60")
     return timedelta(seconds=float(value))
 
