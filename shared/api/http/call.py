@@ -104,10 +104,9 @@ class Request:
         text = self.query(name)
         if text is None:
             return None
+        unescaped = text[:_ZONE_FROM] + text[_ZONE_FROM:].replace(" ", "+")  # a bare + arrives as a space
         try:
-            return read_time(
-                text[:_ZONE_FROM] + text[_ZONE_FROM:].replace(" ", "+")
-            )  # an unescaped + arrives as a space
+            return read_time(unescaped)
         except ValueError:
             raise bad_request(f"?{name}= must be a time such as 2026-11-22T10:00:00Z") from None
 

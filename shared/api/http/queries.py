@@ -22,8 +22,8 @@ def check_query(raw: func.HttpRequest, operation: Operation) -> None:
     """
     known = [str(each["name"]) for each in operation.parameters if each["in"] == "query"]
     given = parse_qsl(urlsplit(str(raw.url)).query, keep_blank_values=True)
-    seen = set()
-    for name, value in [*given, *(each for each in raw.params.items() if each[0] not in dict(given))]:
+    named, seen = dict(given), set()
+    for name, value in [*given, *(each for each in raw.params.items() if each[0] not in named)]:
         if name not in known:
             here = f"here (this operation takes {', '.join(known) or 'no query'})"
             raise bad_request(f"?{name[:_SHOWN_CHARACTERS]}= is not known {here}{did_you_mean(name, known)}")
