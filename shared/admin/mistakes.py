@@ -9,21 +9,15 @@ from shared.outbound.addresses import Unresolved
 
 
 def likely_mistakes(endpoint: Endpoint, unresolved: Unresolved | None = None) -> list[str]:
-    """Of an endpoint as it was registered, each a clause that begins with the field."""
+    """Of an endpoint as it was registered or changed, each a clause that begins with the field. Of a wire format that
+    only another version of this app has, nothing is known."""
     found = []
     if unresolved is not None:
         found.append(
             f"endpoint: the name {unresolved.host} does not resolve now, and deliveries fail until it does: if it is "
             "misspelt, register the right URL and delete this endpoint"
         )
-    of_format = FORMATS[endpoint.format].mistakes
-    if of_format is not None:
-        found += of_format(endpoint.url, endpoint.auth)
-    if endpoint.auth is None and _needs_auth(endpoint) and not any(each.startswith("auth:") for each in found):
-        found.append(
-            f"auth: receivers of {endpoint.format} ask who calls: without it they are likely to answer 401; give auth, "
-            "unless the URL itself is the secret"
-        )
+    found += _of_format(endpoint)
     if not all(map(can_match_a_url, endpoint.sites)):
         found.append(
             "sites: a pattern matches no site of SharePoint, since it begins neither with https:// nor with *, or "
@@ -32,9 +26,22 @@ def likely_mistakes(endpoint: Endpoint, unresolved: Unresolved | None = None) ->
     return found
 
 
-def _needs_auth(endpoint: Endpoint) -> bool:
-    needs_auth = FORMATS[endpoint.format].needs_auth
+def _of_format(endpoint: Endpoint) -> list[str]:
+    wire_format = FORMATS.get(endpoint.format)
+    if wire_format is None:
+        return []
+    found = [] if wire_format.mistakes is None else wire_format.mistakes(endpoint.url, endpoint.auth)
+    asks = wire_format.needs_auth
+    if asks is None or endpoint.auth is not None or any(each.startswith("auth:") for each in found):
+        return found
     try:
-        return needs_auth is not None and needs_auth(settings_of(endpoint, endpoint.format))
+        return [*found, _without_auth(endpoint.format)] if asks(settings_of(endpoint, endpoint.format)) else found
     except Unsendable:  # settings of another version, which were not changed now
-        return False
+        return found
+
+
+def _without_auth(wire_format: str) -> str:
+    return (
+        f"auth: receivers of {wire_format} ask who calls: without it they are likely to answer 401; give auth, unless "
+        "the URL itself is the secret"
+    )
