@@ -15,7 +15,6 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.core.pipeline.transport import AioHttpTransport
 from azure.data.tables import TableEntity, UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
@@ -33,6 +32,7 @@ from shared.storage.clients import (
     service_arguments,
 )
 from shared.storage.queues import NEVER_EXPIRES
+from shared.storage.transport import LoopTransport
 
 _TIMEOUT = aiohttp.ClientTimeout(sock_connect=5, sock_read=15)
 
@@ -160,7 +160,7 @@ class LoopServices:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         given, credentials = self._settings, []
-        transport = AioHttpTransport(session=session, session_owner=False)
+        transport = LoopTransport(session=session, session_owner=False)
         if given.storage_connection:
             return _Clients(
                 session,

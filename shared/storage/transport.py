@@ -2,7 +2,11 @@
 
 That layer prepares each request anew: headers, cookies, hooks, redirects, of which storage needs none. Leaving it out
 is the SDK's own option (`transport=`); policies, retries and signing stay the SDK's. Multipart answers, those of table
-transactions, are not taken apart: the app makes none.
+transactions, are not taken apart: the app makes none here. The event loop has `aiohttp`, with the SDK's own transport.
+
+Storage closes connections that it has not heard of for a while, and may do so while a request is on its way. The SDK
+sends no insert again then, and nobody could tell that from storage that is down. So such a request is sent once more by
+both transports. Storage may have received it: who inserts a row must be able to find it there.
 """
 
 import json
@@ -11,12 +15,13 @@ from collections.abc import Iterator, MutableMapping
 from types import TracebackType
 from typing import Any
 
+import aiohttp
 import certifi
 import urllib3
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
-from azure.core.pipeline.transport import HttpTransport
+from azure.core.pipeline.transport import AioHttpTransport, HttpTransport
 from azure.core.rest import HttpRequest, HttpResponse
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProtocolError
 
 TIMEOUT = urllib3.Timeout(connect=5, read=15)
 
@@ -114,20 +119,28 @@ class Transport(HttpTransport[HttpRequest, HttpResponse]):
     def send(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         """Raises ServiceRequestError before, and ServiceResponseError after the request may have been received."""
         try:
-            answer = self._pools.urlopen(
-                request.method,
-                request.url,
-                body=request.content,
-                headers=request.headers,
-                timeout=TIMEOUT,
-                retries=False,
-                redirect=False,
-            )
+            try:
+                answer = self._answer(request)
+            except ProtocolError as error:
+                if not isinstance(error.args[-1], ConnectionError):
+                    raise
+                answer = self._answer(request)
         except (NewConnectionError, ConnectTimeoutError) as error:
             raise ServiceRequestError(str(error), error=error) from error
         except HTTPError as error:
             raise ServiceResponseError(str(error), error=error) from error
         return Response(request, answer)
+
+    def _answer(self, request: HttpRequest) -> urllib3.BaseHTTPResponse:
+        return self._pools.urlopen(
+            request.method,
+            request.url,
+            body=request.content,
+            headers=request.headers,
+            timeout=TIMEOUT,
+            retries=False,
+            redirect=False,
+        )
 
     def open(self) -> None:
         """Connections are made when they are needed."""
@@ -145,3 +158,23 @@ class Transport(HttpTransport[HttpRequest, HttpResponse]):
         traceback: TracebackType | None = None,
     ) -> None:
         self.close()
+
+
+class LoopTransport(AioHttpTransport):  # type: ignore[misc]  # azure.core loads it late, without its type
+    """The SDK's own for the event loop."""
+
+    async def send(self, request: Any, **config: Any) -> Any:
+        """Raises as the SDK's own."""
+        try:
+            return await super().send(request, **config)
+        except ServiceRequestError as error:
+            if not _was_closed(error.inner_exception):
+                raise
+            return await super().send(request, **config)
+
+
+def _was_closed(error: BaseException | None) -> bool:
+    """Whether a connection that had been made ended before there was an answer."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return False
+    return isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError)
