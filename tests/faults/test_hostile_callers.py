@@ -42,6 +42,7 @@ def test_the_least_roles_take_nothing_away_from_others(
     a_second, seconds = FULL if full else SHORT
     with ExitStack() as stack:
         host = stack.enter_context(hosting(make_settings(make_storage(), RETRY_DELAYS="1,1")))
+        stack.callback(lambda: print(*(line for line in host.lines if "tenant_hooks.api" in line), sep="\n"))
         api = stack.enter_context(closing(Api(host.url, issuer.key)))
         for hook in hooks:
             api.register(hook.url, "custom.steady")
