@@ -68,21 +68,19 @@ async def running(
 
 @contextlib.contextmanager
 def _only_user_of(data: Path) -> Iterator[None]:
-    lock = data / "in-use.lock"
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        lock.open("ab").close()
-    except OSError as error:
-        raise Problem(
-            f"Nothing can be kept in {data} ({error.strerror}). Choose another folder with --data, or give --in-memory."
-        ) from None
-    try:
-        with locked(lock):
-            yield
-    except Held:
-        raise Problem(
-            f"Another Azurite uses the data in {data}. Choose another folder with --data, or give --in-memory."
-        ) from None
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(data / "in-use.lock"))
+        except Held:
+            raise Problem(
+                f"Another Azurite uses the data in {data}. Choose another folder with --data, or give --in-memory."
+            ) from None
+        except OSError as error:
+            raise Problem(
+                f"Nothing can be kept in {data} ({error.strerror}). Choose another folder with --data, or give "
+                "--in-memory."
+            ) from None
+        yield
 
 
 def _command(root: Path, port: int, data: Path | None) -> list[str]:

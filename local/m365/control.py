@@ -160,14 +160,10 @@ def checked(change: Callable[[web.Request], Awaitable[web.Response]]) -> Callabl
         try:
             return await change(request)
         except ValidationError as error:
-            return refusal(error, await request.read())
+            lines = clauses(error, object, await request.read())
+            return web.Response(status=400, text="".join(f"{line}\n" for line in lines))
 
     return answer
-
-
-def refusal(error: ValidationError, body: bytes) -> web.Response:
-    """What is wrong with a body, a line for each member."""
-    return web.Response(status=400, text="".join(f"{clause}\n" for clause in clauses(error, object, body)))
 
 
 def json_answer(body: bytes) -> web.Response:

@@ -3,9 +3,9 @@
 from typing import Any, Literal
 
 from aiohttp import web
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from local.m365.control import refusal
+from local.m365.control import checked
 from local.m365.directory import Directory
 from local.m365.workspaces import Asked, Manners, Told
 
@@ -38,15 +38,12 @@ def add_workspaces(app: web.Application, directory: Directory, token: str) -> No
         return web.Response(body=_MANNERS.dump_json(directory.manners, by_alias=True), content_type="application/json")
 
     async def put_manners(request: web.Request) -> web.Response:
-        try:
-            directory.manners = _MANNERS.validate_json(await request.read())
-        except ValidationError as error:
-            return refusal(error, await request.read())
+        directory.manners = _MANNERS.validate_json(await request.read())
         return await manners(request)
 
     app.router.add_get("/workspaces", made)
     app.router.add_get("/workspaces/manners", manners)
-    app.router.add_put("/workspaces/manners", put_manners)
+    app.router.add_put("/workspaces/manners", checked(put_manners))
     app.router.add_route("*", "/_api/{rest:.+}", sharepoint)
     app.router.add_route("*", "/sites/{alias}/_api/{rest:.+}", sharepoint)
     app.router.add_route("*", "/v1.0/{rest:.+}", graph)
