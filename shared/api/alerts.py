@@ -7,12 +7,12 @@ from pydantic import Field
 
 from shared import logs
 from shared.admin.alert_lines import MOST_LINES, Walked, acknowledge_lines, retry_lines
+from shared.api.delivery_queries import possible_type
 from shared.api.http.call import Request, Response
 from shared.api.http.operation import Returns, Tag, operation, path
 from shared.api.http.problem import bad_request, not_found
 from shared.api.http.view import Count, View, example
 from shared.model import ENDPOINT_ID, Model, read_time
-from shared.model.catalogue import publish_problem
 from shared.storage.pages import Filters
 
 _ABOUT = (
@@ -121,10 +121,8 @@ def _walked(request: Request, body: AlertFilter, retry: bool) -> Walked:
     endpoint = None if body.endpoint is None else body.endpoint.upper()
     if endpoint is not None and not ENDPOINT_ID.fullmatch(endpoint):
         raise bad_request("endpoint: must be an endpoint's id, 26 letters and digits, not its URL")
-    problem = None if body.type is None else publish_problem(body.type, "app")
-    if problem:
-        raise bad_request(f"type: {problem}")
-    filters = Filters(type=body.type, since=_time("from", body.since), until=_time("to", body.until))
+    event_type = possible_type(body.type, "type:")
+    filters = Filters(type=event_type, since=_time("from", body.since), until=_time("to", body.until))
     walk = retry_lines if retry else acknowledge_lines
     try:
         return walk(request.app, filters, endpoint, body.continuation, body.dry_run)

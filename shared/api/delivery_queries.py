@@ -22,11 +22,16 @@ def endpoint(request: Request) -> str | None:
 
 
 def event_type(request: Request) -> str | None:
-    """The type that `type` gives. Raises Problem 400 where no event can have it: an empty list would tell nobody."""
-    name = request.query("type")
+    """The type that `type` gives. Raises Problem 400 where no event can have it."""
+    return possible_type(request.query("type"), "?type=")
+
+
+def possible_type(name: str | None, field: str) -> str | None:
+    """The type that was given in a field. Raises Problem 400 where no event can have it: an empty list, or a count of
+    0, would tell nobody."""
     problem = None if name is None else publish_problem(name, "app")
     if problem:
-        raise bad_request(f"?type= {problem}")
+        raise bad_request(f"{field} {problem}")
     return name
 
 
