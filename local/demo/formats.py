@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from local.demo.story import Inbox, Story, Unexpected
+from local.demo.story import Inbox, Story, expect
 from local.stack import Stack
 
 CHANNEL = "/status/200"
@@ -21,9 +21,9 @@ async def show_slack(story: Story, stack: Stack, inbox: Inbox) -> None:
         headers={"Prefer": "return=representation"},
     )
     attempt = await stack.api.call("POST", f"/v1.0/webhooks/endpoints/{endpoint['id']}/test", {"type": TYPE})
-    received = inbox.received[-1]
-    if (attempt.get("status"), received.path, received.faults) != (200, CHANNEL, ()):
-        raise Unexpected(f"the test event in the wire format slack did not arrive as it should: {attempt}")
+    otherwise = f"the test event in the wire format slack did not arrive as it should: {attempt}"
+    expect(attempt.get("status") == 200, otherwise)
+    received = await inbox.find(lambda it: it.path == CHANNEL, otherwise)
     story.tell(f"{TYPE} in the wire format [bold]slack[/], {len(received.body)} bytes; in the channel it reads:")
     for line in message_lines(json.loads(received.body)):
         story.tell(f"[dim]│[/] {line}")
