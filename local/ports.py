@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from local.problem import Problem
 
 LOOPBACK = "127.0.0.1"
+BLOCKS = range(20000, 32000, 8)
+"""Where free ports are looked for: systems give none of these to outgoing connections, so that they stay free until
+used."""
 
 
 def is_free(port: int) -> bool:
@@ -50,11 +53,27 @@ def require_free(wanted: Sequence[Wanted], advice: str = "") -> None:
 
 
 def free_ports(count: int = 1) -> int:
-    """The first of `count` free ports in a row.
-
-    From a range out of which systems give no ports to outgoing connections, so that they stay free until used.
-    """
-    for first in random.sample(range(20000, 32000), 200):
-        if all(is_free(port) for port in range(first, first + count)):
+    """The first of `count` free ports in a row, at most eight, which are given to nobody else who asks here while this
+    process lives."""
+    # Not of `random`: whoever seeds that in two processes would be given the same ports in both.
+    for first in random.SystemRandom().sample(BLOCKS, len(BLOCKS)):
+        if all(is_free(port) for port in range(first, first + count)) and _claim(first):
             return first
     raise Problem(f"Found no {count} free ports in a row on this machine.")
+
+
+_claims: list[socket.socket] = []
+"""What this process was given, until it ends."""
+
+
+def _claim(first: int) -> bool:
+    """Takes a block, by the UDP port of its first number, which nothing here listens on. A TCP port that is free is so
+    for whoever else looks too, until a server listens there seconds later."""
+    claim = socket.socket(type=socket.SOCK_DGRAM)
+    try:
+        claim.bind((LOOPBACK, first))
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True

@@ -27,6 +27,9 @@ DEFERRED_SECONDS = (4.0, 64.0)
 """How long a message waits that found no slot: at first, and at most; it doubles each time, and up to half of it is
 added by chance, lest all return at once."""
 
+chance = random.Random()  # noqa: S311 (jitter)
+"""Of its own, so that a simulation can seed it and nothing else with it."""
+
 PACED_EARLY_SECONDS = 2.0
 """A paced message comes back so much before its time, since a queue is not exact, and waits the rest in memory."""
 
@@ -135,7 +138,7 @@ async def attempt_through_gate(app: App, message: Message, endpoint: Endpoint, m
 def a_while(message: Message) -> float:
     """Seconds, more each time, so that a message is put back a few times and not every few seconds."""
     first, most = DEFERRED_SECONDS
-    return min(first * 2.0 ** min(message.deferrals, 10), most) * random.uniform(1.0, 1.5)  # noqa: S311 (jitter)
+    return min(first * 2.0 ** min(message.deferrals, 10), most) * chance.uniform(1.0, 1.5)
 
 
 def _goes_along(waiter: MayGoAlong | None) -> bool:

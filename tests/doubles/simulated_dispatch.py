@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from doubles.simulated_receivers import Answer, Receiver
 from shared.delivery.attempt import Attempted
-from shared.delivery.gate import Deferral, GiveUp, held_by_pace, through_gate
+from shared.delivery.gate import Deferral, GiveUp, chance, held_by_pace, through_gate
 from shared.delivery.schedule import asks_for_less, is_success
 from shared.model import Attempt
 from shared.outbound.breaker import Breaker
@@ -109,7 +109,7 @@ class Host:
         self.in_hand = 0
         self.most_in_hand = 0
         self._chance = random.Random(seed)
-        random.seed(seed)  # of which the gate draws
+        chance.seed(seed)
         self._cpu_seconds = cpu_seconds
         self._busy_until = 0.0
         self._queue: list[tuple[float, int, Message]] = []
@@ -241,10 +241,10 @@ class Host:
 
 async def publish_steadily(host: Host, endpoints: Iterable[str], per_second: float, seconds: float) -> None:
     """An event for each endpoint, so many times a second, at moments of its own."""
-    chance, until = random.Random(1), host.now() + seconds
+    pauses, until = random.Random(1), host.now() + seconds
 
     async def publish(endpoint: str) -> None:
-        await asyncio.sleep(chance.uniform(0, 1 / per_second))
+        await asyncio.sleep(pauses.uniform(0, 1 / per_second))
         while host.now() < until:
             host.publish(endpoint)
             await asyncio.sleep(1 / per_second)

@@ -21,9 +21,9 @@ class Dev:
     """`dev.py start` on ports and data of its own."""
 
     def __init__(self, data: Path) -> None:
-        self.port = free_ports(5)
+        self.port = free_ports(6)
         self._options = [f"--port={self.port}", f"--azurite-port={self.port + 2}", f"--data={data}", "--verbose"]
-        self._options.append(f"--receiver-port={self.port + 1}")
+        self._options += [f"--receiver-port={self.port + 1}", f"--graph-port={self.port + 5}"]
 
     def start(self) -> Process:
         return Process([sys.executable, "dev.py", "start", *self._options], {"RETRY_DELAYS": "60"})

@@ -8,7 +8,10 @@ from uuid import uuid4
 import pytest
 from azure.storage.queue import QueueClient
 
-from .running import AZURITE, ROOT, Host, Process, connection_string, free_ports, host_environment
+from local.azurite import connection_string
+from local.ports import free_ports
+
+from .running import AZURITE, ROOT, Host, Process, host_environment
 
 StartHost = Callable[..., Host]
 
@@ -40,13 +43,13 @@ def storage() -> Iterator[str]:
     """The connection string of an Azurite of these tests' own."""
     if not AZURITE.exists():
         pytest.fail("Azurite is not installed: run `npm ci` (or `python3 dev.py test`) first.")
-    blob, queue, table = free_ports(3)
-    ports = ["--blobPort", str(blob), "--queuePort", str(queue), "--tablePort", str(table)]
+    port = free_ports(3)
+    ports = ["--blobPort", str(port), "--queuePort", str(port + 1), "--tablePort", str(port + 2)]
     options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"]
     process = Process(["node", str(AZURITE), *options, *ports], ROOT, os.environ)
     try:
         process.wait_for("Table service is successfully listening", timeout=60)
-        yield connection_string(blob, queue, table)
+        yield connection_string(port)
     finally:
         process.kill()
 

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,27 +13,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 AZURITE = ROOT / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
-# Azurite's documented account, the same for everyone.
-ACCOUNT = "devstoreaccount1"
-KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 QUEUES: dict[str, Any] = {"messageEncoding": "none", "maxPollingInterval": "00:00:01"}
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
-def connection_string(blob: int, queue: int, table: int) -> str:
-    ports = {"Blob": blob, "Queue": queue, "Table": table}
-    endpoints = "".join(f"{kind}Endpoint=http://127.0.0.1:{port}/{ACCOUNT};" for kind, port in ports.items())
-    return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};{endpoints}"
 
 
 class Process:

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 
+from local.azurite import connection_string as azurite_at
+from local.ports import free_ports
+
 from .conftest import MakeQueue, Queue, StartHost
-from .running import connection_string as azurite_at
-from .running import free_ports, host_json, write_app
+from .running import host_json, write_app
 
 
 @pytest.fixture
@@ -286,7 +288,7 @@ def off(msg: func.QueueMessage) -> None:
 
 
 def test_unreachable_storage_is_said_in_one_line(start_host: StartHost, tmp_path: Path) -> None:
-    nowhere = azurite_at(*free_ports(3))
+    nowhere = azurite_at(free_ports(3))
     host = start_host(write_app(tmp_path, WORK + POISON, host_json()), QUEUE="q", AzureWebJobsStorage=nowhere)
     host.wait_for("Storage cannot be used: there is no connection")
     host.ask_to_stop()

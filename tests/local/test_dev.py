@@ -115,8 +115,8 @@ def test_ctrl_c_while_setting_up_is_no_traceback(
 @pytest.mark.parametrize("after_seconds", [0.0, 0.1, 0.2, 0.4, 0.8])
 def test_ctrl_c_at_any_moment_of_a_start_is_no_traceback(after_seconds: float) -> None:
     """The command takes over from dev.py with the signal blocked, so that none is met by a half-started Python."""
-    port = free_ports(5)
-    ports = [f"--port={port}", f"--azurite-port={port + 1}", f"--receiver-port={port + 4}"]
+    port = free_ports(6)
+    ports = [f"--port={port}", f"--azurite-port={port + 1}", f"--receiver-port={port + 4}", f"--graph-port={port + 5}"]
     running = subprocess.Popen(
         [sys.executable, "-m", "local", "start", "--in-memory", *ports],
         cwd=dev.ROOT,

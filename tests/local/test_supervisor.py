@@ -28,9 +28,10 @@ class Started:
     """A running `dev.py start`, on ports of its own."""
 
     def __init__(self, *options: str, **environment: str) -> None:
-        self.port = free_ports(5)
+        self.port = free_ports(6)
         self.url = f"http://127.0.0.1:{self.port}"
         ports = [f"--port={self.port}", f"--azurite-port={self.port + 1}", f"--receiver-port={self.port + 4}"]
+        ports.append(f"--graph-port={self.port + 5}")
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "local", "start", *ports, *(options or ["--in-memory"])],
@@ -43,7 +44,7 @@ class Started:
 
     @property
     def ports(self) -> range:
-        return range(self.port, self.port + 5)
+        return range(self.port, self.port + 6)
 
     def read_until(self, text: str) -> str:
         """The first further line with `text` in it."""
@@ -232,7 +233,7 @@ def test_nothing_outlives_a_supervisor_that_is_killed() -> None:
             for port in running.ports
             if not is_free(port)
         ]
-        assert len(connections) == 5
+        assert len(connections) == 6
         running.process.kill()
         for connection in connections:
             with suppress(ConnectionResetError):
