@@ -1,5 +1,6 @@
 """Loopback ports: which are free."""
 
+import atexit
 import os
 import random
 import socket
@@ -62,10 +63,6 @@ def free_ports(count: int = 1) -> int:
     raise Problem(f"Found no {count} free ports in a row on this machine.")
 
 
-_claims: list[socket.socket] = []
-"""What this process was given, until it ends."""
-
-
 def _claim(first: int) -> bool:
     """Takes a block, by the UDP port of its first number, which nothing here listens on. A TCP port that is free is so
     for whoever else looks too, until a server listens there seconds later."""
@@ -75,5 +72,5 @@ def _claim(first: int) -> bool:
     except OSError:
         claim.close()
         return False
-    _claims.append(claim)
+    atexit.register(claim.close)
     return True

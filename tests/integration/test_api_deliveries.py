@@ -47,6 +47,21 @@ def test_the_alert_log_and_the_newest_need_no_endpoint_and_other_lists_do(api: A
     assert api(deliveries.list_some, status="delivered").status == 400
 
 
+@pytest.mark.parametrize("body", [b'{"dryRun": true}', b"[]", b"retry", b"{} {}"])
+def test_a_body_that_would_be_ignored_is_refused_and_nothing_is_done(api: Api, body: bytes) -> None:
+    api.scene.receiver.answers = [BUSY]
+    api.scene.register()
+    api.scene.publish(an_event())
+    api.scene.run()
+    [line] = api(deliveries.list_some, status="failed").body["value"]
+    answer = api(deliveries.retry_one, body, route=line["id"])
+    assert (answer.status, answer.body["detail"]) == (
+        400,
+        "This operation takes no body: what yours asks for would not be done. Leave it out",
+    )
+    assert api(deliveries.retry_one, b" {}\n", route=line["id"]).body == {"id": line["id"], "status": "pending"}
+
+
 def test_pages_are_joined_by_continuations(api: Api) -> None:
     endpoint = api.scene.register()
     for number in range(5):

@@ -24,7 +24,7 @@ def another(blocks: range) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
-def test_nobody_is_given_what_another_process_was_given_and_has_not_used_yet() -> None:
+def test_nobody_is_given_what_another_process_holds() -> None:
     block = ports.free_ports(8)
     with another(range(block, block + 8, 8)) as other:
         given, said = other.communicate("")

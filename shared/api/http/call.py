@@ -110,6 +110,12 @@ class Request:
         except ValueError:
             raise bad_request(f"?{name}= must be a time such as 2026-11-22T10:00:00Z") from None
 
+    def refuse_body(self) -> None:
+        """Of an operation that takes none, and would do the same whatever the body asks for. `{}` asks for nothing, and
+        some programs cannot send less."""
+        if self.raw.get_body().strip() not in (b"", b"{}", b"null"):
+            raise bad_request("This operation takes no body: what yours asks for would not be done. Leave it out")
+
     def json(self, most_bytes: int = SMALL_BODY_BYTES) -> tuple[Any, str]:
         """The body's value and its compact text."""
         self._require_json()

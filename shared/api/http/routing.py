@@ -125,7 +125,10 @@ def _admitted(raw: func.HttpRequest, roles: Collection[Role], handler: AnyHandle
     told = told_of(handler)
     if told is not None:
         check_query(raw, told)
-    return Request(context, raw, caller)
+    request = Request(context, raw, caller)
+    if told is not None and told.body is None and raw.method in ("POST", "PUT", "PATCH"):
+        request.refuse_body()
+    return request
 
 
 def _problem(error: Exception, raw: func.HttpRequest, handler: AnyHandler) -> Problem:
