@@ -22,7 +22,7 @@ from shared import logs
 from shared.app import App
 from shared.delivery.attempt import RENDERED_IN_THREAD_BYTES, Attempted, Batch, attempt
 from shared.delivery.diagnosis import Ended, Paused, Unacceptable, diagnose
-from shared.delivery.gate import Deferral, GiveUp, MayGoAlong, through_gate
+from shared.delivery.gate import Deferral, GiveUp, MayGoAlong, after_change, through_gate
 from shared.formats import FORMATS
 from shared.formats.rendering import digest_period, goes_together, render_together
 from shared.model import Attempt, Delivery, Endpoint, Event, digest, from_ms
@@ -58,7 +58,9 @@ async def attempt_or_hold(
         return await _alone(app, message, endpoint, event)
     while not app.gathering.are_apart(key := _key(message, endpoint), app.seconds()):
         with app.gathering.waiter(key, Sending(message, event)) as waiter:
-            await _gather(app, message, endpoint, waiter)
+            changed = await _gather(app, message, endpoint, waiter)
+            if changed and not waiter.taken.done():
+                return changed
             attempt_first = functools.partial(_attempt_first, app, endpoint, key, waiter)
             outcome = await through_gate(app, message, endpoint, attempt_first, waiter)
         if outcome is not None and not (isinstance(outcome, Attempted) and _refused_together(outcome)):
@@ -111,11 +113,13 @@ async def _alone(app: App, message: Message, endpoint: Endpoint, event: Event) -
     return outcome
 
 
-async def _gather(app: App, message: Message, endpoint: Endpoint, waiter: MayGoAlong) -> None:
+async def _gather(app: App, message: Message, endpoint: Endpoint, waiter: MayGoAlong) -> Deferral | None:
     """Waits for those that are due at the same moment."""
-    if app.pacing.waiting < MOST_IN_MEMORY and digest_period(endpoint, message.format) is not None:
-        with app.pacing.in_memory():
-            await waiter.sleep(GATHER_SECONDS)
+    if app.pacing.waiting >= MOST_IN_MEMORY or digest_period(endpoint, message.format) is None:
+        return None
+    with app.pacing.in_memory():
+        await waiter.sleep(GATHER_SECONDS)
+    return await after_change(app, endpoint)
 
 
 async def _attempt_first(

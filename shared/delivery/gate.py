@@ -21,6 +21,7 @@ from shared.model import Endpoint
 from shared.model.retry_after import LONGEST_RETRY_AFTER
 from shared.outbound.gathering import Waiter
 from shared.outbound.pacing import MOST_IN_MEMORY, SOON_SECONDS
+from shared.storage.clients import StorageUnavailable
 from shared.storage.messages import Message
 
 DEFERRED_SECONDS = (4.0, 64.0)
@@ -51,7 +52,7 @@ MakeAttempt = Callable[[timedelta | None], Awaitable[Attempted]]
 MayGoAlong = Waiter[Any, Attempted | None]
 """Of a delivery that another may take along. None comes of it where there was no room for it in the end."""
 
-By = Literal["breaker", "bulkhead", "pacing", "duplicate", "digest"]
+By = Literal["breaker", "bulkhead", "pacing", "duplicate", "digest", "change"]
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,25 @@ async def held_back(
             return _put_off_by_pace(app, message, endpoint, wait)
         with app.pacing.in_memory():
             await (waiter.sleep if waiter else app.sleep)(max(wait, _SHORTEST_SLEEP_SECONDS))
-        if _goes_along(waiter):
-            break
+        changed = await after_change(app, endpoint)
+        if changed or _goes_along(waiter):
+            return changed
     return None
+
+
+async def after_change(app: App, endpoint: Endpoint) -> Deferral | None:
+    """Puts back a delivery whose endpoint was changed while it waited in memory: what was read before may be older than
+    a change may be. Where storage does not answer it goes on."""
+    try:
+        current = await app.endpoints.get_on_loop(endpoint.id, app.in_thread)
+    except StorageUnavailable:
+        return None
+    return None if _as_registered(current) == _as_registered(endpoint) else Deferral("change", 1.0)
+
+
+def _as_registered(endpoint: Endpoint | None) -> tuple[object, ...]:
+    """What differs where it was changed, ended or disabled, and not where its health did."""
+    return () if endpoint is None else (endpoint.generation, endpoint.updated_at, endpoint.receives)
 
 
 def held_by_pace(app: App, message: Message, endpoint: Endpoint) -> Deferral | GiveUp | None:

@@ -60,6 +60,9 @@ class Endpoint:
     id: str
     max_per_second: float | None
     host: str = "receiver.example"
+    generation: str = ""
+    updated_at: None = None
+    receives: bool = True
 
 
 @dataclass
@@ -104,6 +107,8 @@ class Host:
             now=lambda: self._at(self.now()),
             seconds=self.now,
             sleep=asyncio.sleep,
+            endpoints=SimpleNamespace(get_on_loop=self._endpoint),
+            in_thread=None,
         )
         self.seen: dict[str, Seen] = defaultdict(Seen)
         self.in_hand = 0
@@ -175,15 +180,15 @@ class Host:
         await asyncio.sleep(STORAGE_SECONDS)  # its deletion
 
     async def _attempt_or_defer(self, message: Message) -> None:
-        real, endpoint = (
-            cast(Any, message),
-            cast(Any, Endpoint(message.endpoint, self.max_per_second.get(message.endpoint))),
-        )
+        real, endpoint = cast(Any, message), await self._endpoint(message.endpoint)
         outcome = await through_gate(self._app, real, endpoint, lambda within: self._attempt(message, within))
         if isinstance(outcome, Attempted):
             await self._conclude(message, endpoint, outcome)
         elif outcome is not None:
             await self._put_off(message, outcome)
+
+    async def _endpoint(self, endpoint: str, _in_thread: object = None) -> Any:
+        return Endpoint(endpoint, self.max_per_second.get(endpoint))
 
     async def _attempt(self, message: Message, within: timedelta | None) -> Attempted:
         began = self._at(self.now())

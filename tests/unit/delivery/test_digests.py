@@ -1,12 +1,14 @@
 """Digests, in virtual time: what has come within five minutes goes together at their end."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from doubles.registering import modify
 from doubles.samples import NOW, a_message, an_endpoint, an_event
 from doubles.virtual_host import DIGEST, OK, Answer, Post, VirtualHost
 from doubles.virtual_time import run
@@ -50,6 +52,30 @@ def published(answer: Answer, events: Sequence[Event], every: float = 0.0, **giv
 
 def quick(post: Post) -> tuple[float, Response]:
     return 0.02, OK
+
+
+@pytest.mark.parametrize(
+    ("given", "at", "posts"),
+    [({"format": "digest"}, 302, 0), ({"format": "point", "max_per_second": 0.4}, 3.5, 2)],
+)
+def test_what_waits_in_memory_hears_of_a_change(given: dict[str, Any], at: float, posts: int) -> None:
+    """A digest is gathered for five seconds, and a pace waited for up to three: longer than a change may take."""
+
+    async def main() -> None:
+        host, events = VirtualHost(quick), some(3)
+        endpoint = host.register(**given)
+        host.publish(events)
+
+        async def disable() -> None:
+            await asyncio.sleep(at)
+            modify(host.app.endpoints, endpoint.id, host.app.now(), enabled=False)
+
+        await asyncio.gather(host.run(), disable())
+        assert len(host.posts) == posts
+        ends = Counter((row.status, row.reason) for row in host.rows(events))
+        assert ends[("cancelled", "the endpoint is disabled")] == 3 - posts
+
+    run(main())
 
 
 def test_what_has_come_in_a_period_goes_together_at_its_end() -> None:
