@@ -7,7 +7,6 @@ Times are seconds of a monotonic clock, which the caller passes in.
 """
 
 import threading
-import zlib
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -26,8 +25,11 @@ LATER_PROBE_DEADLINE = timedelta(seconds=30)
 OUTCOME_SECONDS = 2.0
 """Nobody else probes until so long after a probe's deadline: by then its outcome is known."""
 
-SHORTEST_SPREAD_SECONDS, SPREAD_SHARE = 5.0, 0.1
-"""Over how long those come back that wait for a probe: a while, or a share of the pause before the probe."""
+RETURNS_A_SECOND = 2.0
+"""How many come back that wait for a probe: else all that an outage of hours holds would keep the host from others."""
+
+SHORTEST_SPREAD_SECONDS, SPREAD_SHARE = 5.0, 0.25
+"""Over how long they come back at most, however many they are: a while, or a share of the pause before the probe."""
 
 
 @dataclass
@@ -41,6 +43,8 @@ class _Endpoint:
     pause: float = 0.0
     """How long before `probe_at` the breaker opened, or the last probe failed."""
     failed_probes: int = 0
+    waiting: int = 0
+    """Deliveries that were put back since the pause began."""
     prober: str = ""
     """The delivery that probes, or is to come back first and do so."""
     probing_until: float | None = None
@@ -77,14 +81,14 @@ class Breaker:
             if state is None or state.probe_at is None:
                 return 0.0
             if state.probing_until is not None and now < state.probing_until:
-                return 0.0 if delivery == state.prober else state.probing_until - now + _spread(delivery, state)
+                return 0.0 if delivery == state.prober else state.probing_until - now + _spread(state)
             if now >= state.probe_at:
                 state.prober, state.probing_until = delivery, now + state.probe_seconds
                 return 0.0
             if state.prober in ("", delivery):
                 state.prober = delivery
                 return state.probe_at - now
-            return state.probe_at - now + state.probe_seconds + _spread(delivery, state)
+            return state.probe_at - now + state.probe_seconds + _spread(state)
 
     def begin(self, endpoint: str, delivery: str, now: float) -> timedelta | None:
         """Takes note that an attempt begins, and returns its deadline where that is not the usual one, since the
@@ -127,10 +131,12 @@ class Breaker:
         factor = PROBE_FACTORS[min(state.failed_probes, len(PROBE_FACTORS) - 1)]
         state.pause = self._probe_every_seconds * factor
         state.probe_at = now + state.pause
-        state.prober, state.probing_until = "", None
+        state.prober, state.probing_until, state.waiting = "", None, 0
 
 
-def _spread(delivery: str, state: _Endpoint) -> float:
-    """Seconds by which a delivery comes later than others, always the same ones within a pause."""
-    share = zlib.crc32(delivery.encode()) / 2**32
-    return share * max(SHORTEST_SPREAD_SECONDS, SPREAD_SHARE * state.pause)
+def _spread(state: _Endpoint) -> float:
+    """Seconds by which the next delivery that is put back comes later than the first: in the order in which they came,
+    and from the beginning again where there are too many for that."""
+    later = state.waiting / RETURNS_A_SECOND
+    state.waiting += 1
+    return later % max(SHORTEST_SPREAD_SECONDS, SPREAD_SHARE * state.pause)
