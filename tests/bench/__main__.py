@@ -100,13 +100,17 @@ def _runs_on() -> dict[str, str]:
 
 def _command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__)
-    parser.add_argument(
-        "names", nargs="*", choices=[*BENCHMARKS, []], metavar="name", help=f"of {', '.join(BENCHMARKS)}"
-    )
+    parser.add_argument("names", nargs="*", type=_known, metavar="name", help=f"of {', '.join(BENCHMARKS)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample there")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="write a plot of each benchmark there, as SVG")
     parser.add_argument("--quick", action="store_true", help="small and short: to see that it works")
     return parser
+
+
+def _known(name: str) -> str:
+    if name not in BENCHMARKS:
+        raise argparse.ArgumentTypeError(f"there is no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
+    return name
 
 
 if __name__ == "__main__":
