@@ -25,11 +25,12 @@ LATER_PROBE_DEADLINE = timedelta(seconds=30)
 OUTCOME_SECONDS = 2.0
 """Nobody else probes until so long after a probe's deadline: by then its outcome is known."""
 
-RETURNS_A_SECOND = 2.0
-"""How many come back that wait for a probe: else all that an outage of hours holds would keep the host from others."""
+RETURNS_A_SECOND = 20.0
+"""How many come back that wait for a probe: else all that a busy endpoint holds would come between those of others."""
 
-SHORTEST_SPREAD_SECONDS, SPREAD_SHARE = 5.0, 0.25
-"""Over how long they come back at most, however many they are: a while, or a share of the pause before the probe."""
+SHORTEST_SPREAD_SECONDS = 5.0
+"""However many they are, they come back within this, or within as long as the pause before the probe: so no faster than
+they came."""
 
 
 @dataclass
@@ -139,4 +140,4 @@ def _spread(state: _Endpoint) -> float:
     and from the beginning again where there are too many for that."""
     later = state.waiting / RETURNS_A_SECOND
     state.waiting += 1
-    return later % max(SHORTEST_SPREAD_SECONDS, SPREAD_SHARE * state.pause)
+    return later % max(SHORTEST_SPREAD_SECONDS, state.pause)

@@ -20,8 +20,9 @@ from e2e.api import ENDPOINTS, Json, custom
 from local.issuer import SigningKey, sign_token
 
 EVENTS = "/v1.0/events"
-LISTENERS = 3
-"""Endpoints of one subscriber that listen to what is told of failures."""
+ENDPOINTS_EACH, LISTENERS = 12, 3
+"""Of each subscriber, and how many of them listen to what is told of failures: few enough for the emulator, which slows
+down with the messages that wait."""
 SLOW_PATTERNS = [f"https://{'a*' * 150}b{number}" for number in range(20)]
 """As long as they may be, and hard for whoever tries all ways to match them."""
 SLOW_SITE = "https://" + "a" * 2000
@@ -80,10 +81,10 @@ class _Attacker:
 
 
 @contextmanager
-def attacking(base: str, key: SigningKey, receiver: Receiver, a_second: float, endpoints_each: int) -> Iterator[Attack]:
-    """Two subscribers with so many endpoints and a publisher, each making so many calls a second while this lasts."""
+def attacking(base: str, key: SigningKey, receiver: Receiver, a_second: float) -> Iterator[Attack]:
+    """Two subscribers and a publisher, each making so many calls a second while this lasts."""
     attack = Attack()
-    hooks = {name: [receiver.hook(500) for _ in range(endpoints_each)] for name in ("alice", "bob")}
+    hooks = {name: [receiver.hook(500) for _ in range(ENDPOINTS_EACH)] for name in ("alice", "bob")}
     hung = receiver.hook()
     hung.hold()
     callers = {

@@ -10,7 +10,7 @@ import pytest
 from doubles.simulated_dispatch import WHOLE_SECONDS, Host, Seen, most_within, percentile, publish_steadily
 from doubles.simulated_receivers import HANGS, Answer, Receiver, bucket, hangs_from, healthy, spaced, windowed
 from doubles.virtual_time import run
-from shared.outbound.breaker import LATER_PROBE_DEADLINE, PROBE_FACTORS, SPREAD_SHARE
+from shared.outbound.breaker import LATER_PROBE_DEADLINE, PROBE_FACTORS, RETURNS_A_SECOND
 from shared.outbound.bulkhead import SLOTS
 
 WELL = [f"well-{number}" for number in range(10)]
@@ -251,7 +251,8 @@ def test_in_an_outage_of_hours_a_message_is_put_back_about_once_a_probe() -> Non
     assert max(deferrals(seen)) <= len(expected) + 4
     assert min(later - at for times in seen.deferred_at.values() for at, later in pairwise(times)) > 4
     recovered = min(seen.delivered.values())
-    assert max(seen.delivered.values()) <= recovered + LATER_PROBE_DEADLINE.total_seconds() + SPREAD_SHARE * 900 + 15
+    known = recovered + LATER_PROBE_DEADLINE.total_seconds()
+    assert max(seen.delivered.values()) <= known + count / RETURNS_A_SECOND + 15
     assert {seen.attempts[delivery] for delivery in seen.given_up} <= {4}, "but for those whose schedule is spent"
 
 
