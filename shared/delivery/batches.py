@@ -65,6 +65,8 @@ async def attempt_or_hold(
             outcome = await through_gate(app, message, endpoint, attempt_first, waiter)
         if outcome is not None and not (isinstance(outcome, Attempted) and _refused_together(outcome)):
             return outcome
+        if changed := await after_change(app, endpoint):
+            return changed
     return await _alone(app, message, endpoint, event)
 
 

@@ -112,17 +112,13 @@ async def held_back(
 
 async def after_change(app: App, endpoint: Endpoint) -> Deferral | None:
     """Puts back a delivery whose endpoint was changed while it waited in memory: what was read before may be older than
-    a change may be. Where storage does not answer it goes on."""
+    a change may be. Where storage does not answer, it goes on."""
     try:
         current = await app.endpoints.get_on_loop(endpoint.id, app.in_thread)
     except StorageUnavailable:
         return None
-    return None if _as_registered(current) == _as_registered(endpoint) else Deferral("change", 1.0)
-
-
-def _as_registered(endpoint: Endpoint | None) -> tuple[object, ...]:
-    """What differs where it was changed, ended or disabled, and not where its health did."""
-    return () if endpoint is None else (endpoint.generation, endpoint.updated_at, endpoint.receives)
+    same = current is not None and current.as_sent_to == endpoint.as_sent_to
+    return None if same else Deferral("change", 1.0)
 
 
 def held_by_pace(app: App, message: Message, endpoint: Endpoint) -> Deferral | GiveUp | None:

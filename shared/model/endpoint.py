@@ -85,6 +85,12 @@ class Endpoint(Stored):
     def receives(self) -> bool:
         return self.enabled and self.health.disabled_reason is None
 
+    @property
+    def as_sent_to(self) -> tuple[object, ...]:
+        """What an attempt goes by: the same as long as nothing of it was changed."""
+        rendered, reached = (self.format, self.settings), (self.url, self.auth, self.max_per_second)
+        return self.generation, self.receives, *rendered, *reached, self.secret, self.old_secrets
+
 
 def endpoint_id(url: str) -> str:
     """The identity of an endpoint: of its URL, scheme and host lower-cased, all else byte for byte."""

@@ -29,8 +29,8 @@ RETURNS_A_SECOND = 20.0
 """How many come back that wait for a probe: else all that a busy endpoint holds would come between those of others."""
 
 SHORTEST_SPREAD_SECONDS = 5.0
-"""However many they are, they come back within this, or within as long as the pause before the probe: so no faster than
-they came."""
+"""However many they are, they come back within this, or within as long as the pause before the probe: so hardly faster
+than they came."""
 
 
 @dataclass
@@ -45,7 +45,7 @@ class _Endpoint:
     """How long before `probe_at` the breaker opened, or the last probe failed."""
     failed_probes: int = 0
     waiting: int = 0
-    """Deliveries that were put back since the pause began."""
+    """Deliveries that were put back since the pause began, or since the probe did."""
     prober: str = ""
     """The delivery that probes, or is to come back first and do so."""
     probing_until: float | None = None
@@ -84,7 +84,7 @@ class Breaker:
             if state.probing_until is not None and now < state.probing_until:
                 return 0.0 if delivery == state.prober else state.probing_until - now + _spread(state)
             if now >= state.probe_at:
-                state.prober, state.probing_until = delivery, now + state.probe_seconds
+                state.prober, state.probing_until, state.waiting = delivery, now + state.probe_seconds, 0
                 return 0.0
             if state.prober in ("", delivery):
                 state.prober = delivery

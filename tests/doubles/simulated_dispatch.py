@@ -60,9 +60,7 @@ class Endpoint:
     id: str
     max_per_second: float | None
     host: str = "receiver.example"
-    generation: str = ""
-    updated_at: None = None
-    receives: bool = True
+    as_sent_to: tuple[object, ...] = ()
 
 
 @dataclass

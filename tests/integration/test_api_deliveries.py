@@ -59,7 +59,10 @@ def test_a_body_that_would_be_ignored_is_refused_and_nothing_is_done(api: Api, b
         400,
         "This operation takes no body: what yours asks for would not be done. Leave it out",
     )
-    assert api(deliveries.retry_one, b" {}\n", route=line["id"]).body == {"id": line["id"], "status": "pending"}
+    assert api(deliveries.retry_one, b"\xef\xbb\xbf{\r\n}\r\n", route=line["id"]).body == {
+        "id": line["id"],
+        "status": "pending",
+    }
 
 
 def test_pages_are_joined_by_continuations(api: Api) -> None:

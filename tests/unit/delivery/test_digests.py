@@ -78,6 +78,44 @@ def test_what_waits_in_memory_hears_of_a_change(given: dict[str, Any], at: float
     run(main())
 
 
+def test_what_was_refused_together_hears_of_a_change_before_each_goes_alone() -> None:
+    async def main() -> None:
+        host, events = (
+            VirtualHost(lambda post: (25, Response(400, None, None)) if len(post.keys) > 1 else (0, OK)),
+            some(3),
+        )
+        endpoint = host.register(format="digest")
+        host.publish(events)
+
+        async def disable() -> None:
+            await asyncio.sleep(308)
+            modify(host.app.endpoints, endpoint.id, host.app.now(), enabled=False)
+
+        await asyncio.gather(host.run(), disable())
+        assert len(host.posts) == 1
+        assert {row.status for row in host.rows(events)} == {"cancelled"}
+
+    run(main())
+
+
+def test_a_digest_waits_for_no_change_that_it_does_not_go_by() -> None:
+    async def main() -> None:
+        host, events = VirtualHost(quick), some(3)
+        endpoint = host.register(format="digest")
+        host.publish(events)
+
+        async def rename() -> None:
+            for number in range(20):
+                await asyncio.sleep(2)
+                modify(host.app.endpoints, endpoint.id, host.app.now(), name=f"Name {number}")
+
+        await host.run(until=PERIOD.total_seconds())
+        await asyncio.gather(host.run(), rename())
+        assert host.posts[0].at < PERIOD.total_seconds() + GATHER_SECONDS + 1
+
+    run(main())
+
+
 def test_what_has_come_in_a_period_goes_together_at_its_end() -> None:
     host = published(quick, some(30), every=20)
     assert [len(post.keys) for post in host.posts] == [15, 15]

@@ -85,6 +85,16 @@ def test_however_many_wait_the_last_comes_back_soon() -> None:
     assert max(returns.values()) == len(waits) / EVERY, "as evenly as can be"
 
 
+def test_who_comes_back_before_a_late_probe_has_ended_goes_to_no_end_of_a_line() -> None:
+    breaker = opened()
+    for number in range(2000):
+        breaker.wait_seconds("e", f"delivery-{number}", OPENED_AT)
+    probed_at = OPENED_AT + EVERY + 3
+    assert breaker.wait_seconds("e", "delivery-0", probed_at) == 0
+    breaker.begin("e", "delivery-0", probed_at)
+    assert breaker.wait_seconds("e", "delivery-1", probed_at + PROBE_SECONDS - 3) == 3
+
+
 def test_others_wait_while_the_probe_is_under_way() -> None:
     breaker, due = opened(), OPENED_AT + EVERY
     assert breaker.wait_seconds("e", "first", due) == 0
