@@ -59,10 +59,18 @@ def make_settings(accounts: Iterator[str]) -> Callable[[], Settings]:
     )
 
 
+@pytest.fixture(scope="session")
+def done_with() -> set[str]:
+    """The accounts of tests that are over."""
+    return set()
+
+
 @pytest.fixture
-def settings(make_settings: Callable[[], Settings]) -> Settings:
+def settings(make_settings: Callable[[], Settings], done_with: set[str]) -> Iterator[Settings]:
     """Of a deployment whose storage account is empty."""
-    return make_settings()
+    made = make_settings()
+    yield made
+    done_with.add(dict(part.split("=", 1) for part in made.storage_connection.split(";"))["AccountName"])
 
 
 @pytest.fixture
@@ -86,19 +94,25 @@ def another_account(accounts: Iterator[str]) -> Callable[[], str]:
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """Every request to storage from now on, as (method, what it is about)."""
+def calls(monkeypatch: pytest.MonkeyPatch, done_with: set[str]) -> Calls:
+    """Every request to storage from now on, as (method, what it is about), but for those that threads of earlier tests
+    still make."""
     found: Calls = []
     send = Transport.send
 
+    def note(request: HttpRequest) -> None:
+        *_, account, about = request.url.partition("?")[0].split("/", 4)
+        if account not in done_with:
+            found.append((request.method, about))
+
     def record(self: Transport, request: HttpRequest, **kwargs: object) -> HttpResponse:
-        found.append((request.method, request.url.partition("?")[0].split("/", 4)[4]))
+        note(request)
         return send(self, request, **kwargs)
 
     send_on_loop = AioHttpTransport.send
 
     async def record_on_loop(self: AioHttpTransport, request: HttpRequest, **kwargs: object) -> object:
-        found.append((request.method, request.url.partition("?")[0].split("/", 4)[4]))
+        note(request)
         return await send_on_loop(self, request, **kwargs)
 
     monkeypatch.setattr(Transport, "send", record)
