@@ -76,7 +76,7 @@ class Breaker:
     def wait_seconds(self, endpoint: str, delivery: str, now: float) -> float:
         """For how long a delivery must wait; 0 where it may go ahead, as ever or as the probe. Until the probe's
         outcome is known no other may go ahead. Of those that wait, one comes back when the probe is due and all others
-        when its outcome is known."""
+        one after the other once its outcome is known."""
         with self._lock:
             state = self._open(endpoint)
             if state is None or state.probe_at is None:

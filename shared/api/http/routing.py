@@ -123,11 +123,11 @@ def _admitted(raw: func.HttpRequest, roles: Collection[Role], handler: AnyHandle
     context = get_app()
     caller = authorise(raw.headers.get("authorization"), roles, context.settings) if roles else NOBODY
     told = told_of(handler)
+    request = Request(context, raw, caller)
     if told is not None:
         check_query(raw, told)
-    request = Request(context, raw, caller)
-    if told is not None and told.body is None and raw.method in ("POST", "PUT", "PATCH"):
-        request.refuse_body()
+        if told.body is None and raw.method in ("POST", "PUT", "PATCH"):
+            request.refuse_body()
     return request
 
 

@@ -14,7 +14,7 @@ from doubles.virtual_host import DIGEST, OK, Answer, Post, VirtualHost
 from doubles.virtual_time import run
 from shared.delivery.batches import GATHER_SECONDS, due_in, next_digest
 from shared.formats import FORMATS
-from shared.model import Event
+from shared.model import Endpoint, Event
 from shared.outbound.client import Response
 from shared.storage.messages import decode
 
@@ -54,6 +54,12 @@ def quick(post: Post) -> tuple[float, Response]:
     return 0.02, OK
 
 
+async def disable(host: VirtualHost, endpoint: Endpoint, at: float) -> None:
+    """After so many seconds."""
+    await asyncio.sleep(at)
+    modify(host.app.endpoints, endpoint.id, host.app.now(), enabled=False)
+
+
 @pytest.mark.parametrize(
     ("given", "at", "posts"),
     [({"format": "digest"}, 302, 0), ({"format": "point", "max_per_second": 0.4}, 3.5, 2)],
@@ -65,12 +71,7 @@ def test_what_waits_in_memory_hears_of_a_change(given: dict[str, Any], at: float
         host, events = VirtualHost(quick), some(3)
         endpoint = host.register(**given)
         host.publish(events)
-
-        async def disable() -> None:
-            await asyncio.sleep(at)
-            modify(host.app.endpoints, endpoint.id, host.app.now(), enabled=False)
-
-        await asyncio.gather(host.run(), disable())
+        await asyncio.gather(host.run(), disable(host, endpoint, at))
         assert len(host.posts) == posts
         ends = Counter((row.status, row.reason) for row in host.rows(events))
         assert ends[("cancelled", "the endpoint is disabled")] == 3 - posts
@@ -80,18 +81,11 @@ def test_what_waits_in_memory_hears_of_a_change(given: dict[str, Any], at: float
 
 def test_what_was_refused_together_hears_of_a_change_before_each_goes_alone() -> None:
     async def main() -> None:
-        host, events = (
-            VirtualHost(lambda post: (25, Response(400, None, None)) if len(post.keys) > 1 else (0, OK)),
-            some(3),
-        )
+        host = VirtualHost(lambda post: (25, Response(400, None, None)) if len(post.keys) > 1 else (0, OK))
+        events = some(3)
         endpoint = host.register(format="digest")
         host.publish(events)
-
-        async def disable() -> None:
-            await asyncio.sleep(308)
-            modify(host.app.endpoints, endpoint.id, host.app.now(), enabled=False)
-
-        await asyncio.gather(host.run(), disable())
+        await asyncio.gather(host.run(), disable(host, endpoint, 308))
         assert len(host.posts) == 1
         assert {row.status for row in host.rows(events)} == {"cancelled"}
 
